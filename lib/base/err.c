@@ -1,0 +1,90 @@
+/* Errors as values; see err.h. */
+#include "base/err.h"
+
+#include <stdio.h>
+#include <string.h>
+
+void
+err_clear(struct err *err)
+{
+	if (err)
+		memset(err, 0, sizeof(*err));
+}
+
+static void
+err_vset(struct err *err, enum err_kind kind, const char *fmt, va_list ap)
+{
+	err_clear(err);
+	err->kind = kind;
+	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+}
+
+int
+err_set(struct err *err, enum err_kind kind, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!err)
+		return -1;
+	va_start(ap, fmt);
+	err_vset(err, kind, fmt, ap);
+	va_end(ap);
+	return -1;
+}
+
+int
+err_sys(struct err *err, int errnum, const char *fmt, ...)
+{
+	const char *why = strerrordesc_np(errnum);
+	va_list ap;
+	size_t n;
+
+	if (!err)
+		return -1;
+	va_start(ap, fmt);
+	err_vset(err, ERR_LOCAL, fmt, ap);
+	va_end(ap);
+	n = strlen(err->msg);
+	(void)snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", why ? why : "unknown error");
+	return -1;
+}
+
+int
+err_wrap(struct err *err, const char *fmt, ...)
+{
+	char inner[sizeof(err->msg)];
+	va_list ap;
+	size_t n;
+
+	if (!err)
+		return -1;
+	memcpy(inner, err->msg, sizeof(inner));
+	va_start(ap, fmt);
+	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	va_end(ap);
+	n = strlen(err->msg);
+	(void)snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", inner);
+	return -1;
+}
+
+int
+err_nomem(struct err *err)
+{
+	return err_set(err, ERR_LOCAL, "out of memory");
+}
+
+const char *
+err_kind_name(enum err_kind kind)
+{
+	static const char *const names[] = {
+		[ERR_NONE] = "none",           [ERR_USAGE] = "usage",
+		[ERR_AUTH] = "auth",           [ERR_THROTTLED] = "throttled",
+		[ERR_TRANSIENT] = "transient", [ERR_EXPIRED] = "expired",
+		[ERR_SKEW] = "skew",           [ERR_REJECTED] = "rejected",
+		[ERR_DATA] = "data",           [ERR_CONFLICT] = "conflict",
+		[ERR_NOTFOUND] = "notfound",   [ERR_LOCAL] = "local",
+		[ERR_CANCELLED] = "cancelled",
+	};
+
+	return (size_t)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown";
+}

@@ -1,0 +1,21 @@
+/*
+ * Secrets: wiped when freed, and with no way to print one.
+ */
+#ifndef MUSTER_BASE_SECRET_H
+#define MUSTER_BASE_SECRET_H
+
+#include "base/buf.h"
+
+struct secret {
+	char *p; /* NUL-terminated, NULL when empty; only for code that signs or sends it */
+	size_t n;
+};
+
+/* Copies; the old value is wiped. -1 without memory. */
+int secret_set(struct secret *s, struct sv v, struct err *err);
+int secret_copy(struct secret *to, const struct secret *from, struct err *err);
+void secret_done(struct secret *s);
+/* OPENSSL_cleanse over the buf's whole allocation, then buf_done. */
+void secret_wipe_buf(struct buf *b);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * Typed reading of JSON over jansson: every error says where in the document (a JSON pointer) and what
+ * was expected. For configuration-sized documents, state and replies; not for the pages of the hot path.
+ *
+ * Getters on an object: `required` false means that an absent or null member leaves *ret untouched and is
+ * no error. A member of another type is always ERR_DATA.
+ */
+#ifndef MUSTER_FMT_JSON_H
+#define MUSTER_FMT_JSON_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+/* Strict: one value, no duplicate keys, valid UTF-8, NULs in strings allowed, depth at most 64 (ERR_DATA otherwise, with
+ * line and column). The caller owns the result (json_decref). `what` names the document in errors. */
+int json_parse(struct sv text, const char *what, json_t **ret, struct err *err);
+static inline void
+json_decrefp(json_t **j)
+{
+	json_decref(*j);
+}
+
+/* `path` is the pointer of obj for the error text, e.g. "/streams/0". */
+int json_get_str(const json_t *obj, const char *path, const char *key, bool required, const char **ret, struct err *err);
+int json_get_i64(const json_t *obj, const char *path, const char *key, bool required, int64_t *ret, struct err *err);
+/* Integer or real. */
+int json_get_num(const json_t *obj, const char *path, const char *key, bool required, double *ret, struct err *err);
+int json_get_bool(const json_t *obj, const char *path, const char *key, bool required, bool *ret, struct err *err);
+/* Borrowed; *ret NULL when absent and not required. */
+int json_get_obj(const json_t *obj, const char *path, const char *key, bool required, json_t **ret, struct err *err);
+int json_get_arr(const json_t *obj, const char *path, const char *key, bool required, json_t **ret, struct err *err);
+
+/* Append a JSON string with its quotes: control characters, quotes and backslashes escaped, U+2028/2029 as is, invalid
+ * UTF-8 replaced by U+FFFD (one for each maximal bad run per Unicode 3.9). Returns true if something was replaced. */
+bool json_escape(struct buf *out, struct sv s);
+/* Compact or indented (2) text of a tree with sorted keys, for state and reports. */
+int json_dump(const json_t *j, bool indent, struct buf *out, struct err *err);
+
+#endif
