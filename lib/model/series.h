@@ -1,0 +1,64 @@
+/*
+ * Series and the content of a cell.
+ *
+ * A series is a name and its sorted labels (tenant, account_id and region among them). What one cell holds is a `struct cell_data`:
+ * canonical NDJSON lines for the lake, and rows of samples for the receivers, both sorted by series identity. A value that is not
+ * finite stands for "no point".
+ */
+#ifndef MUSTER_MODEL_SERIES_H
+#define MUSTER_MODEL_SERIES_H
+
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "model/cell.h"
+
+struct label {
+	const char *name, *value;
+};
+
+struct series {
+	const char *name;           /* the metric's final name, valid for Prometheus */
+	const struct label *labels; /* sorted by name bytewise, unique, no empty values, without __name__ */
+	size_t n_labels;
+	const char *stat;           /* Average, Maximum, p99, ... ; NULL for series that are no statistic */
+	const char *unit;           /* NULL: unknown */
+	int64_t period_ms;
+};
+/* Order by name, then labels pairwise (name, value), then fewer labels first. 0: the same series for a receiver. */
+int series_cmp(const struct series *a, const struct series *b);
+/* [a-zA-Z_:][a-zA-Z0-9_:]* and [a-zA-Z_][a-zA-Z0-9_]* (Prometheus data model) */
+bool series_name_valid(const char *name);
+bool label_name_valid(const char *name);
+
+struct sample_row {
+	const struct series *series;
+	int64_t first_ms;     /* time of values[0]; value i is at first_ms + i * series->period_ms */
+	const double *values; /* not finite: no point */
+	size_t n;
+};
+
+struct cell_data {
+	struct cell cell;
+	struct arena arena; /* rows and whatever they point to, unless these outlive the cell */
+	struct buf ndjson;  /* canonical lines; empty: the cell holds nothing */
+	struct sample_row *rows; /* sorted by series_cmp, no two equal */
+	size_t n_rows;
+	uint64_t n_lines, n_samples; /* frozen */
+	uint64_t n_rejected;         /* read but unusable (not finite, colliding identity), counted never silent */
+};
+#define CELL_NDJSON_MAX ((size_t)1 << 30)
+#define CELL_ARENA_MAX  ((size_t)1 << 30)
+void cell_data_init(struct cell_data *d, struct cell c);
+void cell_data_done(struct cell_data *d);
+
+/* Who the lines are about: the common fields of every line. */
+struct line_origin {
+	const char *tenant, *account_id, *region, *job;
+};
+/* Metrics lines (interface.md section 3): appends d->rows to d->ndjson, one line a row that has a point; counts lines and samples. */
+int metric_lines_encode(struct cell_data *d, const struct line_origin *o, struct err *err);
+/* The reverse, from d->ndjson into rows in d->arena (an adopted object). ERR_DATA names the line. */
+int metric_lines_decode(struct cell_data *d, const struct line_origin *o, struct err *err);
+
+#endif

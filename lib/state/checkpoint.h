@@ -1,0 +1,117 @@
+/*
+ * The checkpoint of one tenant and job: what has been done, so that any later run carries on exactly there.
+ *
+ * For each stream (region) and each sink it holds a cursor: every cell that ends at or before it is done for that sink. Cells done beyond the
+ * cursor are kept as ranges. Where cells will never be done there is a gap with its reason. The document is JSON, human-readable, with version,
+ * generation, nonce and a checksum; `<job>.prev.json` is the one before the last run. A damaged document is set aside as
+ * `<job>.damaged-<sha256/16>.json` and the previous one is used.
+ *
+ * struct ckpt is not thread-safe: its owner (lib/run/commit) locks. Times are milliseconds since the epoch.
+ */
+#ifndef MUSTER_STATE_CHECKPOINT_H
+#define MUSTER_STATE_CHECKPOINT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "model/cell.h"
+#include "store/store.h"
+
+#define CKPT_VERSION 1
+#define CKPT_MAX     (32u << 20)
+
+struct ckpt_range {
+	int64_t start_ms, end_ms;
+};
+struct ckpt_ranges { /* sorted, disjoint, not touching */
+	struct ckpt_range *v;
+	size_t n;
+};
+struct ckpt_gap {
+	int64_t start_ms, end_ms;
+	char *sink;   /* "": all sinks */
+	char *reason; /* "max_catchup", "too old for the receiver", ... */
+	int64_t recorded_ms;
+};
+struct ckpt_counters {
+	uint64_t cells, empty_cells, rows, samples_frozen, rejected_in; /* per stream, since the beginning */
+};
+struct ckpt_sink {
+	char *name;
+	int64_t cursor_ms;
+	struct ckpt_ranges beyond;
+	uint64_t acked, already, too_old, rejected, bytes;
+};
+struct ckpt_stream {
+	char *region;
+	int64_t first_ms; /* start of its first cell */
+	int64_t every_ms;
+	char *definition; /* hash of the job's definition when it was last used */
+	struct ckpt_sink *sinks;
+	size_t n_sinks;
+	struct ckpt_gap *gaps;
+	size_t n_gaps;
+	struct ckpt_counters counters;
+	json_t *memo; /* the job kind's own (inventory); NULL: none */
+	int64_t last_success_ms;
+	uint64_t failures; /* runs in a row that ended with this stream incomplete */
+	char *last_error;  /* "" or NULL: none */
+};
+struct ckpt_lease {
+	char *owner;       /* run id; NULL: free */
+	char *host;
+	int64_t since_ms, until_ms;  /* machine's wall clock */
+	int64_t begun_through_ms;    /* cells ending at or before this may have been begun by a run that did not end well */
+};
+struct ckpt {
+	char *tenant, *job, *account;
+	uint64_t generation;
+	char nonce[33];
+	struct ckpt_lease lease;
+	struct ckpt_stream *streams; /* sorted by region */
+	size_t n_streams;
+	/* How it was loaded. */
+	char etag[STORE_ETAG_MAX]; /* "" if it did not exist */
+	bool recovered;            /* the newest one was damaged; `aside` says where it went */
+	char aside[256];
+};
+
+/* Key of the document in the state store: tenants/<tenant>/<job>.json, or below `base` ("backfills/<name>/"). */
+void ckpt_key(struct buf *out, const char *base, const char *tenant, const char *job, const char *suffix);
+
+/* Load, or an empty one (generation 0) if there is none. A document of a newer version is ERR_LOCAL and left alone. A damaged one
+ * (checksum, JSON, types, ranges, another tenant's) is set aside and prev is used; both damaged: ERR_LOCAL, naming both. */
+int ckpt_load(struct store *s, const char *base, const char *tenant, const char *job, struct ckpt **ret, struct err *err);
+void ckpt_free(struct ckpt *c);
+static inline void
+ckpt_freep(struct ckpt **c)
+{
+	ckpt_free(*c);
+}
+/* Compare-and-swap: generation + 1, new nonce, If-Match the etag it was loaded with (create if it was new). When the answer is ERR_CONFLICT or
+ * unknown (ERR_TRANSIENT) the stored one is read back: our nonce means success. ERR_CONFLICT: another run moved it; nothing was changed in *c. */
+int ckpt_save(struct store *s, const char *base, struct ckpt *c, struct err *err);
+/* Copy the stored document to prev (once, at the start of a run; nothing to do for a new one). */
+int ckpt_keep_prev(struct store *s, const char *base, const struct ckpt *c, struct err *err);
+/* The document's text, for `state show` and tests. */
+int ckpt_dump(const struct ckpt *c, struct buf *out, struct err *err);
+int ckpt_parse(struct sv text, const char *tenant, const char *job, struct ckpt **ret, struct err *err);
+
+struct ckpt_stream *ckpt_stream_find(struct ckpt *c, const char *region);
+/* Adds it, sorted; the first cell starts at first_ms. */
+struct ckpt_stream *ckpt_stream_add(struct ckpt *c, const char *region, int64_t first_ms, int64_t every_ms, struct err *err);
+struct ckpt_sink *ckpt_sink_find(const struct ckpt_stream *s, const char *name);
+/* A sink new to an old stream begins at `cursor_ms`. */
+struct ckpt_sink *ckpt_sink_add(struct ckpt_stream *s, const char *name, int64_t cursor_ms, struct err *err);
+/* Mark a cell done: the cursor moves over everything contiguous. Idempotent. */
+int ckpt_done(struct ckpt_sink *k, struct cell c, struct err *err);
+bool ckpt_is_done(const struct ckpt_sink *k, struct cell c);
+/* Oldest cursor; first_ms if it has no sinks. */
+int64_t ckpt_watermark(const struct ckpt_stream *s);
+/* Record a gap; one that touches the last of the same sink and reason grows it. */
+int ckpt_gap_add(struct ckpt_stream *s, const char *sink, struct cell c, const char *reason, int64_t now_ms, struct err *err);
+/* Set a heap string field, freeing the old one; v may be NULL. */
+int ckpt_set_str(char **field, const char *v, struct err *err);
+
+#endif

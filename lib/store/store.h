@@ -1,0 +1,78 @@
+/*
+ * Stores hold the lake, the checkpoints and the reports alike: a flat space of keys ("a/b/c"), values of bytes, conditional writes.
+ *
+ * A put counts as done only when it is durable. Keys are relative to the store's prefix. Thread-safe.
+ */
+#ifndef MUSTER_STORE_STORE_H
+#define MUSTER_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+
+#define STORE_ETAG_MAX 96
+#define STORE_META_MAX 4
+
+struct store_meta {
+	const char *name, *value; /* lower-case [a-z0-9-]; value printable ASCII */
+};
+enum store_cond { STORE_ANY, STORE_CREATE, STORE_MATCH };
+struct store_put {
+	enum store_cond cond;
+	const char *etag; /* STORE_MATCH */
+	struct store_meta meta[STORE_META_MAX];
+	size_t n_meta;
+	const char *content_type;
+};
+struct store_info {
+	char etag[STORE_ETAG_MAX];
+	/* Filled for the names the caller asks in `want` of store_get; "" if absent. */
+	char meta[STORE_META_MAX][128];
+};
+
+struct store;
+struct store_lock;
+struct store_ops {
+	const char *name;
+	/* ERR_NOTFOUND if there is none; out's ceiling holds. info may be NULL. want: metadata names (NULL-terminated) or NULL. */
+	int (*get)(struct store *s, const char *key, const char *const *want, struct buf *out, struct store_info *info, struct err *err);
+	/* ERR_CONFLICT: the condition did not hold. ret_etag may be NULL. */
+	int (*put)(struct store *s, const char *key, struct sv body, const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err);
+	/* Calls fn for every key below prefix, sorted bytewise; fn != 0 ends it. */
+	int (*list)(struct store *s, const char *prefix, int (*fn)(const char *key, void *arg), void *arg, struct err *err);
+	int (*del)(struct store *s, const char *key, struct err *err);
+	/* A lock that ends with the process, or NULL if this store has none. ERR_CONFLICT: another process holds it. */
+	int (*lock)(struct store *s, const char *key, struct store_lock **ret, struct err *err);
+	void (*unlock)(struct store *s, struct store_lock *l);
+	void (*free)(struct store *s);
+};
+struct store {
+	const struct store_ops *ops;
+};
+static inline int
+store_get(struct store *s, const char *key, const char *const *want, struct buf *out, struct store_info *info, struct err *err)
+{
+	return s->ops->get(s, key, want, out, info, err);
+}
+static inline int
+store_put(struct store *s, const char *key, struct sv body, const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err)
+{
+	return s->ops->put(s, key, body, opt, ret_etag, err);
+}
+void store_free(struct store *s);
+/* Keys: 1-1000 bytes of [A-Za-z0-9._=-] and '/', no empty, "." or ".." part, no part beginning with '.'. */
+bool store_key_valid(const char *key);
+
+/* file:///dir. The folder is made if need be; every operation works below its descriptor and follows no symbolic link. Refused (ERR_LOCAL) if
+ * the folder cannot be written or belongs to somebody else and is writable for others. An object's etag is the SHA-256 of its bytes; metadata are extended
+ * attributes user.muster.<name>, set before the object appears (left out where the file system has none). STORE_MATCH is a
+ * read-compare-replace under a lock file. */
+int store_file_new(const char *dir, struct store **ret, struct err *err);
+/* In memory, for tests. */
+int store_mem_new(struct store **ret, struct err *err);
+
+/* By URL: file:///dir (s3:// in a later version: ERR_USAGE says so). One row a scheme in store.c. */
+int store_open(const char *url, struct store **ret, struct err *err);
+
+#endif
