@@ -1,0 +1,78 @@
+"""The stand-in's own endpoints under /_standin/: what a test sets and asks."""
+import json
+
+from .wire import Reply
+
+PREFIX = "/_standin/"
+
+
+def answer(standin, request):
+    name = request.path[len(PREFIX):]
+    function = ROUTES.get((request.method, name))
+    if function is None:
+        return as_json({"error": f"no {request.method} {request.path}"}, 404)
+    try:
+        return function(standin, request)
+    except (ValueError, KeyError, TypeError) as error:
+        return as_json({"error": f"{type(error).__name__}: {error}"}, 400)
+
+
+def as_json(value, status=200):
+    return Reply(status, {"Content-Type": "application/json"}, json.dumps(value).encode() + b"\n")
+
+
+def _health(_standin, _request):
+    return as_json({"ok": True})
+
+
+def _stats(standin, _request):
+    return as_json(standin.ledger.report())
+
+
+def _world(standin, _request):
+    return as_json(standin.world.document)
+
+
+def _now(standin, _request):
+    return as_json({"now": standin.clock.data(), "fixed": standin.clock.fixed is not None})
+
+
+def _set_now(standin, request):
+    """{"now": EPOCH}, {"now": null} for the machine's clock, or {"advance": SECONDS}."""
+    body = json.loads(request.body)
+    if "advance" in body:
+        standin.clock.fixed = standin.clock.data() + float(body["advance"])
+    else:
+        standin.clock.fixed = None if body["now"] is None else float(body["now"])
+    return _now(standin, request)
+
+
+def _set_skew(standin, request):
+    """{"seconds": N}: how far the services' clock is ahead of the machine's."""
+    standin.clock.skew = float(json.loads(request.body)["seconds"])
+    return as_json({"seconds": standin.clock.skew})
+
+
+def _set_ttl(standin, request):
+    """{"seconds": N or null, "announced": bool}: how long new sessions live, and whether Expiration says so."""
+    body = json.loads(request.body)
+    standin.ttl = None if body["seconds"] is None else float(body["seconds"])
+    standin.ttl_announced = bool(body.get("announced", True))
+    return as_json({"seconds": standin.ttl, "announced": standin.ttl_announced})
+
+
+def _reset(standin, _request):
+    standin.ledger.reset()
+    return as_json({"ok": True})
+
+
+ROUTES = {
+    ("GET", "health"): _health,
+    ("GET", "stats"): _stats,
+    ("GET", "world"): _world,
+    ("GET", "now"): _now,
+    ("PUT", "now"): _set_now,
+    ("PUT", "skew"): _set_skew,
+    ("PUT", "ttl"): _set_ttl,
+    ("POST", "reset"): _reset,
+}

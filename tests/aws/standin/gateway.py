@@ -1,0 +1,99 @@
+"""The way of a request: whose is it, who signed it, is it allowed, does a fault hit it, what is the answer."""
+import email.utils
+import itertools
+import time
+import uuid
+
+from . import control, sigv4
+from .credentials import Credentials
+from .errors import Refusal, denied
+from .ledger import Ledger
+from .services import TABLE
+from .truth import Truth
+from .wire import Reply
+
+
+class Standin:
+    """All the state there is, and the function that answers a request."""
+
+    def __init__(self, world, clock, options):
+        self.world = world
+        self.clock = clock
+        self.options = options
+        self.truth = Truth(world)
+        self.credentials = Credentials(world)
+        self.ledger = Ledger(options.log)
+        self.ttl = options.session_ttl   # seconds a session really lives; None: as long as was asked for
+        self.ttl_announced = True        # whether Expiration tells the truth about that
+        self.serial = itertools.count(time.time_ns())
+        self.services = [service(self) for service in TABLE]
+
+    def issue_session(self, role_arn, name, seconds):
+        """(token, Principal, Expiration as told) of a new session."""
+        now = self.clock.wall()
+        lives = min(seconds, self.ttl) if self.ttl is not None else seconds
+        token, principal = self.credentials.issue(role_arn, name, now + lives, next(self.serial))
+        return token, principal, now + (lives if self.ttl_announced else seconds)
+
+    def handle(self, request):
+        if request.path.startswith(control.PREFIX):
+            return control.answer(self, request)
+        request_id = str(uuid.uuid4())
+        reply = self._answer(request, request_id)
+        reply.headers.setdefault("x-amzn-RequestId", request_id)
+        reply.headers.setdefault("Date", email.utils.formatdate(self.clock.wall(), usegmt=True))
+        return reply
+
+    def _answer(self, request, request_id):
+        call = self._recognise(request)
+        if call is None:
+            self.ledger.violation("no such service", method=request.method, path=request.path,
+                                  target=request.headers.get("x-amz-target"))
+            return Reply(404, {"Content-Type": "text/plain"}, b"no service of this stand-in takes this request\n")
+        call.request_id = request_id
+        began, code = time.perf_counter(), None
+        try:
+            reply = self._perform(call)
+        except Refusal as refusal:
+            code = refusal.code
+            reply = call.protocol.error(refusal, request_id)
+            if refusal.blame:
+                self.ledger.violation(f"{refusal.code}: {refusal.message}", call)
+        self.ledger.call(call, reply, code, None, time.perf_counter() - began)
+        return reply
+
+    def _recognise(self, request):
+        calls = (service.read(request) for service in self.services)
+        return next((call for call in calls if call), None)
+
+    def _perform(self, call):
+        self._authenticate(call)
+        self._authorise(call)
+        result = call.service.perform(call)
+        return call.protocol.result(call.operation, result, call.request_id)
+
+    def _authenticate(self, call):
+        """Who calls, judged by the signature, and which account and region the call is about."""
+        service, request = call.service, call.request
+        if service.scope:
+            claim = sigv4.read_claim(request.headers)
+            now = self.clock.wall()
+            principal = self.credentials.find(claim.key_id, request.headers.get("x-amz-security-token"), now)
+            sigv4.check(request, claim, principal.secret, service.scope, now)
+            self._check_region(claim.region)
+            call.principal, call.region = principal, claim.region
+        call.params = call.load(request.body)
+        call.account = service.subject(call)
+
+    def _check_region(self, region):
+        if region not in self.world.regions and region != "us-east-1":
+            raise Refusal("SignatureDoesNotMatch", f"Credential should be scoped to a valid region, not '{region}'. ",
+                          403)
+
+    def _authorise(self, call):
+        """A role may be denied single actions, to see how a client takes it."""
+        role = self.world.roles.get(call.principal.role) if call.principal else None
+        action = f"{call.service.iam}:{call.operation}"
+        if role and action in role.get("deny", ()):
+            raise denied(f"User: {call.principal.arn} is not authorized to perform: {action} because no "
+                         f"identity-based policy allows the {action} action")

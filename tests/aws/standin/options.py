@@ -1,0 +1,32 @@
+"""Command-line options that more than one of the programs here takes."""
+from .world import FIRST_EPOCH, World, generate
+
+
+def add_world(parser):
+    """The options that say which world it is: a file, or what to make one from."""
+    group = parser.add_argument_group("world", "a file, or a seed and sizes")
+    group.add_argument("--world", metavar="FILE", help="a world as awsd-world writes it")
+    group.add_argument("--tenants", type=int, default=3, metavar="N")
+    group.add_argument("--seed", type=int, default=1, metavar="S")
+    group.add_argument("--regions", default="eu-west-1", metavar="A,B", help="the first is the central region")
+    group.add_argument("--regions-per-tenant", type=int, metavar="N", help="default: all")
+    group.add_argument("--clusters", type=int, default=1, metavar="N", help="a tenant and region")
+    group.add_argument("--services", type=int, default=2, metavar="N", help="a cluster")
+    group.add_argument("--births", type=float, default=0.0, metavar="SHARE", help="of services that begin in the span")
+    group.add_argument("--ends", type=float, default=0.0, metavar="SHARE", help="of services that end in the span")
+    group.add_argument("--epoch", type=int, default=FIRST_EPOCH, metavar="EPOCH", help="where the span begins")
+    group.add_argument("--span", type=int, default=6 * 3600, metavar="SECONDS", help="default: 6 h")
+    for name in ("gap-rate", "late-rate"):
+        group.add_argument(f"--{name}", type=float, metavar="SHARE")
+    for name in ("late-max", "delay", "list-delay"):
+        group.add_argument(f"--{name}", type=int, metavar="SECONDS")
+
+
+def read_world(args):
+    """The World that the options describe."""
+    if args.world:
+        return World.load(args.world)
+    return World(generate(
+        args.tenants, args.seed, args.regions.split(","), args.services, args.clusters, args.regions_per_tenant,
+        args.births, args.ends, args.epoch, args.span, gap_rate=args.gap_rate, late_rate=args.late_rate,
+        late_max=args.late_max, delay=args.delay, list_delay=args.list_delay))

@@ -1,0 +1,127 @@
+"""What every service has in common: how it recognises a request, and how an operation is found."""
+import re
+from dataclasses import dataclass, field
+
+from ..errors import Refusal, invalid
+from ..protocols import Json, Query, read_form, read_json
+from ..wire import Request
+
+FORM = "application/x-www-form-urlencoded"
+
+
+@dataclass
+class Call:
+    """One request that a service has recognised as its own."""
+    service: object
+    operation: str
+    protocol: object
+    load: object          # from the body to params; run once the signature is known to be good
+    request: Request
+    params: dict = field(default_factory=dict)
+    request_id: str = ""
+    principal: object = None
+    account: str = None   # whose data or role it is about
+    region: str = None
+    token: object = None  # a paging position, where the operation pages
+
+    def whole(self, name, default=None, low=None, high=None):
+        value = self.params.get(name)
+        if value is None:
+            return default
+        value = self.protocol.whole(name, value)
+        if low is not None and not low <= value <= high:
+            raise invalid(f"The value {value} for parameter {name} is not between {low} and {high}.")
+        return value
+
+    def flag(self, name, default):
+        value = self.params.get(name)
+        return default if value is None else self.protocol.flag(name, value)
+
+    def instant(self, name):
+        value = self.params.get(name)
+        if value is None:
+            raise missing(name)
+        return self.protocol.instant(name, value)
+
+    def text(self, name, pattern=None, required=False):
+        """A string parameter, checked against its pattern as STS words it."""
+        return checked(self.params, name, pattern, required)
+
+
+class Service:
+    """One service: its names, and its operations by name."""
+    name = ""           # in stats and fault rules
+    scope = None        # the service in a signature's scope; None: not signed
+    iam = ""            # the service in IAM actions
+    target = None       # the prefix of X-Amz-Target, for JSON protocols
+    version = None      # the API version of the query protocol
+    namespace = None    # the XML namespace of the query protocol
+    json_version = "1.0"
+    operations = {}     # name -> function(self, call)
+
+    def __init__(self, standin):
+        self.standin = standin
+
+    def read(self, request):
+        """The Call that a request is, None if it is for another service."""
+        target = request.headers.get("x-amz-target", "")
+        if self.target and target.startswith(self.target + "."):
+            return self._read_json(request, target[len(self.target) + 1:])
+        if self.version and request.method == "POST" and request.headers.get("content-type", "").startswith(FORM):
+            return self._read_form(request)
+        return None
+
+    def perform(self, call):
+        function = self.operations.get(call.operation)
+        if function is None:
+            raise Refusal("InvalidAction", f"Could not find operation {call.operation}",
+                          404 if isinstance(call.protocol, Json) else 400)
+        return function(self, call)
+
+    def subject(self, call):
+        """The account a call is about: the caller's, unless the service knows better."""
+        return call.principal.account if call.principal else None
+
+    def page_token(self, call):
+        """A token for the page this very call asks for, None where nothing is paged."""
+        return None
+
+    def _read_json(self, request, operation):
+        old_codes = request.headers.get("x-amzn-query-mode") == "true"
+        return Call(self, operation, Json(self.json_version, old_codes), read_json, request)
+
+    def _read_form(self, request):
+        match = re.search(rb"(?:^|&)Version=([0-9-]+)", request.body)
+        if not match or match[1].decode() != self.version:
+            return None
+        action = re.search(rb"(?:^|&)Action=(\w+)", request.body)
+        return Call(self, action[1].decode() if action else "-", Query(self.namespace), read_form, request)
+
+
+def missing(name):
+    return invalid(f"The parameter {name} is required.", "MissingParameter")
+
+
+def rows(params, name, most):
+    """A parameter that is a list of structures."""
+    value = params.get(name, [])
+    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
+        raise invalid(f"{name} is of the wrong type", "SerializationException")
+    if len(value) > most:
+        raise invalid(f"The collection {name} must not have a size greater than {most}.")
+    return value
+
+
+def checked(params, name, pattern=None, required=False):
+    value = params.get(name)
+    if value is None:
+        if required:
+            raise missing(name)
+        return None
+    if not isinstance(value, str):
+        raise invalid(f"{name} is of the wrong type", "SerializationException")
+    if pattern and not re.fullmatch(pattern, value):
+        field = name[0].lower() + name[1:]
+        raise invalid(f"1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: "
+                      f"Member must satisfy regular expression pattern: {pattern}")
+    return value

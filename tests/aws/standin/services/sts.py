@@ -1,0 +1,70 @@
+"""STS: AssumeRole with external ids, GetCallerIdentity."""
+from ..errors import denied, invalid
+from ..protocols import Query, iso
+from .base import Service
+
+ROLE_ARN = r"arn:aws[a-z-]*:iam::\d{12}:role/[!-~]{1,512}"
+SESSION_NAME = r"[\w+=,.@-]{2,64}"
+EXTERNAL_ID = r"[\w+=,.@:\/-]{2,1224}"
+CHAINED = 3600
+
+
+class Sts(Service):
+    name = iam = scope = "sts"
+    version = "2011-06-15"
+    namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
+
+    def subject(self, call):
+        """A fault rule that names an account means the account whose role is assumed."""
+        arn = call.params.get("RoleArn", "")
+        return arn.split(":")[4] if arn.count(":") >= 5 else super().subject(call)
+
+    def assume_role(self, call):
+        arn = call.text("RoleArn", ROLE_ARN, required=True)
+        name = call.text("RoleSessionName", SESSION_NAME, required=True)
+        external_id = call.text("ExternalId", EXTERNAL_ID)
+        source = call.text("SourceIdentity", SESSION_NAME)
+        role = self._trusted(call, arn, external_id)
+        seconds = self._duration(call, role)
+        issued = self.standin.issue_session(arn, name, seconds)
+        return self._answer(issued, arn, source, call.protocol)
+
+    def _trusted(self, call, arn, external_id):
+        """The role, if its trust policy lets this caller in. The three reasons are told alike, as STS tells them."""
+        role = self.standin.world.roles.get(arn)
+        refused = role is None or "sts:AssumeRole" in role.get("deny", ())
+        if refused or role["external_id"] not in (None, external_id):
+            self.standin.ledger.count("assume_role_denied")
+            raise denied(f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}")
+        return role
+
+    def _duration(self, call, role):
+        seconds = call.whole("DurationSeconds", 3600)
+        longest = role.get("max_session", 3600)
+        if not 900 <= seconds <= 43200:
+            word = "greater than or equal to 900" if seconds < 900 else "less than or equal to 43200"
+            raise invalid(f"1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to satisfy "
+                          f"constraint: Member must have value {word}")
+        if call.principal.role and seconds > CHAINED:
+            raise invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by "
+                          "role chaining.")
+        if seconds > longest:
+            raise invalid("The requested DurationSeconds exceeds the MaxSessionDuration set for this role.")
+        return seconds
+
+    def _answer(self, issued, arn, source, protocol):
+        token, principal, announced = issued
+        expires = iso(announced) if isinstance(protocol, Query) else announced
+        return {
+            "AssumedRoleUser": {"AssumedRoleId": principal.user_id, "Arn": principal.arn},
+            "Credentials": {"AccessKeyId": principal.key_id, "SecretAccessKey": principal.secret,
+                            "SessionToken": token, "Expiration": expires},
+            "PackedPolicySize": None,
+            "SourceIdentity": source,
+        }
+
+    def caller_identity(self, call):
+        who = call.principal
+        return {"Arn": who.arn, "UserId": who.user_id, "Account": who.account}
+
+    operations = {"AssumeRole": assume_role, "GetCallerIdentity": caller_identity}

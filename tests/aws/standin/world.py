@@ -1,0 +1,159 @@
+"""The world: which accounts, roles, clusters, services and custom metrics there are.
+
+A world is a JSON document, written by generate() from a seed or edited by hand; World reads one. It holds names,
+lifetimes and rates but no values: those are truth.py's, a pure function of the world's seed and of each identity.
+"""
+import base64
+import hashlib
+import json
+
+FORMAT = 1
+FIRST_EPOCH = 1767225600  # 2026-01-01T00:00:00Z
+CLUSTERS = ("shop", "billing", "search", "media")
+SERVICES = ("api", "web", "worker", "cart", "mail", "auth", "feed", "index")
+ENVIRONMENTS = ("prod-a", "prod-b", "test")
+DEFAULTS = {
+    "delay": 120,       # seconds from a point's timestamp until it can be read
+    "gap_rate": 0.02,   # share of minutes without a point
+    "late_rate": 0.0,   # share of points that come later than `delay`
+    "late_max": 900,    # ... by up to this many seconds
+    "list_delay": 0,    # seconds from a series' birth until ListMetrics shows it
+}
+
+
+def digest(*parts):
+    """Sixteen bytes that depend on every part and on nothing else."""
+    return hashlib.blake2b("\x1f".join(map(str, parts)).encode(), digest_size=16).digest()
+
+
+def fraction(*parts):
+    """A number in [0, 1) that depends on every part and on nothing else."""
+    return int.from_bytes(digest(*parts)[:6], "big") / 2**48
+
+
+def key_id(prefix, raw):
+    return prefix + base64.b32encode(raw).decode()[:16]
+
+
+def secret_key(raw):
+    return base64.b64encode(hashlib.sha256(raw).digest()).decode()[:40]
+
+
+def _lifetime(seed, births, ends, epoch, span, *name):
+    """When a service begins and ends: null is always."""
+    since = until = None
+    if fraction(seed, "born", *name) < births:
+        since = epoch + int(fraction(seed, "birth", *name) * span) // 60 * 60
+    if fraction(seed, "mortal", *name) < ends:
+        until = (since or epoch) + 60 * (1 + int(fraction(seed, "end", *name) * span) // 60)
+    return {"from": since, "until": until}
+
+
+def _service(seed, index, life, *where):
+    name = SERVICES[index % len(SERVICES)]
+    if index >= len(SERVICES):
+        name += f"-{index // len(SERVICES)}"
+    tasks = 1 + int(fraction(seed, "tasks", name, *where) * 5)
+    return {"name": name, "family": f"{name}-task", "tasks": tasks, **life(*where, name)}
+
+
+def _custom():
+    """Series of a namespace of the tenant's own: two with dimensions, one without any."""
+    rows = []
+    for environment in ENVIRONMENTS:
+        for metric, unit in (("OrdersPlaced", "Count"), ("PaymentLatency", "Milliseconds")):
+            rows.append({"namespace": "Checkout", "metric": metric, "unit": unit,
+                         "dimensions": {"Environment": environment}})
+    rows.append({"namespace": "Checkout", "metric": "QueueDepth", "unit": "Count", "dimensions": {}})
+    return rows
+
+
+def _region(seed, clusters, services, life, account, region):
+    named = []
+    for number in range(clusters):
+        name = f"{CLUSTERS[number % len(CLUSTERS)]}-{number + 1}"
+        where = (account, region, name)
+        named.append({"name": name, "services": [_service(seed, s, life, *where) for s in range(services)]})
+    return {"clusters": named, "custom": _custom()}
+
+
+def _tenant(seed, number, regions, build):
+    name = f"t{number:04d}"
+    account = f"2{seed % 1000:03d}{number:08d}"
+    path = "team/" if number % 5 == 0 else ""  # a role's path is not part of the session's ARN
+    return {
+        "id": name,
+        "account": account,
+        "role": f"arn:aws:iam::{account}:role/{path}muster-reader",
+        "external_id": f"{name}:{digest(seed, 'external', name).hex()[:10]}",
+        "max_session": 3600,
+        "regions": {region: build(account, region) for region in regions},
+    }
+
+
+def _central(seed):
+    account = f"1{seed % 1000:03d}00000001"
+    return {
+        "account": account,
+        "user": "muster",
+        "access_key": key_id("AKIA", digest(seed, "central")),
+        "secret_key": secret_key(digest(seed, "central secret")),
+    }
+
+
+def generate(tenants, seed, regions, services, clusters=1, regions_per_tenant=None, births=0.0, ends=0.0,
+             epoch=FIRST_EPOCH, span=6 * 3600, **rates):
+    """A world as a document. Births and ends fall into [epoch, epoch + span)."""
+    def life(*name):
+        return _lifetime(seed, births, ends, epoch, span, *name)
+
+    def build(account, region):
+        return _region(seed, clusters, services, life, account, region)
+
+    def share(number):
+        count = min(regions_per_tenant or len(regions), len(regions))
+        return [regions[(number + i) % len(regions)] for i in range(count)]
+
+    central = _central(seed)
+    return {
+        "format": FORMAT,
+        "seed": seed,
+        "region": regions[0],
+        "central": central,
+        **DEFAULTS,
+        **{name: value for name, value in rates.items() if value is not None},
+        "roles": [{"arn": f"arn:aws:iam::{central['account']}:role/amp-writer", "external_id": None,
+                   "max_session": 3600}],
+        "tenants": [_tenant(seed, n, share(n - 1), build) for n in range(1, tenants + 1)],
+    }
+
+
+class World:
+    """A world document with the look-ups the services need."""
+
+    def __init__(self, document):
+        if document.get("format") != FORMAT:
+            raise ValueError(f"not a world of format {FORMAT}")
+        self.document = {**DEFAULTS, **document}
+        self.seed = document["seed"]
+        self.region = document["region"]
+        self.central = document["central"]
+        self.tenants = document["tenants"]
+        self.by_account = {tenant["account"]: tenant for tenant in self.tenants}
+        self.roles = {role["arn"]: role for role in document.get("roles", [])}
+        for tenant in self.tenants:
+            self.roles[tenant["role"]] = {**tenant, "arn": tenant["role"]}
+        self.regions = {self.region}.union(*(tenant["regions"] for tenant in self.tenants))
+
+    def __getitem__(self, name):
+        return self.document[name]
+
+    @classmethod
+    def load(cls, path):
+        with open(path, encoding="utf-8") as file:
+            return cls(json.load(file))
+
+
+def dumps(document):
+    """A world as text, the same for the same world."""
+    return json.dumps(document, indent=1) + "\n"
