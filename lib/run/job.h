@@ -1,0 +1,81 @@
+/*
+ * A job kind: how to ask for a page and how to read one. Nothing else.
+ *
+ * The runner owns the loop: it calls next() for a request, sends it (credentials, rate limits, retries, deadlines), hands the answer to
+ * reply(), until next() says that the pull is complete; then it takes the cells with harvest(), freezes, publishes and commits them. A
+ * kind never sees a retry, a sink or a checkpoint, so it cannot forget one. To add a kind: one file in jobs/ that defines
+ * `const struct job_kind job_<name>`, and its row in jobs/table.c.
+ *
+ * A pull is used by one thread at a time; different pulls run at once and share only `const` data.
+ */
+#ifndef MUSTER_RUN_JOB_H
+#define MUSTER_RUN_JOB_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aws/aws_call.h"
+#include "fmt/conf.h"
+#include "model/series.h"
+
+/* What every kind of job has in common, as configured. */
+struct job_common {
+	const char *name;
+	int64_t every_ms, delay_ms, hold_ms, revisit_ms, lookback_ms;
+};
+
+/* The stream that is pulled: one job, one tenant, one region. All strings outlive the pull. */
+struct job_stream {
+	const struct job_common *common;
+	const void *opts; /* the kind's own options, filled by its key table */
+	const char *tenant, *account, *region;
+	const struct label *labels; /* the tenant's own, sorted by name */
+	size_t n_labels;
+};
+
+struct pull; /* each kind embeds it first in its own struct */
+
+struct job_kind {
+	const char *name;    /* `kind:` in the configuration */
+	const char *summary; /* one line for help */
+	const struct conf_key *keys; /* the kind's own keys beside the common ones */
+	size_t opts_size;
+	/* Defaults, in ms. */
+	int64_t every_ms, delay_ms, revisit_ms;
+	/* Service whose endpoint the calls go to (signing name). */
+	const char *service;
+
+	/* Cross-checks after reading; faults go to `f`, derived values may be stored in opts (memory from `a`). */
+	void (*check)(const struct job_common *c, void *opts, const struct conf_node *node, struct arena *a, struct conf_faults *f);
+	/* Canonical text of everything that decides what the data are (not when or where to): its hash is the job's definition. */
+	void (*definition)(const struct job_common *c, const void *opts, struct buf *out);
+	/* The most cells one pull should span for this memo (bounded pages and memory); at least 1. */
+	size_t (*span_max)(const struct job_stream *s, const json_t *memo);
+
+	/* Begin to pull cells[0..n), contiguous, oldest first. `memo` is what the last pull of this stream left (may be NULL, from an older
+	 * version, or damaged: then start without). now_ms is the run's present. */
+	int (*open)(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n, int64_t now_ms, struct pull **ret, struct err *err);
+	/* Fill *call (reset before) with the next request: 1; 0: the pull is complete; -1: it cannot be (ERR_DATA, ...). */
+	int (*next)(struct pull *p, struct aws_call *call, struct err *err);
+	/* Read the answer to the last request. -1 with ERR_DATA: the answer makes no sense; the runner asks again once, then defers. */
+	int (*reply)(struct pull *p, const struct http_resp *resp, struct err *err);
+	/* What is still missing, in words, when the runner gives up at the cell's deadline: "3 metrics still InternalError: ..." */
+	void (*missing)(const struct pull *p, char *out, size_t size);
+	/* After next() returned 0, once: fill cells[i] (initialised with their bounds) with lines and rows. */
+	int (*harvest)(struct pull *p, struct cell_data *cells, size_t n, struct err *err);
+	/* The memo to keep, or NULL for "as it was". The caller owns the result. */
+	json_t *(*memo)(struct pull *p);
+	/* What is billed: metrics requested, bytes scanned; added up by the runner. */
+	void (*billed)(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned);
+	void (*close)(struct pull *p); /* NULL is fine */
+
+	/* Rows from the lines of a frozen object (d->ndjson into d->rows). */
+	int (*adopt)(const struct job_stream *s, struct cell_data *d, struct err *err);
+};
+
+/* NULL-terminated, in jobs/table.c. */
+extern const struct job_kind *const job_kinds[];
+const struct job_kind *job_kind_find(const char *name);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * Sinks: where cells go.
+ *
+ * A sink publishes one cell at a time and says exactly what became of each sample. The runner calls an ordered sink cell by cell in time
+ * order for each stream, and never two cells of one stream at once; different streams come in parallel. To add a sink: one file here
+ * and a row in sink.c.
+ */
+#ifndef MUSTER_SINK_SINK_H
+#define MUSTER_SINK_SINK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "aws/cred.h"
+#include "fmt/conf.h"
+#include "model/series.h"
+#include "net/transport.h"
+#include "store/store.h"
+
+enum sink_kind { SINK_REMOTE_WRITE, SINK_OBJECTS, SINK_STDOUT };
+
+/* One sink as configured; strings live in the configuration. */
+struct sink_conf {
+	const char *name;
+	enum sink_kind kind;
+	const char *url;
+	const char *role; /* NULL: the base credentials */
+	const char *sigv4_service, *sigv4_region; /* NULL service: not signed */
+	const char *basic_user, *basic_password;
+	const char *bearer_token_file;
+	struct conf_map headers;
+	int64_t max_age_ms;      /* 0: none */
+	int64_t out_of_order_ms;
+	int64_t zstd_level;
+	const char *kms_key, *expected_owner;
+	const struct conf_node *node;
+};
+
+struct publish {
+	const char *job, *tenant, *account, *region;
+	const char *definition;  /* hash of the job's definition */
+	int64_t now_ms;          /* the run's present: ages are measured from it */
+	bool maybe_sent;         /* an earlier or another run may have sent this cell: a refusal for order or age means "already there" */
+	int64_t deadline_mono_ms;
+	/* Called for each sample that the receiver refused for good, in its words. May be NULL. */
+	void (*reject)(void *arg, const struct series *s, int64_t ts_ms, double value, int status, const char *reason);
+	void *reject_arg;
+};
+
+/* Together these account for every sample of the cell that was handed in (for objects: lines). */
+struct published {
+	uint64_t acked, already, too_old, rejected;
+	uint64_t bytes; /* as sent, compressed */
+	uint64_t requests;
+};
+
+struct sink;
+struct sink_ops {
+	const char *kind;
+	bool ordered;  /* every cell of a stream in time order */
+	bool samples;  /* takes d->rows; otherwise d->ndjson */
+	/* 0: every sample is accounted for in *ret (zeroed by the caller). -1: not all could be delivered now; repeating the whole cell is safe. */
+	int (*publish)(struct sink *s, const struct publish *p, const struct cell_data *d, struct published *ret, struct err *err);
+	/* Only sinks that can freeze: read a cell's object into d->ndjson. ERR_NOTFOUND: there is none. `definition` gets the
+	 * hash stored with it ("" if none). */
+	int (*read)(struct sink *s, const struct publish *p, struct cell_data *d, char definition[65], struct err *err);
+	/* Write a cell's refused samples (NDJSON lines) beside it, create-only under the first free number. NULL: cannot. */
+	int (*write_rejected)(struct sink *s, const struct publish *p, struct cell c, struct sv ndjson, struct err *err);
+	void (*free)(struct sink *s);
+};
+struct sink {
+	const struct sink_ops *ops;
+	const struct sink_conf *conf;
+};
+
+/* What sinks need from the run; borrowed, outlives them. */
+struct sink_env {
+	struct transport *transport;
+	struct cred_source *base_creds; /* NULL: there are none; sinks that sign then fail to open with ERR_AUTH */
+	struct clock *clock;
+	const char *region;             /* central */
+	const char *sts_endpoint;
+	const char *run_id;
+	int stdout_fd;
+};
+/* Opens by kind (one row each in sink.c). ERR_USAGE for what the configuration got wrong, ERR_LOCAL/ERR_AUTH/... for what the world did. */
+int sink_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+void sink_free(struct sink *s);
+
+/* Everything but the row in sink.c, for the kinds themselves: */
+int sink_remote_write_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+int sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+int sink_stdout_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+
+#endif
