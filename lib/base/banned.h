@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#undef sprintf /* a macro of glibc's checked string functions under clang */
 #pragma GCC poison strcpy strcat strncat sprintf vsprintf strtok gets atoi atol atof
 #pragma GCC poison gmtime localtime ctime asctime
 

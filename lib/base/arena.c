@@ -1,0 +1,126 @@
+/*
+ * A bump allocator. Decoding one page makes thousands of small strings and nodes that all die
+ * together: handing them out of a few blocks costs no bookkeeping and cannot leak one of them.
+ */
+#include "base/arena.h"
+
+#include <stdalign.h>
+#include <stdint.h>
+
+#define BLOCK_MIN 4096
+#define BLOCK_MAX ((size_t)1 << 20)
+#define ALIGN	  alignof(max_align_t)
+
+struct arena_block {
+	struct arena_block *next;
+	size_t cap;
+	size_t n;
+	alignas(max_align_t) unsigned char p[];
+};
+
+static size_t
+room(const struct arena_block *b)
+{
+	return b ? b->cap - b->n : 0;
+}
+
+/* A block of at least n bytes. One that was made for a single large piece goes behind the head,
+ * which has room left for small ones. */
+static struct arena_block *
+add_block(struct arena *a, size_t n)
+{
+	size_t cap = a->head ? a->head->cap * 2 : BLOCK_MIN;
+	struct arena_block *b;
+
+	if (cap > BLOCK_MAX)
+		cap = BLOCK_MAX;
+	if (cap < n)
+		cap = n;
+	b = malloc(sizeof(*b) + cap);
+	if (!b)
+		return NULL;
+	b->cap = cap;
+	b->n = 0;
+	if (a->head && n > BLOCK_MAX) {
+		b->next = a->head->next;
+		a->head->next = b;
+	} else {
+		b->next = a->head;
+		a->head = b;
+	}
+	return b;
+}
+
+void *
+arena_alloc(struct arena *a, size_t n)
+{
+	struct arena_block *b = a->head;
+	void *p;
+
+	if (n > SIZE_MAX / 2)
+		return NULL;
+	n = n ? (n + ALIGN - 1) / ALIGN * ALIGN : ALIGN;
+	if (n > a->max || a->used > a->max - n)
+		return NULL;
+	if (room(b) < n) {
+		b = add_block(a, n);
+		if (!b)
+			return NULL;
+	}
+	p = b->p + b->n;
+	b->n += n;
+	a->used += n;
+	return memset(p, 0, n);
+}
+
+void *
+arena_array(struct arena *a, size_t n, size_t size)
+{
+	size_t bytes;
+
+	if (__builtin_mul_overflow(n, size, &bytes))
+		return NULL;
+	return arena_alloc(a, bytes);
+}
+
+char *
+arena_strdup(struct arena *a, struct sv s)
+{
+	char *d = s.n < SIZE_MAX ? arena_alloc(a, s.n + 1) : NULL;
+
+	if (d && s.n)
+		memcpy(d, s.p, s.n);
+	return d;
+}
+
+void
+arena_reset(struct arena *a)
+{
+	struct arena_block *keep = a->head;
+
+	for (struct arena_block *b = a->head; b; b = b->next)
+		if (b->cap > keep->cap)
+			keep = b;
+	for (struct arena_block *b = a->head, *next; b; b = next) {
+		next = b->next;
+		if (b != keep)
+			free(b);
+	}
+	if (keep) {
+		keep->next = NULL;
+		keep->n = 0;
+	}
+	a->head = keep;
+	a->used = 0;
+}
+
+void
+arena_done(struct arena *a)
+{
+	for (struct arena_block *b = a->head, *next; b; b = next) {
+		next = b->next;
+		free(b);
+	}
+	a->head = NULL;
+	a->used = 0;
+}
