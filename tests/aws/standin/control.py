@@ -1,5 +1,7 @@
 """The stand-in's own endpoints under /_standin/: what a test sets and asks."""
 import json
+from dataclasses import replace
+from urllib.parse import parse_qsl
 
 from .wire import Reply
 
@@ -26,7 +28,7 @@ def _health(_standin, _request):
 
 
 def _stats(standin, _request):
-    return as_json(standin.ledger.report())
+    return as_json({**standin.ledger.report(), "remote_write": standin.receiver.report()})
 
 
 def _world(standin, _request):
@@ -61,7 +63,52 @@ def _set_ttl(standin, request):
     return as_json({"seconds": standin.ttl, "announced": standin.ttl_announced})
 
 
+def _faults(standin, _request):
+    return as_json(standin.faults.report())
+
+
+def _set_faults(standin, request):
+    """A list of rules; it replaces the one before, and all counters."""
+    standin.faults.set(json.loads(request.body))
+    return _faults(standin, request)
+
+
+def _clear_faults(standin, request):
+    standin.faults.set([])
+    return _faults(standin, request)
+
+
+def _dump(standin, request):
+    """Every accepted sample: `?db=ws-1` of one workspace (or `prometheus`), `?name=` of one metric."""
+    asked = dict(parse_qsl(request.query))
+    lines = []
+    for name, database in sorted(standin.receiver.databases.items()):
+        if asked.get("db", name) == name:
+            lines += [json.dumps({"db": name, **row}, separators=(",", ":")) for row in database.dump(asked.get("name"))]
+    return Reply(200, {"Content-Type": "application/x-ndjson"}, "".join(line + "\n" for line in lines).encode())
+
+
+def _rw_stats(standin, _request):
+    return as_json(standin.receiver.report())
+
+
+def _policy(standin, _request):
+    return as_json(vars(standin.receiver.policy))
+
+
+def _set_policy(standin, request):
+    """Any members of Policy; the others stay."""
+    standin.receiver.policy = replace(standin.receiver.policy, **json.loads(request.body))
+    return _policy(standin, request)
+
+
+def _rw_reset(standin, _request):
+    standin.receiver.clear()
+    return as_json({"ok": True})
+
+
 def _reset(standin, _request):
+    """Forget what was counted; the samples stay."""
     standin.ledger.reset()
     return as_json({"ok": True})
 
@@ -75,4 +122,12 @@ ROUTES = {
     ("PUT", "skew"): _set_skew,
     ("PUT", "ttl"): _set_ttl,
     ("POST", "reset"): _reset,
+    ("GET", "faults"): _faults,
+    ("PUT", "faults"): _set_faults,
+    ("DELETE", "faults"): _clear_faults,
+    ("GET", "rw/dump"): _dump,
+    ("GET", "rw/stats"): _rw_stats,
+    ("GET", "rw/policy"): _policy,
+    ("PUT", "rw/policy"): _set_policy,
+    ("POST", "rw/reset"): _rw_reset,
 }

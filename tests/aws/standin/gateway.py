@@ -7,7 +7,9 @@ import uuid
 from . import control, sigv4
 from .credentials import Credentials
 from .errors import Refusal, denied
+from .faults import Faults, read_rules
 from .ledger import Ledger
+from .receiver import Policy, Receiver
 from .services import TABLE
 from .truth import Truth
 from .wire import Reply
@@ -23,6 +25,8 @@ class Standin:
         self.truth = Truth(world)
         self.credentials = Credentials(world)
         self.ledger = Ledger(options.log)
+        self.receiver = Receiver(options.state_dir, Policy.of(options))
+        self.faults = Faults(self, read_rules(options.faults))
         self.ttl = options.session_ttl   # seconds a session really lives; None: as long as was asked for
         self.ttl_announced = True        # whether Expiration tells the truth about that
         self.serial = itertools.count(time.time_ns())
@@ -59,7 +63,7 @@ class Standin:
             reply = call.protocol.error(refusal, request_id)
             if refusal.blame:
                 self.ledger.violation(f"{refusal.code}: {refusal.message}", call)
-        self.ledger.call(call, reply, code, None, time.perf_counter() - began)
+        self.ledger.call(call, reply, code, time.perf_counter() - began)
         return reply
 
     def _recognise(self, request):
@@ -69,7 +73,18 @@ class Standin:
     def _perform(self, call):
         self._authenticate(call)
         self._authorise(call)
+        rule = self.faults.pick(call)
+        if rule is None:
+            return self._serve(call)
+        call.fault = rule.kind
+        return rule.inflict(call, self._serve)
+
+    @staticmethod
+    def _serve(call, alter=None):
+        """The answer, its result changed by `alter` before the protocol writes it."""
         result = call.service.perform(call)
+        if alter:
+            result = alter(result)
         return call.protocol.result(call.operation, result, call.request_id)
 
     def _authenticate(self, call):
@@ -80,15 +95,12 @@ class Standin:
             now = self.clock.wall()
             principal = self.credentials.find(claim.key_id, request.headers.get("x-amz-security-token"), now)
             sigv4.check(request, claim, principal.secret, service.scope, now)
-            self._check_region(claim.region)
+            if claim.region not in service.regions():
+                raise Refusal("SignatureDoesNotMatch",
+                              f"Credential should be scoped to a valid region, not '{claim.region}'. ", 403)
             call.principal, call.region = principal, claim.region
         call.params = call.load(request.body)
         call.account = service.subject(call)
-
-    def _check_region(self, region):
-        if region not in self.world.regions and region != "us-east-1":
-            raise Refusal("SignatureDoesNotMatch", f"Credential should be scoped to a valid region, not '{region}'. ",
-                          403)
 
     def _authorise(self, call):
         """A role may be denied single actions, to see how a client takes it."""

@@ -22,16 +22,16 @@ class Ledger:
             self.violations = collections.Counter()  # reason
             self.recent = collections.deque(maxlen=KEPT)
 
-    def call(self, call, reply, code, fault, seconds):
+    def call(self, call, reply, code, seconds):
         """One finished exchange."""
         with self.lock:
             self.calls[call.service.name, call.operation, call.account or "-"] += 1
             if code:
                 self.errors[call.service.name, call.operation, code] += 1
-            if fault:
-                self.faults[fault] += 1
+            if call.fault:
+                self.faults[call.fault] += 1
         if self.log:
-            self._write(call, reply, code, fault, seconds)
+            self._write(call, reply, code, seconds)
 
     def violation(self, reason, call=None, **more):
         """Something AWS refuses, or that a real client must not do."""
@@ -57,9 +57,9 @@ class Ledger:
                                "recent": list(self.recent)},
             }
 
-    def _write(self, call, reply, code, fault, seconds):
+    def _write(self, call, reply, code, seconds):
         row = {"at": round(time.time(), 3), "service": call.service.name, "operation": call.operation,
-               "account": call.account, "region": call.region, "status": reply.status, "code": code, "fault": fault,
+               "account": call.account, "region": call.region, "status": reply.status, "code": code, "fault": call.fault,
                "bytes": len(reply.body), "ms": round(seconds * 1000, 2), "request_id": call.request_id}
         self.log.write(json.dumps(row) + "\n")
 

@@ -22,6 +22,21 @@ def add_world(parser):
         group.add_argument(f"--{name}", type=int, metavar="SECONDS")
 
 
+def add_receiver(parser):
+    """The options of the remote-write receivers."""
+    group = parser.add_argument_group("remote write")
+    group.add_argument("--rw-mode", choices=("atomic", "partial"), default="atomic",
+                       help="one bad sample refuses the whole request (Prometheus), or only itself (Cortex, AMP)")
+    group.add_argument("--rw-max-age", type=float, metavar="SECONDS", help="older samples are refused (AMP: 3600)")
+    group.add_argument("--rw-window", type=float, default=0, metavar="SECONDS", help="out-of-order window (AMP: 60)")
+    group.add_argument("--rw-head-age", type=float, metavar="SECONDS",
+                       help="how far a series may lag behind the newest sample of all (Prometheus: 3600)")
+    group.add_argument("--rw-future", type=float, default=600, metavar="SECONDS", help="how far ahead a sample may be")
+    group.add_argument("--rw-max-body", type=int, default=1_000_000, metavar="BYTES")
+    group.add_argument("--rw-basic", metavar="USER:PASSWORD", help="what /api/v1/write asks for")
+    group.add_argument("--rw-bearer", metavar="TOKEN", help="what /api/v1/write asks for")
+
+
 def read_world(args):
     """The World that the options describe."""
     if args.world:

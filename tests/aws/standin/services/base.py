@@ -23,6 +23,7 @@ class Call:
     account: str = None   # whose data or role it is about
     region: str = None
     token: object = None  # a paging position, where the operation pages
+    fault: str = None     # the kind of the fault that hit it
 
     def whole(self, name, default=None, low=None, high=None):
         value = self.params.get(name)
@@ -82,6 +83,10 @@ class Service:
         """The account a call is about: the caller's, unless the service knows better."""
         return call.principal.account if call.principal else None
 
+    def regions(self):
+        """Where there is an endpoint of the service."""
+        return self.standin.world.regions | {"us-east-1"}
+
     def page_token(self, call):
         """A token for the page this very call asks for, None where nothing is paged."""
         return None
@@ -104,7 +109,7 @@ def missing(name):
 
 def rows(params, name, most):
     """A parameter that is a list of structures."""
-    value = params.get(name, [])
+    value = params.get(name) or []  # an empty list is an empty string in a form
     if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
         raise invalid(f"{name} is of the wrong type", "SerializationException")
     if len(value) > most:

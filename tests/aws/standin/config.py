@@ -1,0 +1,103 @@
+"""muster.yaml, and the environment to run it in, for a world."""
+import fnmatch
+import json
+
+from .truth import INSIGHTS
+
+METRICS = {
+    "ecs": [{"namespace": INSIGHTS, "dimensions": [["ClusterName", "ServiceName"]]}],
+    "utilization": [{"namespace": "AWS/ECS", "metrics": ["CPUUtilization", "MemoryUtilization"],
+                     "statistics": ["Average", "Maximum"]}],
+    "checkout": [{"namespace": "Checkout", "metrics": ["*"]}],
+}
+
+
+def add_options(group):
+    group.add_argument("--endpoint", default="http://127.0.0.1:4566", metavar="URL", help="of the stand-in")
+    group.add_argument("--receiver", choices=("aps", "prometheus", "none"), default="aps")
+    group.add_argument("--workspace", default="ws-1", metavar="ID")
+    group.add_argument("--receiver-url", metavar="URL", help="instead of the stand-in's")
+    group.add_argument("--writer-role", action="store_true", help="let the aps sink assume the world's amp-writer")
+    group.add_argument("--max-age", metavar="DURATION", help="of the receiver's sink")
+    group.add_argument("--out-of-order", metavar="DURATION", help="of the receiver's sink")
+    group.add_argument("--lake", default="file:///tmp/muster/lake", metavar="URL", help="'' for none")
+    group.add_argument("--state", default="file:///tmp/muster/state", metavar="URL")
+    group.add_argument("--jobs", default="ecs", metavar="A,B", help=f"of {','.join(METRICS)}")
+    group.add_argument("--only", action="append", metavar="GLOB", help="tenants (default: all; repeatable)")
+    for name in ("every", "period", "delay", "lookback", "hold", "revisit", "discover-every"):
+        group.add_argument(f"--job-{name}", metavar="DURATION", help=f"{name.replace('-', '_')} of every job")
+    group.add_argument("--workers", type=int, metavar="N")
+
+
+def yaml(world, args):
+    """A configuration: blocks by hand, and below the first levels flow style, which JSON is a part of."""
+    parts = [f"region: {world.region}", f"state: {json.dumps(args.state)}", "tenants:"]
+    parts += [f"  - {_flow(_tenant(tenant))}" for tenant in _chosen(world, args)]
+    parts.append("jobs:")
+    parts += [f"  {name}: {_flow(_job(name, args))}" for name in args.jobs.split(",")]
+    parts.append("sinks:")
+    parts += [f"  {name}: {_flow(sink)}" for name, sink in _sinks(world, args).items()]
+    if args.workers:
+        parts += ["run:", f"  workers: {args.workers}"]
+    return "\n".join(parts) + "\n"
+
+
+def environment(world, args):
+    """What the SDKs' variables must say for a program to find the stand-in and to be let in."""
+    values = {
+        "AWS_ENDPOINT_URL": args.endpoint,
+        "AWS_REGION": world.region,
+        "AWS_ACCESS_KEY_ID": world.central["access_key"],
+        "AWS_SECRET_ACCESS_KEY": world.central["secret_key"],
+    }
+    return "".join(f"export {name}='{value}'\n" for name, value in values.items())
+
+
+def _chosen(world, args):
+    globs = args.only or ["*"]
+    return [tenant for tenant in world.tenants if any(fnmatch.fnmatchcase(tenant["id"], glob) for glob in globs)]
+
+
+def _tenant(tenant):
+    return {"id": tenant["id"], "account": tenant["account"], "role": tenant["role"],
+            "external_id": tenant["external_id"], "regions": list(tenant["regions"])}
+
+
+def _job(name, args):
+    job = {"kind": "metrics"}
+    for key in ("every", "period", "delay", "lookback", "hold", "revisit", "discover_every"):
+        value = getattr(args, f"job_{key}")
+        if value:
+            job[key] = value
+    return {**job, "from": METRICS[name], "to": list(_sink_names(args))}
+
+
+def _sink_names(args):
+    return [name for name, there in (("amp", args.receiver != "none"), ("lake", args.lake)) if there]
+
+
+def _sinks(world, args):
+    sinks = {}
+    if args.receiver != "none":
+        sinks["amp"] = _receiver(world, args)
+    if args.lake:
+        sinks["lake"] = {"kind": "objects", "url": args.lake}
+    return sinks
+
+
+def _receiver(world, args):
+    signed = args.receiver == "aps"
+    path = f"/workspaces/{args.workspace}/api/v1/remote_write" if signed else "/api/v1/write"
+    sink = {"kind": "remote_write", "url": args.receiver_url or args.endpoint + path}
+    if signed:
+        sink["sigv4"] = {"service": "aps"}
+    if args.writer_role:
+        sink["role"] = next(arn for arn in world.roles if arn.endswith("role/amp-writer"))
+    for key in ("max_age", "out_of_order"):
+        if getattr(args, key):
+            sink[key] = getattr(args, key)
+    return sink
+
+
+def _flow(value):
+    return json.dumps(value, ensure_ascii=False)

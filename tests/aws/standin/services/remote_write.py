@@ -1,0 +1,116 @@
+"""Remote-write receivers: an Amazon Managed Prometheus workspace (signed) and a plain Prometheus (basic, bearer, none)."""
+import base64
+import re
+
+from .. import prompb, snappy
+from ..errors import Refusal, denied
+from ..protocols import RestJson, Text
+from ..wire import Reply
+from .base import Call, Service
+
+WORKSPACE = re.compile(r"/workspaces/([A-Za-z0-9-]{1,64})/(.*)")
+REMOTE_WRITE = "RemoteWrite"
+
+
+class _Receiver(Service):
+    """What both receivers share: reading a request strictly and handing it to a database."""
+    success = 200
+
+    def database(self, call):
+        raise NotImplementedError
+
+    def authorise(self, call):
+        raise NotImplementedError
+
+    def remote_write(self, call):
+        self.authorise(call)
+        batch = self._read(call.request)
+        self._look_for_disorder(call, batch)
+        verdict = self.standin.receiver.write(self.database(call), batch, self.standin.clock.data())
+        if verdict.first:
+            self._blame(call, verdict)
+            raise Refusal("BadSample", verdict.first, 400, blame=False)
+        return Reply(self.success)
+
+    def _read(self, request):
+        """The series of a request, or a refusal if it is not a remote-write 1.0 request in every respect."""
+        check_headers(request.headers)
+        limit = self.standin.receiver.policy.max_body
+        try:
+            if max(len(request.body), snappy.uncompressed_length(request.body)[0]) > limit:
+                raise Refusal("RequestEntityTooLarge", f"request body too large: the limit is {limit} bytes", 413, False)
+            return prompb.decode(snappy.decompress(request.body))
+        except ValueError as error:
+            raise Refusal("BadBody", str(error), 400) from None
+
+    def _blame(self, call, verdict):
+        """Order and age may be refused to a correct client that resends; labels may not."""
+        for reason in verdict.refused:
+            if "label" in reason or "name" in reason:
+                self.standin.ledger.violation(f"remote write: {reason}", call, series=verdict.first)
+
+    def _look_for_disorder(self, call, batch):
+        for labels, samples in batch:
+            if any(one[0] >= other[0] for one, other in zip(samples, samples[1:])):
+                self.standin.ledger.violation("remote write: samples of a series not in order of time", call,
+                                              series=str(labels))
+
+    operations = {REMOTE_WRITE: remote_write}
+
+
+class Workspaces(_Receiver):
+    name = scope = iam = "aps"
+
+    def read(self, request):
+        match = WORKSPACE.fullmatch(request.path)
+        if not match:
+            return None
+        known = request.method == "POST" and match[2] == "api/v1/remote_write"
+        return Call(self, REMOTE_WRITE if known else "-", RestJson, lambda _body: {"workspace": match[1]}, request)
+
+    def regions(self):
+        return {self.standin.world.region}
+
+    def database(self, call):
+        return call.params["workspace"]
+
+    def authorise(self, call):
+        """A workspace belongs to the central account; tenants' roles have no business there."""
+        if call.principal.account != self.standin.world.central["account"]:
+            raise denied(f"User: {call.principal.arn} is not authorized to perform: aps:RemoteWrite", blame=True)
+
+
+class Prometheus(_Receiver):
+    name = "prometheus"
+    success = 204
+
+    def read(self, request):
+        if request.path != "/api/v1/write" or request.method != "POST":
+            return None
+        return Call(self, REMOTE_WRITE, Text, lambda _body: {}, request)
+
+    def database(self, call):
+        return "prometheus"
+
+    def authorise(self, call):
+        options, given = self.standin.options, call.request.headers.get("authorization")
+        if options.rw_basic:
+            wanted = "Basic " + base64.b64encode(options.rw_basic.encode()).decode()
+        elif options.rw_bearer:
+            wanted = "Bearer " + options.rw_bearer
+        else:
+            return
+        if given != wanted:
+            raise Refusal("Unauthorized", "Unauthorized", 401)
+
+
+def check_headers(headers):
+    media, _, parameter = headers.get("content-type", "").partition(";")
+    if media.strip() != "application/x-protobuf" or parameter.strip() not in ("", "proto=prometheus.WriteRequest"):
+        raise Refusal("UnsupportedMediaType", f"unsupported Content-Type: {headers.get('content-type')}", 415)
+    if headers.get("content-encoding") != "snappy":
+        raise Refusal("UnsupportedMediaType", "Content-Encoding must be snappy", 415)
+    if headers.get("x-prometheus-remote-write-version") != "0.1.0":
+        raise Refusal("BadHeader", "X-Prometheus-Remote-Write-Version must be 0.1.0", 400)
+    if not headers.get("user-agent"):
+        raise Refusal("BadHeader", "User-Agent is required", 400)
