@@ -84,8 +84,9 @@ def _dump(standin, request):
     lines = []
     for name, database in sorted(standin.receiver.databases.items()):
         if asked.get("db", name) == name:
-            lines += [json.dumps({"db": name, **row}, separators=(",", ":")) for row in database.dump(asked.get("name"))]
-    return Reply(200, {"Content-Type": "application/x-ndjson"}, "".join(line + "\n" for line in lines).encode())
+            for row in database.dump(asked.get("name")):
+                lines.append(json.dumps({"db": name, **row}, separators=(",", ":")) + "\n")
+    return Reply(200, {"Content-Type": "application/x-ndjson"}, "".join(lines).encode())
 
 
 def _rw_stats(standin, _request):

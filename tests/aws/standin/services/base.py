@@ -76,7 +76,7 @@ class Service:
         function = self.operations.get(call.operation)
         if function is None:
             raise Refusal("InvalidAction", f"Could not find operation {call.operation}",
-                          404 if isinstance(call.protocol, Json) else 400)
+                          400 if isinstance(call.protocol, Query) else 404)
         return function(self, call)
 
     def subject(self, call):

@@ -1,4 +1,4 @@
-"""Remote-write receivers: an Amazon Managed Prometheus workspace (signed) and a plain Prometheus (basic, bearer, none)."""
+"""Remote-write receivers: a workspace of Amazon Managed Prometheus, signed, and a plain Prometheus."""
 import base64
 import re
 
@@ -38,7 +38,8 @@ class _Receiver(Service):
         limit = self.standin.receiver.policy.max_body
         try:
             if max(len(request.body), snappy.uncompressed_length(request.body)[0]) > limit:
-                raise Refusal("RequestEntityTooLarge", f"request body too large: the limit is {limit} bytes", 413, False)
+                raise Refusal("RequestEntityTooLarge", f"request body too large: the limit is {limit} bytes", 413,
+                              blame=False)
             return prompb.decode(snappy.decompress(request.body))
         except ValueError as error:
             raise Refusal("BadBody", str(error), 400) from None
