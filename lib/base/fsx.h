@@ -29,7 +29,8 @@ int fsx_unlink(int dirfd, const char *path, struct err *err);
 int fsx_lock(int dirfd, const char *path, int *ret_fd, struct err *err);
 /* Temporary files of dead processes (name pattern of fsx_replace/fsx_create) in this one folder are removed. */
 int fsx_sweep_tmp(int dirfd, const char *dir, struct err *err);
-/* Names of regular files below dir (recursive, relative to dir, sorted bytewise). The caller frees each and the array. */
+/* Names of regular files below dir (recursive, relative to dir, sorted bytewise), without
+ * temporary files. Symbolic links are not followed. The caller frees each and the array. */
 int fsx_list(int dirfd, const char *dir, char ***ret, size_t *ret_n, struct err *err);
 
 #endif

@@ -1,0 +1,550 @@
+/*
+ * Files that survive a power cut; see fsx.h.
+ *
+ * Every function works on the open folder that holds the file: the folder is what has to be fsynced
+ * after the entry changed, and holding it open keeps all steps of one call in the same place.
+ * Temporary names carry the process id, so that what a killed process left behind can be told from
+ * what is being written.
+ */
+#include "base/fsx.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+
+#define CHUNK	  65536
+#define DEPTH_MAX 32
+
+static void
+closep(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+}
+
+static void
+closedirp(DIR **d)
+{
+	if (*d)
+		(void)closedir(*d);
+}
+
+static int
+fd_of(DIR *d)
+{
+	return dirfd(d);
+}
+
+/* errno as an error; a missing file has its own kind, and O_NOFOLLOW's ELOOP its own words. */
+static int
+fail(struct err *err, int errnum, const char *doing, const char *path)
+{
+	if (errnum == ELOOP)
+		return err_set(err, ERR_LOCAL, "%s %s: symbolic links are not followed", doing,
+			       path);
+	(void)err_sys(err, errnum, "%s %s", doing, path);
+	if (err && errnum == ENOENT)
+		err->kind = ERR_NOTFOUND;
+	return -1;
+}
+
+/* The last part of a path, which has to be a name. */
+static int
+last_part(const char *path, const char **ret, struct err *err)
+{
+	const char *slash = strrchr(path, '/');
+	const char *name = slash ? slash + 1 : path;
+
+	if (!*name || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return err_set(err, ERR_LOCAL, "not a file name: \"%s\"", path);
+	*ret = name;
+	return 0;
+}
+
+/* Opens the folder that holds `path`, and gives the name in it. */
+static int
+open_parent(int dirfd, const char *path, int *ret_fd, const char **ret_name, struct err *err)
+{
+	char dir[PATH_MAX];
+	size_t n;
+
+	if (last_part(path, ret_name, err) < 0)
+		return -1;
+	n = (size_t)(*ret_name - path);
+	if (n >= sizeof(dir))
+		return fail(err, ENAMETOOLONG, "open the folder of", path);
+	memcpy(dir, n ? path : ".", n ? n : 1);
+	dir[n ? n : 1] = '\0';
+	*ret_fd = openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*ret_fd < 0)
+		return fail(err, errno, "open the folder of", path);
+	return 0;
+}
+
+static int
+sync_fd(int fd, const char *path, struct err *err)
+{
+	if (fsync(fd) < 0)
+		return err_sys(err, errno, "fsync %s", path);
+	return 0;
+}
+
+static int
+sync_parent(int dir, const char *path, struct err *err)
+{
+	if (fsync(dir) < 0)
+		return err_sys(err, errno, "fsync the folder of %s", path);
+	return 0;
+}
+
+static ssize_t
+read_some(int fd, char *p, size_t n)
+{
+	ssize_t got;
+
+	do
+		got = read(fd, p, n);
+	while (got < 0 && errno == EINTR);
+	return got;
+}
+
+static int
+read_all(int fd, const char *path, struct buf *out, struct err *err)
+{
+	char chunk[CHUNK];
+	ssize_t got;
+
+	while ((got = read_some(fd, chunk, sizeof(chunk))) > 0) {
+		buf_add(out, chunk, (size_t)got);
+		if (!buf_ok(out))
+			return buf_check(out, path, err);
+	}
+	if (got < 0)
+		return err_sys(err, errno, "read %s", path);
+	return 0;
+}
+
+int
+fsx_read(int dirfd, const char *path, struct buf *out, struct err *err)
+{
+	/* O_NONBLOCK: a FIFO must not hang the program; regular files do not care. */
+	CLEANUP(closep)
+	int fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	struct stat st;
+
+	if (fd < 0)
+		return fail(err, errno, "open", path);
+	if (fstat(fd, &st) < 0)
+		return err_sys(err, errno, "stat %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(err, ERR_LOCAL, "%s: not a regular file", path);
+	buf_reset(out);
+	return read_all(fd, path, out, err);
+}
+
+static bool
+is_folder(int dirfd, const char *path)
+{
+	struct stat st;
+
+	return fstatat(dirfd, path, &st, 0) == 0 && S_ISDIR(st.st_mode);
+}
+
+static int
+make_dir(int dirfd, const char *path, struct err *err)
+{
+	CLEANUP(closep) int parent = -1;
+	const char *name;
+	int errnum;
+
+	if (is_folder(dirfd, path))
+		return 0;
+	if (open_parent(dirfd, path, &parent, &name, err) < 0)
+		return -1;
+	if (mkdirat(parent, name, 0700) < 0) {
+		errnum = errno;
+		/* Another process may have been faster. */
+		return is_folder(dirfd, path) ? 0 : err_sys(err, errnum, "mkdir %s", path);
+	}
+	return sync_parent(parent, path, err);
+}
+
+int
+fsx_mkdirs(int dirfd, const char *path, struct err *err)
+{
+	size_t len = strlen(path);
+	char part[PATH_MAX];
+
+	if (len == 0 || len >= sizeof(part))
+		return fail(err, len ? ENAMETOOLONG : ENOENT, "mkdir", path);
+	while (len > 1 && path[len - 1] == '/')
+		len--;
+	for (size_t i = 0; i <= len; i++) {
+		if (i > 0 && (i == len || path[i] == '/') && path[i - 1] != '/') {
+			part[i] = '\0';
+			if (make_dir(dirfd, part, err) < 0)
+				return -1;
+		}
+		part[i] = path[i];
+	}
+	return 0;
+}
+
+/* ".<name>.<pid>.<counter>.tmp" */
+static atomic_uint_least64_t tmp_counter;
+
+static int
+create_tmp(int dir, const char *name, char tmp[PATH_MAX], int *ret_fd)
+{
+	/* A name may be taken by a dead process that had our id. */
+	for (int tries = 0; tries < 1000; tries++) {
+		int n = snprintf(tmp, PATH_MAX, ".%s.%ld.%llu.tmp", name, (long)getpid(),
+				 (unsigned long long)atomic_fetch_add(&tmp_counter, 1));
+
+		if (n < 0 || n >= PATH_MAX) {
+			errno = ENAMETOOLONG;
+			return -1;
+		}
+		*ret_fd =
+		    openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (*ret_fd >= 0)
+			return 0;
+		if (errno != EEXIST)
+			return -1;
+	}
+	return -1;
+}
+
+static int
+write_all(int fd, struct sv data, const char *path, struct err *err)
+{
+	while (data.n) {
+		ssize_t w = write(fd, data.p, data.n);
+
+		if (w < 0 && errno == EINTR)
+			continue;
+		if (w < 0)
+			return err_sys(err, errno, "write %s", path);
+		data.p += w;
+		data.n -= (size_t)w;
+	}
+	return 0;
+}
+
+/* A temporary file beside `name` with the data on disk. Nothing is left behind on failure. */
+static int
+write_tmp(int dir, const char *name, const char *path, struct sv data, char tmp[PATH_MAX],
+	  struct err *err)
+{
+	int fd = -1, rc;
+
+	if (create_tmp(dir, name, tmp, &fd) < 0)
+		return err_sys(err, errno, "create a temporary file for %s", path);
+	rc = write_all(fd, data, path, err);
+	if (rc == 0)
+		rc = sync_fd(fd, path, err);
+	if (close(fd) < 0 && rc == 0)
+		rc = err_sys(err, errno, "close %s", path);
+	if (rc < 0)
+		(void)unlinkat(dir, tmp, 0);
+	return rc;
+}
+
+int
+fsx_replace(int dirfd, const char *path, struct sv data, struct err *err)
+{
+	CLEANUP(closep) int dir = -1;
+	char tmp[PATH_MAX];
+	const char *name;
+	int errnum;
+
+	if (open_parent(dirfd, path, &dir, &name, err) < 0)
+		return -1;
+	if (write_tmp(dir, name, path, data, tmp, err) < 0)
+		return -1;
+	if (renameat(dir, tmp, dir, name) < 0) {
+		errnum = errno;
+		(void)unlinkat(dir, tmp, 0);
+		return err_sys(err, errnum, "replace %s", path);
+	}
+	return sync_parent(dir, path, err);
+}
+
+int
+fsx_create(int dirfd, const char *path, struct sv data, struct err *err)
+{
+	CLEANUP(closep) int dir = -1;
+	int errnum = 0, gone;
+	char tmp[PATH_MAX];
+	const char *name;
+
+	if (open_parent(dirfd, path, &dir, &name, err) < 0)
+		return -1;
+	if (write_tmp(dir, name, path, data, tmp, err) < 0)
+		return -1;
+	if (linkat(dir, tmp, dir, name, 0) < 0)
+		errnum = errno;
+	gone = unlinkat(dir, tmp, 0);
+	if (errnum == EEXIST)
+		return err_set(err, ERR_CONFLICT, "create %s: it exists already", path);
+	if (errnum)
+		return err_sys(err, errnum, "create %s", path);
+	if (gone < 0)
+		return err_sys(err, errno, "remove the temporary file of %s", path);
+	return sync_parent(dir, path, err);
+}
+
+int
+fsx_unlink(int dirfd, const char *path, struct err *err)
+{
+	CLEANUP(closep) int dir = -1;
+	struct err open_err;
+	const char *name;
+
+	if (open_parent(dirfd, path, &dir, &name, &open_err) < 0) {
+		if (open_err.kind == ERR_NOTFOUND)
+			return 0;
+		if (err)
+			*err = open_err;
+		return -1;
+	}
+	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
+		return err_sys(err, errno, "remove %s", path);
+	return sync_parent(dir, path, err);
+}
+
+int
+fsx_lock(int dirfd, const char *path, int *ret_fd, struct err *err)
+{
+	const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
+	CLEANUP(closep) int fd = openat(dirfd, path, flags, 0600);
+	int rc;
+
+	if (fd < 0)
+		return fail(err, errno, "open", path);
+	do
+		rc = flock(fd, LOCK_EX | LOCK_NB);
+	while (rc < 0 && errno == EINTR);
+	if (rc < 0 && errno == EWOULDBLOCK)
+		return err_set(err, ERR_CONFLICT, "lock %s: another process holds it", path);
+	if (rc < 0)
+		return err_sys(err, errno, "lock %s", path);
+	*ret_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+/* Folders */
+
+static int
+open_folder(int dirfd, const char *path, DIR **ret)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd < 0)
+		return -1;
+	*ret = fdopendir(fd);
+	if (*ret)
+		return 0;
+	(void)close(fd);
+	return -1;
+}
+
+/* The next entry that is not "." or ".."; NULL at the end (errno 0) or on an error. */
+static const struct dirent *
+next_entry(DIR *d)
+{
+	const struct dirent *e;
+
+	do {
+		errno = 0;
+		e = readdir(d);
+	} while (e && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
+	return e;
+}
+
+/* Takes ".<number>" off the end of s. */
+static bool
+cut_number(struct sv *s, uint64_t *ret)
+{
+	const char *dot = memrchr(s->p, '.', s->n);
+	struct sv digits;
+
+	if (!dot)
+		return false;
+	digits = (struct sv){dot + 1, (size_t)(s->p + s->n - dot) - 1};
+	s->n = (size_t)(dot - s->p);
+	return digits.n && digits.p[0] != '+' && num_u64(digits, ret);
+}
+
+static bool
+parse_tmp(const char *name, uint64_t *ret_pid, uint64_t *ret_counter)
+{
+	struct sv s = sv_of(name);
+
+	if (!sv_starts(s, SV(".")) || !sv_ends(s, SV(".tmp")))
+		return false;
+	s.n -= 4;
+	return cut_number(&s, ret_counter) && cut_number(&s, ret_pid) && s.n > 1;
+}
+
+/* Whether nobody writes this temporary file any more. One with our own id and a number that was not
+ * given out yet is from a process that had our id before, as happens in containers. */
+static bool
+is_stale(const char *name)
+{
+	uint64_t pid, counter;
+
+	if (!parse_tmp(name, &pid, &counter) || pid == 0 || pid > INT_MAX)
+		return false;
+	if ((pid_t)pid == getpid())
+		return counter >= atomic_load(&tmp_counter);
+	return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
+}
+
+int
+fsx_sweep_tmp(int dirfd, const char *dir, struct err *err)
+{
+	CLEANUP(closedirp) DIR *d = NULL;
+	const struct dirent *e;
+	bool removed = false;
+
+	if (open_folder(dirfd, dir, &d) < 0)
+		return fail(err, errno, "open", dir);
+	while ((e = next_entry(d))) {
+		if (!is_stale(e->d_name))
+			continue;
+		if (unlinkat(fd_of(d), e->d_name, 0) < 0 && errno != ENOENT)
+			return err_sys(err, errno, "remove %s/%s", dir, e->d_name);
+		removed = true;
+	}
+	if (errno)
+		return err_sys(err, errno, "read %s", dir);
+	return removed ? sync_fd(fd_of(d), dir, err) : 0;
+}
+
+struct names {
+	char **p;
+	size_t n, cap;
+};
+
+static void
+names_done(struct names *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		free(l->p[i]);
+	free(l->p);
+}
+
+static int
+names_add(struct names *l, const char *name, struct err *err)
+{
+	size_t cap = l->cap ? l->cap * 2 : 16;
+	char **p;
+
+	if (l->n == l->cap) {
+		p = reallocarray(l->p, cap, sizeof(*p));
+		if (!p)
+			return err_nomem(err);
+		l->p = p;
+		l->cap = cap;
+	}
+	l->p[l->n] = sv_dup(sv_of(name));
+	if (!l->p[l->n])
+		return err_nomem(err);
+	l->n++;
+	return 0;
+}
+
+static int
+cmp_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+enum entry_type { ENTRY_OTHER, ENTRY_FILE, ENTRY_FOLDER };
+
+static enum entry_type
+entry_type(int dir, const struct dirent *e)
+{
+	struct stat st;
+
+	if (e->d_type == DT_REG)
+		return ENTRY_FILE;
+	if (e->d_type == DT_DIR)
+		return ENTRY_FOLDER;
+	if (e->d_type != DT_UNKNOWN || fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return ENTRY_OTHER;
+	return S_ISREG(st.st_mode) ? ENTRY_FILE : S_ISDIR(st.st_mode) ? ENTRY_FOLDER : ENTRY_OTHER;
+}
+
+static int walk(int at, const char *name, struct buf *path, int depth, struct names *l,
+		struct err *err);
+
+/* One entry of the open folder `dir`, whose path with its slash is in `path`. */
+static int
+walk_entry(int dir, const struct dirent *e, struct buf *path, int depth, struct names *l,
+	   struct err *err)
+{
+	enum entry_type type = entry_type(dir, e);
+	size_t before = path->n;
+	uint64_t pid, counter;
+	int rc;
+
+	if (type == ENTRY_OTHER || (type == ENTRY_FILE && parse_tmp(e->d_name, &pid, &counter)))
+		return 0;
+	buf_str(path, e->d_name);
+	if (type == ENTRY_FOLDER)
+		buf_ch(path, '/');
+	if (buf_check(path, "path", err) < 0)
+		return -1;
+	rc = type == ENTRY_FILE ? names_add(l, buf_cstr(path), err)
+				: walk(dir, e->d_name, path, depth + 1, l, err);
+	path->n = before;
+	path->p[before] = '\0';
+	return rc;
+}
+
+static int
+walk(int at, const char *name, struct buf *path, int depth, struct names *l, struct err *err)
+{
+	CLEANUP(closedirp) DIR *d = NULL;
+	const struct dirent *e;
+
+	if (depth > DEPTH_MAX)
+		return err_set(err, ERR_LOCAL, "%s: folders nested deeper than %d", name,
+			       DEPTH_MAX);
+	if (open_folder(at, name, &d) < 0) {
+		/* A folder below the first may go away meanwhile. */
+		return depth > 0 && errno == ENOENT ? 0 : fail(err, errno, "open", name);
+	}
+	while ((e = next_entry(d)))
+		if (walk_entry(fd_of(d), e, path, depth, l, err) < 0)
+			return -1;
+	return errno ? err_sys(err, errno, "read %s", name) : 0;
+}
+
+int
+fsx_list(int dirfd, const char *dir, char ***ret, size_t *ret_n, struct err *err)
+{
+	CLEANUP(buf_done) struct buf path = BUF_INIT(PATH_MAX);
+	CLEANUP(names_done) struct names l = {0};
+
+	if (walk(dirfd, dir, &path, 0, &l, err) < 0)
+		return -1;
+	if (l.n)
+		qsort(l.p, l.n, sizeof(*l.p), cmp_names);
+	*ret_n = l.n;
+	*ret = STEAL(l.p);
+	l.n = 0;
+	return 0;
+}
