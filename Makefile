@@ -43,12 +43,13 @@ SUP_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 Q := $(if $(filter 0,$(V)),@)
 say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
-.PHONY: all debug test unit asan tsan valgrind lint cover bench check install clean help
+.PHONY: all debug test unit e2e asan tsan sanitized valgrind memchecked clang lint cover analyze check install clean help \
+	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
-all: $(B)/muster
+all: $(B)/muster          ## build/muster
 
-debug:
+debug:                    ## build-debug/muster
 	$(Q)$(MAKE) FLAVOUR=debug all
 
 $(B)/muster: $(MAIN_OBJ) $(B)/libmuster.a
@@ -69,3 +70,102 @@ $(B)/tests/%: $(B)/tests/%.o $(SUP_OBJ) $(B)/libmuster.a
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SUP_OBJ) $(B)/libmuster.a -lcmocka $(LDLIBS)
 
 -include $(patsubst %.o,%.d,$(LIB_OBJ) $(MAIN_OBJ) $(SUP_OBJ)) $(TEST_BIN:%=%.d)
+
+# ---- targets ----------------------------------------------------------------------------------------------------
+# A test program is one process and quick; the limits are for the ones that hang.
+
+HEADERS   := $(wildcard lib/*/*.h jobs/*.h tests/*/*.h)
+C_SRC     := $(LIB_SRC) $(JOB_SRC) $(wildcard tests/*/*.c)
+SH_SRC    := $(wildcard scripts/* .ci/run)
+PY_SRC     = $(shell grep -lsE '^\#!.*python3' $(wildcard tests/*/*)) $(shell find tests -name '*.py')
+# Sanitizers want their shadow where the kernel's widest randomisation may already be.
+FIXED     := $(shell setarch -R true 2>/dev/null && echo setarch -R)
+MEMCHECK  := valgrind -q --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=9
+SANITIZER := ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1 \
+	     UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
+
+unit: $(TEST_BIN)         ## the unit tests, with the compiler and flavour given
+	$(Q)scripts/unit $(TEST_BIN)
+
+test: unit e2e            ## the tests a change is most often judged by
+
+e2e: all                  ## whole runs against the AWS stand-in (E2E= a module or a test, MUSTER= another binary)
+	$(Q)scripts/e2e $(E2E)
+
+asan:                     ## build and unit tests under address, leak and undefined-behaviour sanitizers
+	$(Q)$(MAKE) FLAVOUR=asan all sanitized
+
+tsan:                     ## the same under the thread sanitizer
+	$(Q)$(MAKE) FLAVOUR=tsan all sanitized
+
+sanitized: $(TEST_BIN)
+	$(Q)$(SANITIZER) scripts/unit -t 300 -w '$(FIXED)' $(TEST_BIN)
+
+valgrind:                 ## unit tests under memcheck
+	$(Q)$(MAKE) FLAVOUR=valgrind memchecked
+
+memchecked: $(TEST_BIN)
+	$(Q)scripts/unit -t 600 -w '$(MEMCHECK)' $(TEST_BIN)
+
+clang:                    ## build and unit tests with the second compiler
+	$(Q)$(MAKE) CC=clang all unit
+
+cover:                    ## line coverage of lib/ and jobs/ by all tests; what is not covered: build-cover/uncovered.txt
+	$(Q)find build-cover -name '*.gcda' -delete 2>/dev/null || true
+	$(Q)$(MAKE) FLAVOUR=cover all unit
+	$(Q)MUSTER=build-cover/muster scripts/e2e
+	$(Q)gcovr --root . --filter lib/ --filter jobs/ --txt build-cover/uncovered.txt --html-details \
+	    build-cover/coverage.html --print-summary build-cover
+
+lint: lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python  ## every static check
+
+lint-tidy: $(C_SRC:%.c=$(B)/lint/%.tidy)
+$(B)/lint/%.tidy: %.c .clang-tidy $(HEADERS)
+	$(call say,TIDY,$<)
+	$(Q)mkdir -p $(@D)
+	$(Q)clang-tidy --quiet $< -- $(CPPFLAGS) -std=c17 $(WARN) >$@.out 2>$@.err || { cat $@.out $@.err; exit 1; }
+	$(Q)mv $@.out $@
+
+lint-cppcheck:
+	$(call say,CHECK,cppcheck)
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 \
+	    --suppress=missingIncludeSystem -D_GNU_SOURCE -D__linux__ -Ilib -I. lib jobs
+
+# Headers are laid out by hand: their comments are contracts, and read better wide.
+lint-format:
+	$(call say,CHECK,clang-format)
+	$(Q)clang-format --dry-run -Werror $(C_SRC)
+
+lint-floors:
+	$(call say,CHECK,floors)
+	$(Q)scripts/check-floors
+
+lint-headers:
+	$(call say,CHECK,headers)
+	$(Q)scripts/check-headers $(CC) $(CPPFLAGS) $(CFLAGS)
+
+lint-scripts:
+	$(call say,CHECK,scripts)
+	$(Q)shellcheck $(SH_SRC)
+
+lint-python:
+	$(call say,CHECK,python)
+	$(Q)pyflakes3 $(PY_SRC)
+
+analyze:                  ## gcc's own analyzer over lib/ and jobs/ (slow, and not part of check)
+	$(Q)for f in $(LIB_SRC) $(JOB_SRC); do gcc $(CPPFLAGS) $(CFLAGS) -O1 -fanalyzer -c -o /dev/null $$f || exit 1; done
+
+check:                    ## what CI runs: lint, all tests, both compilers, all sanitizers
+	$(Q)scripts/test
+
+install: all              ## the program, its manual texts and the example schedules (DESTDIR=, PREFIX=)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/muster/schedules
+	install -m 755 $(B)/muster $(DESTDIR)$(PREFIX)/bin/muster
+	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/muster
+	install -m 644 $(wildcard schedules/*) $(DESTDIR)$(PREFIX)/share/doc/muster/schedules
+
+clean:                    ## every build folder
+	rm -rf build build-*
+
+help:                     ## this list
+	$(Q)awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
