@@ -15,13 +15,9 @@
 #include "base/buf.h"
 
 /* Strict: one value, no duplicate keys, valid UTF-8, NULs in strings allowed, depth at most 64 (ERR_DATA otherwise, with
- * line and column). The caller owns the result (json_decref). `what` names the document in errors. */
+ * line and column). The caller owns the result (json_decref,
+ * CLEANUP(json_decrefp)). `what` names the document in errors. */
 int json_parse(struct sv text, const char *what, json_t **ret, struct err *err);
-static inline void
-json_decrefp(json_t **j)
-{
-	json_decref(*j);
-}
 
 /* `path` is the pointer of obj for the error text, e.g. "/streams/0". */
 int json_get_str(const json_t *obj, const char *path, const char *key, bool required, const char **ret, struct err *err);

@@ -1,0 +1,425 @@
+/*
+ * JSON over jansson, with what jansson leaves out: a depth limit of ours, errors that say where and
+ * what but never repeat the document (it may hold credentials), numbers in their shortest form.
+ */
+#include "fmt/json.h"
+
+#include <inttypes.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/utf8.h"
+
+#define DEPTH_MAX 64
+
+/* Reading */
+
+/* Walks over the brackets outside of strings: jansson recurses, and its own limit is far too high.
+ */
+static int
+check_depth(struct sv text, const char *what, struct err *err)
+{
+	size_t line = 1, line_start = 0;
+	bool in_string = false;
+	int depth = 0;
+
+	for (size_t i = 0; i < text.n; i++) {
+		char c = text.p[i];
+
+		if (c == '\n') {
+			line++;
+			line_start = i + 1;
+		}
+		if (in_string) {
+			i += c == '\\';
+			in_string = c != '"';
+		} else if (c == '"') {
+			in_string = true;
+		} else if (c == '[' || c == '{') {
+			depth++;
+		} else if (c == ']' || c == '}') {
+			depth--;
+		}
+		if (depth > DEPTH_MAX)
+			return err_set(err, ERR_DATA,
+				       "%s: line %zu, column %zu: nested deeper than %d levels",
+				       what, line, i - line_start + 1, DEPTH_MAX);
+	}
+	return 0;
+}
+
+/* jansson's own texts quote the document, these do not. */
+static const char *
+reason(const json_error_t *e)
+{
+	switch (json_error_code(e)) {
+	case json_error_out_of_memory:
+		return "out of memory";
+	case json_error_invalid_utf8:
+		return "invalid UTF-8";
+	case json_error_premature_end_of_input:
+		return "the text ends too early";
+	case json_error_end_of_input_expected:
+		return "unexpected text behind the value";
+	case json_error_duplicate_key:
+		return "duplicate key";
+	case json_error_numeric_overflow:
+		return "number out of range";
+	case json_error_null_byte_in_key:
+		return "NUL in a key";
+	default:
+		return "invalid syntax";
+	}
+}
+
+int
+json_parse(struct sv text, const char *what, json_t **ret, struct err *err)
+{
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
+	json_error_t e;
+	json_t *j;
+
+	if (check_depth(text, what, err) < 0)
+		return -1;
+	j = json_loadb(text.n ? text.p : "", text.n, flags, &e);
+	if (!j)
+		return err_set(err, ERR_DATA, "%s: line %d, column %d: %s", what, e.line, e.column,
+			       reason(&e));
+	*ret = j;
+	return 0;
+}
+
+static const char *
+type_name(const json_t *j)
+{
+	static const char *const names[] = {
+	    [JSON_OBJECT] = "an object",   [JSON_ARRAY] = "an array",
+	    [JSON_STRING] = "a string",	   [JSON_INTEGER] = "an integer",
+	    [JSON_REAL] = "a real number", [JSON_TRUE] = "true",
+	    [JSON_FALSE] = "false",	   [JSON_NULL] = "null",
+	};
+
+	return j ? names[json_typeof(j)] : "nothing";
+}
+
+/* The pointer's part for a key: RFC 6901 writes '~' as "~0" and '/' as "~1". */
+static void
+pointer_part(const char *key, char *out, size_t cap)
+{
+	size_t n = 0;
+
+	for (; *key && n + 3 < cap; key++) {
+		if (*key != '~' && *key != '/') {
+			out[n++] = *key;
+			continue;
+		}
+		out[n++] = '~';
+		out[n++] = *key == '~' ? '0' : '1';
+	}
+	out[n] = '\0';
+}
+
+static int
+bad_type(const char *path, const char *key, const char *expected, const json_t *got,
+	 struct err *err)
+{
+	char part[128];
+
+	pointer_part(key, part, sizeof(part));
+	return err_set(err, ERR_DATA, "%s/%s: expected %s, got %s", path, part, expected,
+		       type_name(got));
+}
+
+/* 1 with the member; 0 if it is absent and may be; -1 with the error. */
+static int
+member(const json_t *obj, const char *path, const char *key, bool required, const char *expected,
+       json_t **ret, struct err *err)
+{
+	char part[128];
+	json_t *j;
+
+	if (!json_is_object(obj))
+		return err_set(err, ERR_DATA, "%s: expected an object, got %s",
+			       *path ? path : "the document", type_name(obj));
+	j = json_object_get(obj, key);
+	if (j && !json_is_null(j)) {
+		*ret = j;
+		return 1;
+	}
+	if (!required)
+		return 0;
+	if (j)
+		return bad_type(path, key, expected, j, err);
+	pointer_part(key, part, sizeof(part));
+	return err_set(err, ERR_DATA, "%s/%s: missing, expected %s", path, part, expected);
+}
+
+int
+json_get_str(const json_t *obj, const char *path, const char *key, bool required, const char **ret,
+	     struct err *err)
+{
+	const char *expected = "a string";
+	json_t *j;
+	int rc = member(obj, path, key, required, expected, &j, err);
+
+	if (rc <= 0)
+		return rc;
+	if (!json_is_string(j))
+		return bad_type(path, key, expected, j, err);
+	/* As a C string it would be another, shorter value. */
+	if (strlen(json_string_value(j)) != json_string_length(j))
+		return err_set(err, ERR_DATA, "%s/%s: NUL in a string", path, key);
+	*ret = json_string_value(j);
+	return 0;
+}
+
+int
+json_get_i64(const json_t *obj, const char *path, const char *key, bool required, int64_t *ret,
+	     struct err *err)
+{
+	const char *expected = "an integer";
+	json_t *j;
+	int rc = member(obj, path, key, required, expected, &j, err);
+
+	if (rc <= 0)
+		return rc;
+	if (!json_is_integer(j))
+		return bad_type(path, key, expected, j, err);
+	*ret = json_integer_value(j);
+	return 0;
+}
+
+int
+json_get_num(const json_t *obj, const char *path, const char *key, bool required, double *ret,
+	     struct err *err)
+{
+	const char *expected = "a number";
+	json_t *j;
+	int rc = member(obj, path, key, required, expected, &j, err);
+
+	if (rc <= 0)
+		return rc;
+	if (!json_is_number(j))
+		return bad_type(path, key, expected, j, err);
+	*ret = json_number_value(j);
+	return 0;
+}
+
+int
+json_get_bool(const json_t *obj, const char *path, const char *key, bool required, bool *ret,
+	      struct err *err)
+{
+	const char *expected = "true or false";
+	json_t *j;
+	int rc = member(obj, path, key, required, expected, &j, err);
+
+	if (rc <= 0)
+		return rc;
+	if (!json_is_boolean(j))
+		return bad_type(path, key, expected, j, err);
+	*ret = json_is_true(j);
+	return 0;
+}
+
+/* An object or an array, by its JSON type. */
+static int
+get_container(const json_t *obj, const char *path, const char *key, bool required, json_type type,
+	      json_t **ret, struct err *err)
+{
+	const char *expected = type == JSON_OBJECT ? "an object" : "an array";
+	json_t *j;
+	int rc;
+
+	*ret = NULL;
+	rc = member(obj, path, key, required, expected, &j, err);
+	if (rc <= 0)
+		return rc;
+	if (json_typeof(j) != type)
+		return bad_type(path, key, expected, j, err);
+	*ret = j;
+	return 0;
+}
+
+int
+json_get_obj(const json_t *obj, const char *path, const char *key, bool required, json_t **ret,
+	     struct err *err)
+{
+	return get_container(obj, path, key, required, JSON_OBJECT, ret, err);
+}
+
+int
+json_get_arr(const json_t *obj, const char *path, const char *key, bool required, json_t **ret,
+	     struct err *err)
+{
+	return get_container(obj, path, key, required, JSON_ARRAY, ret, err);
+}
+
+/* Writing */
+
+static void
+escape_control(struct buf *out, char c)
+{
+	static const char from[] = "\"\\\n\r\t\b\f", to[] = "\"\\nrtbf";
+	const char *at = c ? strchr(from, c) : NULL;
+
+	if (at)
+		buf_add(out, (char[]){'\\', to[at - from]}, 2);
+	else
+		buf_fmt(out, "\\u%04x", (unsigned)c);
+}
+
+bool
+json_escape(struct buf *out, struct sv s)
+{
+	bool replaced = false;
+	uint32_t cp;
+	size_t n;
+
+	buf_ch(out, '"');
+	for (; s.n; s.p += n, s.n -= n) {
+		n = utf8_next(s, &cp);
+		if (cp == UTF8_BAD) {
+			buf_str(out, UTF8_REPLACE);
+			replaced = true;
+		} else if (cp < 0x20 || cp == '"' || cp == '\\') {
+			escape_control(out, s.p[0]);
+		} else {
+			buf_add(out, s.p, n);
+		}
+	}
+	buf_ch(out, '"');
+	return replaced;
+}
+
+struct dump {
+	struct buf *out;
+	bool indent;
+};
+
+static int dump_value(const struct dump *d, const json_t *j, int depth, struct err *err);
+
+static void
+new_line(const struct dump *d, int depth)
+{
+	if (d->indent)
+		buf_fmt(d->out, "\n%*s", 2 * depth, "");
+}
+
+/* A real number keeps a sign of being one, so that reading it back gives the same type. */
+static void
+dump_real(struct buf *out, double v)
+{
+	char text[NUM_DOUBLE_MAX];
+
+	(void)num_format(v, text);
+	buf_str(out, text);
+	if (!strpbrk(text, ".e"))
+		buf_str(out, ".0");
+}
+
+static int
+dump_array(const struct dump *d, const json_t *j, int depth, struct err *err)
+{
+	size_t n = json_array_size(j);
+
+	buf_ch(d->out, '[');
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			buf_ch(d->out, ',');
+		new_line(d, depth + 1);
+		if (dump_value(d, json_array_get(j, i), depth + 1, err) < 0)
+			return -1;
+	}
+	if (n)
+		new_line(d, depth);
+	buf_ch(d->out, ']');
+	return 0;
+}
+
+static int
+cmp_keys(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* The keys in bytewise order; the caller frees the array. */
+static const char **
+sorted_keys(const json_t *j)
+{
+	const char **keys = calloc(json_object_size(j) + 1, sizeof(*keys));
+	const char *key;
+	json_t *value, *tree = (json_t *)(uintptr_t)j; /* jansson iterates over non-const trees */
+	size_t n = 0;
+
+	if (!keys)
+		return NULL;
+	json_object_foreach(tree, key, value) keys[n++] = key;
+	qsort(keys, n, sizeof(*keys), cmp_keys);
+	return keys;
+}
+
+static int
+dump_object(const struct dump *d, const json_t *j, int depth, struct err *err)
+{
+	CLEANUP(freep) const char **keys = sorted_keys(j);
+	size_t n = json_object_size(j);
+
+	if (!keys)
+		return err_nomem(err);
+	buf_ch(d->out, '{');
+	for (size_t i = 0; i < n; i++) {
+		if (i)
+			buf_ch(d->out, ',');
+		new_line(d, depth + 1);
+		(void)json_escape(d->out, sv_of(keys[i]));
+		buf_str(d->out, d->indent ? ": " : ":");
+		if (dump_value(d, json_object_get(j, keys[i]), depth + 1, err) < 0)
+			return -1;
+	}
+	if (n)
+		new_line(d, depth);
+	buf_ch(d->out, '}');
+	return 0;
+}
+
+static int
+dump_value(const struct dump *d, const json_t *j, int depth, struct err *err)
+{
+	if (depth > DEPTH_MAX)
+		return err_set(err, ERR_DATA, "JSON nested deeper than %d levels", DEPTH_MAX);
+	switch (json_typeof(j)) {
+	case JSON_OBJECT:
+		return dump_object(d, j, depth, err);
+	case JSON_ARRAY:
+		return dump_array(d, j, depth, err);
+	case JSON_STRING:
+		(void)json_escape(d->out, (struct sv){json_string_value(j), json_string_length(j)});
+		break;
+	case JSON_INTEGER:
+		buf_fmt(d->out, "%" JSON_INTEGER_FORMAT, json_integer_value(j));
+		break;
+	case JSON_REAL:
+		dump_real(d->out, json_real_value(j));
+		break;
+	case JSON_TRUE:
+		buf_str(d->out, "true");
+		break;
+	case JSON_FALSE:
+		buf_str(d->out, "false");
+		break;
+	case JSON_NULL:
+		buf_str(d->out, "null");
+		break;
+	}
+	return 0;
+}
+
+int
+json_dump(const json_t *j, bool indent, struct buf *out, struct err *err)
+{
+	const struct dump d = {.out = out, .indent = indent};
+
+	if (dump_value(&d, j, 0, err) < 0)
+		return -1;
+	return buf_check(out, "JSON", err);
+}
