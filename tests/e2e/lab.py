@@ -1,0 +1,232 @@
+"""A laboratory for one test: a world, the stand-in that serves it, a muster with its lake and state, and the verdict.
+
+The program under test is build/muster, or what MUSTER names.
+"""
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import urllib.error
+import urllib.request
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(ROOT, "tests", "aws"))
+
+from standin.world import World, dumps, generate  # noqa: E402
+from testing import Daemon  # noqa: E402
+
+import arrivals  # noqa: E402
+from expected import Expected, differences, due_end, first_start, rfc3339, windows  # noqa: E402
+
+MUSTER = os.path.abspath(os.environ.get("MUSTER", os.path.join(ROOT, "build", "muster")))
+NOW = 1767240000  # 2026-01-01T04:00:00Z
+REGION = "eu-west-1"
+# Sanitizers and memcheck slow a run down, not the time it may take to stop.
+PATIENCE = float(os.environ.get("MUSTER_PATIENCE", "1"))
+
+
+class Result:
+    """How a run ended."""
+
+    def __init__(self, status, out, err, seconds):
+        self.status, self.out, self.err, self.seconds = status, out, err, seconds
+
+    def errors(self, *words):
+        """The lines of the log that hold all these words."""
+        return [line for line in self.err.splitlines() if all(word in line for word in words)]
+
+
+class Lab:
+    """Everything below one temporary folder."""
+
+    def __init__(self, tenants=3, now=NOW, flags=(), document=None, **world):
+        self.folder = tempfile.mkdtemp(prefix="muster-e2e.")
+        world = {"seed": 11, "regions": [REGION], "services": 2, **world}
+        self.world = World(document or generate(tenants, **world))
+        self.now = now
+        self.path("world.json", dumps(self.world.document))
+        self.daemon = Daemon(self.folder, "--world", self.path("world.json"), "--now", now, "--log",
+                             self.path("aws.log"), *flags)
+        self.settings = self.configure()
+
+    def close(self):
+        self.daemon.stop(signal.SIGKILL)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def path(self, name, text=None):
+        """A file of the lab, written where there is a text."""
+        path = os.path.join(self.folder, name)
+        if text is not None:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write(text)
+        return path
+
+    @property
+    def lake(self):
+        return self.path("lake")
+
+    @property
+    def state(self):
+        return self.path("state")
+
+    def configure(self, **changes):
+        """A configuration as a document (JSON is YAML): the usual one, with top-level keys changed."""
+        tenants = [{"id": t["id"], "account": t["account"], "role": t["role"], "external_id": t["external_id"],
+                    "regions": list(t["regions"]), **({"labels": t["labels"]} if "labels" in t else {})}
+                   for t in self.world.tenants]
+        return {
+            "region": self.world.region,
+            "state": f"file://{self.state}",
+            "tenants": tenants,
+            "jobs": {"ecs": {"kind": "metrics", "to": ["prom", "lake"],
+                             "from": [{"namespace": "ECS/ContainerInsights"}]}},
+            "sinks": {"prom": {"kind": "remote_write", "url": f"{self.daemon.url}/api/v1/write"},
+                      "lake": {"kind": "objects", "url": f"file://{self.lake}"}},
+            **changes,
+        }
+
+    def environment(self):
+        central = self.world.central
+        kept = {name: value for name, value in os.environ.items()
+                if not name.startswith(("AWS_", "MUSTER_")) and not name.upper().endswith("_PROXY")}
+        return {**kept, "HOME": self.folder, "AWS_ENDPOINT_URL": self.daemon.url, "AWS_REGION": self.world.region,
+                "AWS_ACCESS_KEY_ID": central["access_key"], "AWS_SECRET_ACCESS_KEY": central["secret_key"],
+                "AWS_EC2_METADATA_DISABLED": "true", "TZ": "Australia/Lord_Howe"}
+
+    def start(self, *words, now=None, command="run", env=None, wrapper=()):
+        """A muster that has just begun."""
+        if now is not None:
+            self.tell(now)
+        config_file = self.path("muster.yaml", json.dumps(self.settings, indent=1))
+        arguments = [*wrapper, MUSTER, command, "-c", config_file, *words]
+        if command in ("run", "backfill", "plan"):
+            arguments += ["--now", rfc3339(self.now) + "Z"]
+        return subprocess.Popen(arguments, env={**self.environment(), **(env or {})}, cwd=self.folder, text=True,
+                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def tell(self, now):
+        """Move the present, the stand-in's and ours."""
+        self.now = now
+        self.daemon.control("now", {"now": now})
+
+    def run(self, *words, timeout=120, **how):
+        """A whole run."""
+        began = time.monotonic()
+        process = self.start(*words, **how)
+        return finish(process, timeout * PATIENCE, began)
+
+    def window(self, now=None):
+        """What a first run at `now` covers."""
+        now = self.now if now is None else now
+        return first_start(now), due_end(now)
+
+    def cleared(self):
+        """Forget what the stand-in counted."""
+        self.daemon.control("reset", method="POST")
+
+
+def finish(process, timeout, began=None):
+    began = time.monotonic() if began is None else began
+    try:
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        out, err = process.communicate()
+        raise AssertionError(f"still running after {timeout} s; it had said:\n{err[-4000:]}") from None
+    return Result(process.returncode, out, err, time.monotonic() - began)
+
+
+class Case(unittest.TestCase):
+    """A test with a lab, and verdicts on what muster left behind."""
+    maxDiff = None
+
+    def lab(self, *arguments, **named):
+        lab = Lab(*arguments, **named)
+        self.addCleanup(lab.close)
+        return lab
+
+    def assert_status(self, result, status):
+        self.assertEqual(result.status, status, f"\nstdout:\n{result.out[-2000:]}\nstderr:\n{result.err[-6000:]}")
+
+    def assert_same(self, expected, found, what):
+        wrong = differences(expected, found)
+        self.assertFalse(wrong, f"{what}:\n" + "\n".join(wrong))
+
+    def assert_lake(self, lab, spans, seen=None, **more):
+        expected = Expected(lab.world, **more).objects(spans, seen)
+        self.assertTrue(expected, "a test that expects nothing proves nothing")
+        self.assert_same(expected, arrivals.lake(lab.lake), "the lake")
+
+    def assert_received(self, lab, spans, found=None, seen=None, **more):
+        expected = Expected(lab.world, **more).samples(spans, seen)
+        self.assertTrue(expected, "a test that expects nothing proves nothing")
+        self.assert_same(expected, arrivals.stand_in(lab.daemon) if found is None else found, "the receiver")
+
+    def assert_exact(self, lab, start=None, end=None, tenants=None):
+        """Lake and receiver hold the truth of this window (a first run's, if none is given), and nothing else."""
+        first, last = lab.window()
+        spans = windows(lab.world, first if start is None else start, last if end is None else end, tenants)
+        self.assert_lake(lab, spans)
+        self.assert_received(lab, spans)
+
+    def assert_no_violation(self, lab):
+        """Nothing that AWS refuses, and nothing that a correct client never does."""
+        self.assertEqual(lab.daemon.control("stats")["violations"]["recent"], [])
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
+
+
+class Receiver:
+    """A real time-series database of a test's own, on loopback, in a folder of its own."""
+
+    def __init__(self, folder, command, ready):
+        self.folder = folder
+        os.makedirs(folder, exist_ok=True)
+        self.url = f"http://127.0.0.1:{free_port()}"
+        with open(os.path.join(folder, "log"), "ab") as log:
+            self.process = subprocess.Popen(command(folder, self.url.removeprefix("http://")), stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL, cwd=folder)
+        self._wait(self.url + ready)
+
+    def _wait(self, url, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                urllib.request.urlopen(url, timeout=2).close()
+                return
+            except (urllib.error.URLError, OSError):
+                time.sleep(0.05)
+        raise RuntimeError(f"{self.process.args[0]} did not start; see {self.folder}/log")
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait(10)
+
+
+def start_prometheus(folder):
+    """No scraping, so its newest sample is what a test has written."""
+    def command(folder, address):
+        config_file = os.path.join(folder, "prometheus.yml")
+        with open(config_file, "w", encoding="ascii") as file:
+            file.write("scrape_configs: []\n")
+        return ["prometheus", f"--config.file={config_file}", f"--storage.tsdb.path={folder}/data",
+                "--web.enable-remote-write-receiver", f"--web.listen-address={address}",
+                "--storage.tsdb.retention.time=30y"]
+    return Receiver(folder, command, "/-/ready")
+
+
+def start_victoria(folder):
+    def command(folder, address):
+        return ["victoria-metrics", f"-storageDataPath={folder}/data", f"-httpListenAddr={address}",
+                "-retentionPeriod=30y", "-memory.allowedBytes=256MB"]
+    return Receiver(folder, command, "/health")
