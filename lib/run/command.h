@@ -1,0 +1,11 @@
+/*
+ * The commands: one row each in main.c's table, one file each.
+ */
+#ifndef MUSTER_RUN_COMMAND_H
+#define MUSTER_RUN_COMMAND_H
+
+/* argv[0] is the command's name; the result is the exit status. */
+int cmd_run(int argc, char **argv);
+int cmd_init(int argc, char **argv);
+
+#endif

@@ -1,0 +1,468 @@
+/* The only place that moves a checkpoint; see commit.h. */
+#include "run/commit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void
+lock(struct commit *c)
+{
+	(void)pthread_mutex_lock(&c->locked.mu);
+}
+
+static void
+unlock(struct commit *c)
+{
+	(void)pthread_mutex_unlock(&c->locked.mu);
+}
+
+/* Compare-and-swap now. A lost race is remembered: nothing is ever written after it. */
+static int
+save_locked(struct commit *c, struct err *err)
+{
+	if (c->env->dry_run)
+		return 0;
+	if (c->locked.lost)
+		return err_set(err, ERR_CONFLICT, "another run has taken over the checkpoint");
+	c->locked.ckpt->lease.until_ms = clock_wall_ms(c->env->clock) + LEASE_MS;
+	if (ckpt_save(c->env->state, c->env->base, c->locked.ckpt, err)) {
+		c->locked.lost = err->kind == ERR_CONFLICT;
+		c->locked.broken = err->kind == ERR_LOCAL;
+		return err_wrap(err, "write the checkpoint");
+	}
+	c->locked.dirty = false;
+	c->locked.saved_mono_ms = clock_mono_ms(c->env->clock);
+	return 0;
+}
+
+/* True if somebody else may still be at work. A store with process locks has answered that already.
+ */
+static bool
+lease_is_live(const struct commit *c, const struct ckpt_lease *l)
+{
+	return l->owner && !c->process_lock && l->until_ms > clock_wall_ms(c->env->clock);
+}
+
+static int
+lease_take(struct commit *c, int64_t due_end_ms, struct err *err)
+{
+	struct ckpt_lease *l = &c->locked.ckpt->lease;
+
+	c->begun_before_ms = l->begun_through_ms;
+	if (c->env->dry_run)
+		return 0;
+	if (ckpt_set_str(&l->owner, c->env->run_id, err) ||
+	    ckpt_set_str(&l->host, c->env->host, err))
+		return -1;
+	l->since_ms = clock_wall_ms(c->env->clock);
+	if (due_end_ms > l->begun_through_ms)
+		l->begun_through_ms = due_end_ms;
+	return save_locked(c, err);
+}
+
+static enum commit_opened
+open_loaded(struct commit *c, int64_t due_end_ms, struct err *err)
+{
+	const struct ckpt_lease *l = &c->locked.ckpt->lease;
+
+	if (lease_is_live(c, l)) {
+		(void)err_set(err, ERR_CONFLICT, "the lease is held by run %s on %s", l->owner,
+			      l->host ? l->host : "?");
+		return COMMIT_HELD;
+	}
+	if (!c->env->dry_run && ckpt_keep_prev(c->env->state, c->env->base, c->locked.ckpt, err))
+		return COMMIT_FAILED;
+	if (lease_take(c, due_end_ms, err))
+		return err->kind == ERR_CONFLICT ? COMMIT_HELD : COMMIT_FAILED;
+	return COMMIT_OPENED;
+}
+
+static enum commit_opened
+take_process_lock(struct commit *c, struct err *err)
+{
+	struct buf key = BUF_INIT(1024);
+	int r;
+
+	if (c->env->dry_run || !c->env->state->ops->lock)
+		return COMMIT_OPENED;
+	ckpt_key(&key, c->env->base, c->tenant, c->job, "");
+	r = buf_check(&key, "checkpoint key", err);
+	if (!r)
+		r = c->env->state->ops->lock(c->env->state, buf_cstr(&key), &c->process_lock, err);
+	buf_done(&key);
+	if (!r)
+		return COMMIT_OPENED;
+	return err->kind == ERR_CONFLICT ? COMMIT_HELD : COMMIT_FAILED;
+}
+
+static void
+commit_free(struct commit *c)
+{
+	if (c->process_lock)
+		c->env->state->ops->unlock(c->env->state, c->process_lock);
+	ckpt_free(c->locked.ckpt);
+	(void)pthread_mutex_destroy(&c->locked.mu);
+	free(c);
+}
+
+enum commit_opened
+commit_open(const struct commit_env *env, const char *tenant, const char *job, const char *account,
+	    int64_t due_end_ms, struct commit **ret, struct err *err)
+{
+	struct commit *c = calloc(1, sizeof(*c));
+	enum commit_opened r;
+
+	if (!c) {
+		(void)err_nomem(err);
+		return COMMIT_FAILED;
+	}
+	c->env = env;
+	c->tenant = tenant;
+	c->job = job;
+	(void)pthread_mutex_init(&c->locked.mu, NULL);
+	r = take_process_lock(c, err);
+	if (r == COMMIT_OPENED &&
+	    (ckpt_load(env->state, env->base, tenant, job, &c->locked.ckpt, err) ||
+	     ckpt_set_str(&c->locked.ckpt->account, account, err)))
+		r = COMMIT_FAILED;
+	if (r == COMMIT_OPENED)
+		r = open_loaded(c, due_end_ms, err);
+	if (r != COMMIT_OPENED) {
+		commit_free(c);
+		return r;
+	}
+	*ret = c;
+	return COMMIT_OPENED;
+}
+
+/* What the next run has to know: up to where a sink may hold cells that the checkpoint does not
+ * count as done. */
+static int64_t
+begun_through_locked(const struct commit *c)
+{
+	const struct ckpt *k = c->locked.ckpt;
+	int64_t begun = c->locked.attempted_ms > c->begun_before_ms ? c->locked.attempted_ms
+								    : c->begun_before_ms;
+
+	for (size_t i = 0; i < k->n_streams; i++)
+		if (ckpt_watermark(&k->streams[i]) < begun)
+			return begun;
+	return 0;
+}
+
+int
+commit_close(struct commit *c, struct err *err)
+{
+	struct ckpt_lease *l = &c->locked.ckpt->lease;
+	int r = 0;
+
+	lock(c);
+	if (!c->env->dry_run && !c->locked.lost) {
+		l->begun_through_ms = begun_through_locked(c);
+		r = ckpt_set_str(&l->owner, NULL, err);
+		if (!r)
+			r = save_locked(c, err);
+	}
+	unlock(c);
+	commit_free(c);
+	return r;
+}
+
+/* Cells that will not be caught up: each sink that lacks them gets a gap on record, and moves on.
+ */
+static int
+give_up_old(const struct plan *p, struct ckpt_stream *s, struct err *err)
+{
+	struct cell old;
+
+	if (!plan_given_up(p, s, &old))
+		return 0;
+	for (size_t i = 0; i < s->n_sinks; i++) {
+		struct cell missed = {s->sinks[i].cursor_ms, old.end_ms};
+
+		if (missed.start_ms >= missed.end_ms)
+			continue;
+		if (ckpt_gap_add(s, s->sinks[i].name, missed, "max_catchup", p->now_ms, err) ||
+		    ckpt_done(&s->sinks[i], missed, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+stream_begin_locked(struct commit *c, const struct plan *p, const char *region,
+		    const char *definition, bool *is_new, struct err *err)
+{
+	struct ckpt_stream *s = ckpt_stream_find(c->locked.ckpt, region);
+
+	*is_new = !s;
+	if (!s)
+		s = ckpt_stream_add(c->locked.ckpt, region, plan_first_ms(p), p->every_ms, err);
+	if (!s)
+		return -1;
+	if (s->every_ms != p->every_ms)
+		return err_set(err, ERR_USAGE,
+			       "`every` was %lld s when this stream began and is %lld s now: give "
+			       "the job a new name",
+			       (long long)(s->every_ms / 1000), (long long)(p->every_ms / 1000));
+	for (size_t k = 0; k < p->n_sinks; k++)
+		if (!ckpt_sink_find(s, p->sinks[k].name) &&
+		    !ckpt_sink_add(s, p->sinks[k].name, *is_new ? s->first_ms : plan_due_end(p),
+				   err))
+			return -1;
+	if (ckpt_set_str(&s->definition, definition, err) || give_up_old(p, s, err))
+		return -1;
+	return *is_new ? save_locked(c, err) : 0;
+}
+
+int
+commit_stream_begin(struct commit *c, const struct plan *p, const char *region,
+		    const char *definition, bool *is_new, struct err *err)
+{
+	int r;
+
+	lock(c);
+	r = stream_begin_locked(c, p, region, definition, is_new, err);
+	unlock(c);
+	return r;
+}
+
+bool
+commit_next(struct commit *c, const struct plan *p, const char *region, enum plan_pass pass,
+	    int64_t from_ms, size_t max_cells, struct plan_span *ret)
+{
+	const struct ckpt_stream *s;
+	bool r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	r = s && plan_next(p, s, pass, from_ms, max_cells, ret);
+	unlock(c);
+	return r;
+}
+
+bool
+commit_has_rest(struct commit *c, const struct plan *p, const char *region)
+{
+	const struct ckpt_stream *s;
+	bool r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	r = s && plan_has_rest(p, s);
+	unlock(c);
+	return r;
+}
+
+bool
+commit_may_publish(struct commit *c, const struct plan *p, const char *region, size_t k,
+		   struct cell cell)
+{
+	const struct ckpt_stream *s;
+	bool r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	r = s && plan_may_publish(p, s, k, cell);
+	unlock(c);
+	return r;
+}
+
+static struct ckpt_sink *
+find_sink_locked(struct commit *c, const char *region, const char *sink)
+{
+	struct ckpt_stream *s = ckpt_stream_find(c->locked.ckpt, region);
+
+	return s ? ckpt_sink_find(s, sink) : NULL;
+}
+
+bool
+commit_sink_done(struct commit *c, const char *region, const char *sink, struct cell cell)
+{
+	const struct ckpt_sink *k;
+	bool r;
+
+	lock(c);
+	k = find_sink_locked(c, region, sink);
+	r = k && ckpt_is_done(k, cell);
+	unlock(c);
+	return r;
+}
+
+bool
+commit_lost(struct commit *c)
+{
+	bool r;
+
+	lock(c);
+	r = c->locked.lost;
+	unlock(c);
+	return r;
+}
+
+bool
+commit_broken(struct commit *c)
+{
+	bool r;
+
+	lock(c);
+	r = c->locked.broken;
+	unlock(c);
+	return r;
+}
+
+int
+commit_cell_frozen(struct commit *c, const char *region, const struct cell_data *d, struct err *err)
+{
+	struct ckpt_stream *s;
+	int r = 0;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (!s) {
+		r = err_set(err, ERR_LOCAL, "no stream for region %s", region);
+	} else {
+		s->counters.cells++;
+		s->counters.empty_cells += d->n_lines == 0;
+		s->counters.rows += d->n_lines;
+		s->counters.samples_frozen += d->n_samples;
+		s->counters.rejected_in += d->n_rejected;
+		c->locked.dirty = true;
+	}
+	unlock(c);
+	return r;
+}
+
+static int
+cell_sent_locked(struct commit *c, const char *region, const char *sink, struct cell cell,
+		 const struct published *r, int64_t now_ms, struct err *err)
+{
+	struct ckpt_stream *s = ckpt_stream_find(c->locked.ckpt, region);
+	struct ckpt_sink *k = s ? ckpt_sink_find(s, sink) : NULL;
+
+	if (!k)
+		return err_set(err, ERR_LOCAL, "no cursor for sink %s", sink);
+	if (ckpt_done(k, cell, err))
+		return -1;
+	k->acked += r->acked;
+	k->already += r->already;
+	k->too_old += r->too_old;
+	k->rejected += r->rejected;
+	k->bytes += r->bytes;
+	c->locked.dirty = true;
+	return r->too_old ? ckpt_gap_add(s, sink, cell, "older than the sink takes", now_ms, err)
+			  : 0;
+}
+
+int
+commit_cell_sent(struct commit *c, const char *region, const char *sink, struct cell cell,
+		 const struct published *r, int64_t now_ms, struct err *err)
+{
+	int rc;
+
+	lock(c);
+	rc = cell_sent_locked(c, region, sink, cell, r, now_ms, err);
+	unlock(c);
+	return rc;
+}
+
+void
+commit_cell_attempted(struct commit *c, struct cell cell)
+{
+	lock(c);
+	if (cell.end_ms > c->locked.attempted_ms)
+		c->locked.attempted_ms = cell.end_ms;
+	unlock(c);
+}
+
+json_t *
+commit_memo(struct commit *c, const char *region)
+{
+	struct ckpt_stream *s;
+	json_t *memo = NULL;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s && s->memo)
+		memo = json_deep_copy(s->memo);
+	unlock(c);
+	return memo;
+}
+
+void
+commit_memo_set(struct commit *c, const char *region, json_t *memo)
+{
+	struct ckpt_stream *s;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s) {
+		json_decref(s->memo);
+		s->memo = memo;
+		c->locked.dirty = true;
+	} else {
+		json_decref(memo);
+	}
+	unlock(c);
+}
+
+int
+commit_stream_end(struct commit *c, const char *region, const char *error, int64_t now_ms,
+		  struct err *err)
+{
+	struct ckpt_stream *s;
+	int r = 0;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s) {
+		s->failures = error ? s->failures + 1 : 0;
+		if (!error)
+			s->last_success_ms = now_ms;
+		r = ckpt_set_str(&s->last_error, error, err);
+		c->locked.dirty = true;
+	}
+	unlock(c);
+	return r;
+}
+
+int64_t
+commit_watermark(struct commit *c, const char *region)
+{
+	const struct ckpt_stream *s;
+	int64_t r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	r = s ? ckpt_watermark(s) : 0;
+	unlock(c);
+	return r;
+}
+
+size_t
+commit_gaps(struct commit *c, const char *region)
+{
+	const struct ckpt_stream *s;
+	size_t r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	r = s ? s->n_gaps : 0;
+	unlock(c);
+	return r;
+}
+
+int
+commit_tick(struct commit *c, struct err *err)
+{
+	int64_t age;
+	int r = 0;
+
+	lock(c);
+	age = clock_mono_ms(c->env->clock) - c->locked.saved_mono_ms;
+	if (!c->locked.lost &&
+	    ((c->locked.dirty && age >= COMMIT_EVERY_MS) || age >= LEASE_RENEW_MS))
+		r = save_locked(c, err);
+	unlock(c);
+	return r;
+}

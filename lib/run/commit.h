@@ -1,0 +1,100 @@
+/*
+ * The committer: one for each tenant and job, the only place that moves its checkpoint.
+ *
+ * Opening it takes the lease and writes it down, so that a later run knows which cells this one may
+ * have begun. Workers report what became of each cell; the checkpoint is written at most every few
+ * seconds (commit_tick) and when it is closed, by compare-and-swap. A committer that finds another
+ * generation in the store is `lost`: it writes nothing any more, and its streams stop.
+ *
+ * All functions are thread-safe.
+ */
+#ifndef MUSTER_RUN_COMMIT_H
+#define MUSTER_RUN_COMMIT_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "run/plan.h"
+#include "sink/sink.h"
+#include "state/checkpoint.h"
+#include "store/store.h"
+
+#define COMMIT_EVERY_MS 5000  /* between two writes of one checkpoint */
+#define LEASE_MS	60000 /* design.md P6 */
+#define LEASE_RENEW_MS	20000
+
+struct commit_env {
+	struct store *state;
+	const char *base; /* "" or "backfills/<name>/" */
+	struct clock *clock;
+	const char *run_id, *host;
+	bool dry_run; /* load only, write nothing */
+};
+
+struct commit {
+	const struct commit_env *env;
+	const char *tenant, *job;
+	struct store_lock *process_lock;
+	int64_t begun_before_ms; /* cells ending at or before this may have been begun by an earlier
+				    run */
+	struct {
+		pthread_mutex_t mu;
+		struct ckpt *ckpt;
+		bool dirty, lost;
+		bool broken; /* the store failed us (disk, descriptors): nothing central works any
+				more */
+		int64_t saved_mono_ms;
+		int64_t attempted_ms; /* end of the newest cell that was sent to a sink but not
+					 acknowledged in full */
+	} locked;
+};
+
+enum commit_opened { COMMIT_OPENED, COMMIT_HELD /* by another run */, COMMIT_FAILED };
+
+/* `due_end_ms`: end of the newest cell this run may begin. On COMMIT_HELD err says who holds it. */
+enum commit_opened commit_open(const struct commit_env *env, const char *tenant, const char *job,
+			       const char *account, int64_t due_end_ms, struct commit **ret,
+			       struct err *err);
+/* Gives up the lease, writes what is left, frees. err may be filled even if everything else went
+ * well. */
+int commit_close(struct commit *c, struct err *err);
+
+/* The stream's state, made on first use (its first cell is then written down before anything of it
+ * is frozen) with a cursor for each sink; cells beyond max_catchup are recorded as gaps. `is_new`:
+ * it did not exist. */
+int commit_stream_begin(struct commit *c, const struct plan *p, const char *region,
+			const char *definition, bool *is_new, struct err *err);
+
+/* plan_next and plan_may_publish on the present state. */
+bool commit_next(struct commit *c, const struct plan *p, const char *region, enum plan_pass pass,
+		 int64_t from_ms, size_t max_cells, struct plan_span *ret);
+bool commit_has_rest(struct commit *c, const struct plan *p, const char *region);
+bool commit_may_publish(struct commit *c, const struct plan *p, const char *region, size_t k,
+			struct cell cell);
+bool commit_sink_done(struct commit *c, const char *region, const char *sink, struct cell cell);
+bool commit_lost(struct commit *c);
+bool commit_broken(struct commit *c);
+
+/* What was pulled for one cell, once it is frozen (or needs no freezing). */
+int commit_cell_frozen(struct commit *c, const char *region, const struct cell_data *d,
+		       struct err *err);
+/* One sink has a cell (all of it accounted for). */
+int commit_cell_sent(struct commit *c, const char *region, const char *sink, struct cell cell,
+		     const struct published *r, int64_t now_ms, struct err *err);
+/* A sink may have part of a cell. */
+void commit_cell_attempted(struct commit *c, struct cell cell);
+/* A copy of the stream's memo (the caller owns it), NULL if none. */
+json_t *commit_memo(struct commit *c, const char *region);
+/* Takes the reference. */
+void commit_memo_set(struct commit *c, const char *region, json_t *memo);
+/* The end of a stream's turn in this run: NULL error text for success. */
+int commit_stream_end(struct commit *c, const char *region, const char *error, int64_t now_ms,
+		      struct err *err);
+int64_t commit_watermark(struct commit *c, const char *region);
+size_t commit_gaps(struct commit *c, const char *region);
+
+/* Write if something is waiting and the last write is old enough, or the lease needs renewing. */
+int commit_tick(struct commit *c, struct err *err);
+
+#endif

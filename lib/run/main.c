@@ -1,0 +1,120 @@
+/*
+ * The program: one row a command.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/cleanup.h"
+#include "run/command.h"
+#include "run/config.h"
+#include "run/job.h"
+#include "run/options.h"
+#include "run/report.h"
+
+static int cmd_version(int argc, char **argv);
+static int cmd_help(int argc, char **argv);
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+	const char *help;
+} commands[] = {
+    {"run", cmd_run,
+     "do every job for every tenant, from each one's checkpoint up to now; then exit"},
+    {"init", cmd_init, "write a minimal, commented configuration"},
+    {"version", cmd_version, "print the version"},
+    {"help", cmd_help,
+     "help [COMMAND | config]: this text, a command's options, or every key of the configuration"},
+};
+
+static int
+cmd_version(int argc, char **argv)
+{
+	(void)argc;
+	(void)argv;
+	(void)puts("muster " MUSTER_VERSION);
+	return EXIT_OK;
+}
+
+static void
+usage(FILE *out)
+{
+	(void)fputs("usage: muster COMMAND [OPTION]...\n\n", out);
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		(void)fprintf(out, "  muster %-10s %s\n", commands[i].name, commands[i].help);
+	(void)fputs("\nExit status: 0 all committed, 1 tenants failed or are incomplete, 2 usage "
+		    "or configuration,\n"
+		    "3 something central failed, 130/143 interrupted. See `muster help COMMAND`.\n",
+		    out);
+}
+
+static const struct command *
+find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+static int
+unknown(const char *name)
+{
+	const char *names[ARRAY_LEN(commands)];
+	const char *near;
+
+	for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+		names[i] = commands[i].name;
+	near = conf_nearest(name, names, ARRAY_LEN(commands));
+	(void)fprintf(stderr, "muster: unknown command %s%s%s%s (see `muster help`)\n", name,
+		      near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+	return EXIT_USAGE;
+}
+
+static int
+cmd_help(int argc, char **argv)
+{
+	char help[] = "--help";
+	struct buf text = BUF_INIT(1u << 20);
+	const struct command *c;
+
+	if (argc < 2) {
+		usage(stdout);
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "config")) {
+		config_help(&text);
+		(void)fputs(buf_cstr(&text), stdout);
+		buf_done(&text);
+		return EXIT_OK;
+	}
+	c = find(argv[1]);
+	if (!c)
+		return unknown(argv[1]);
+	if (c->run == cmd_help || c->run == cmd_version) {
+		usage(stdout);
+		return EXIT_OK;
+	}
+	return c->run(2, (char *[]){argv[1], help, NULL});
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct rlimit no_core = {0, 0};
+	const struct command *c;
+
+	/* A core file would hold credentials. */
+	(void)setrlimit(RLIMIT_CORE, &no_core);
+	if (argc < 2) {
+		usage(stderr);
+		return EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
+		return cmd_help(1, argv);
+	if (!strcmp(argv[1], "--version"))
+		return cmd_version(1, argv);
+	c = find(argv[1]);
+	return c ? c->run(argc - 1, argv + 1) : unknown(argv[1]);
+}

@@ -1,0 +1,214 @@
+/* The command line; see options.h. */
+#include "run/options.h"
+
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/num.h"
+
+enum {
+	OPT_JOB = 256,
+	OPT_TENANT,
+	OPT_WORKERS,
+	OPT_SHARD,
+	OPT_NOW,
+	OPT_FORMAT,
+	OPT_LEVEL,
+	OPT_PROGRESS,
+	OPT_REPORT,
+	OPT_DRY
+};
+
+static const struct {
+	struct option opt;
+	const char *arg, *help;
+} rows[] = {
+    {{"config", required_argument, NULL, 'c'},
+     "FILE",
+     "the configuration (default: $MUSTER_CONFIG, ./muster.yaml, /etc/muster/muster.yaml)"},
+    {{"job", required_argument, NULL, OPT_JOB},
+     "NAME",
+     "only these jobs (repeatable, globs allowed)"},
+    {{"tenant", required_argument, NULL, OPT_TENANT},
+     "ID",
+     "only these tenants (repeatable, globs allowed)"},
+    {{"workers", required_argument, NULL, OPT_WORKERS},
+     "N",
+     "cells in flight (default: run.workers)"},
+    {{"shard", required_argument, NULL, OPT_SHARD},
+     "I/N",
+     "this process is number I (from 0) of N"},
+    {{"now", required_argument, NULL, OPT_NOW},
+     "TIME",
+     "take this as the present (default: AWS's clock)"},
+    {{"log-format", required_argument, NULL, OPT_FORMAT}, "text|logfmt|json", "the log on stderr"},
+    {{"log-level", required_argument, NULL, OPT_LEVEL},
+     "LEVEL",
+     "error, warn, info or debug (default: info)"},
+    {{"verbose", no_argument, NULL, 'v'}, NULL, "the same as --log-level debug"},
+    {{"quiet", no_argument, NULL, 'q'}, NULL, "the same as --log-level error"},
+    {{"progress", required_argument, NULL, OPT_PROGRESS},
+     "auto|always|never",
+     "how far the run has come, on stderr"},
+    {{"report", required_argument, NULL, OPT_REPORT},
+     "FILE",
+     "the run report as JSON (- is stdout)"},
+    {{"dry-run", no_argument, NULL, OPT_DRY}, NULL, "pull and normalise, write nothing"},
+    {{"help", no_argument, NULL, 'h'}, NULL, "this text"},
+};
+#define N_ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static int
+add_glob(const char **list, size_t *n, const char *value, struct err *err)
+{
+	if (*n == OPTIONS_MAX_GLOBS)
+		return err_set(err, ERR_USAGE, "more than %d of one option", OPTIONS_MAX_GLOBS);
+	list[(*n)++] = value;
+	return 0;
+}
+
+static int
+parse_shard(const char *text, struct options *o, struct err *err)
+{
+	const char *slash = strchr(text, '/');
+
+	if (slash && num_i64((struct sv){text, (size_t)(slash - text)}, &o->shard) &&
+	    num_i64(sv_of(slash + 1), &o->shards) && o->shards >= 1 && o->shard >= 0 &&
+	    o->shard < o->shards)
+		return 0;
+	return err_set(err, ERR_USAGE, "--shard %s: expected I/N with 0 <= I < N", text);
+}
+
+static int
+parse_progress(const char *text, struct options *o, struct err *err)
+{
+	static const char *const words[] = {"auto", "always", "never"};
+
+	for (size_t i = 0; i < 3; i++)
+		if (!strcmp(text, words[i])) {
+			o->progress = (enum progress_mode)i;
+			return 0;
+		}
+	return err_set(err, ERR_USAGE, "--progress %s: expected auto, always or never", text);
+}
+
+static int
+parse_one(int c, const char *arg, struct options *o, struct err *err)
+{
+	switch (c) {
+	case 'c':
+		o->config = arg;
+		return 0;
+	case OPT_JOB:
+		return add_glob(o->jobs, &o->n_jobs, arg, err);
+	case OPT_TENANT:
+		return add_glob(o->tenants, &o->n_tenants, arg, err);
+	case OPT_WORKERS:
+		if (num_i64(sv_of(arg), &o->workers) && o->workers >= 1 && o->workers <= 1024)
+			return 0;
+		return err_set(err, ERR_USAGE, "--workers %s: expected 1 to 1024", arg);
+	case OPT_SHARD:
+		return parse_shard(arg, o, err);
+	case OPT_NOW:
+		o->now = arg;
+		return 0;
+	case OPT_FORMAT:
+		if (log_format_parse(arg, &o->log_format))
+			return 0;
+		return err_set(err, ERR_USAGE, "--log-format %s: expected text, logfmt or json",
+			       arg);
+	case OPT_LEVEL:
+		if (log_level_parse(arg, &o->log_level))
+			return 0;
+		return err_set(err, ERR_USAGE,
+			       "--log-level %s: expected error, warn, info or debug", arg);
+	case OPT_PROGRESS:
+		return parse_progress(arg, o, err);
+	case OPT_REPORT:
+		o->report = arg;
+		return 0;
+	default:
+		break;
+	}
+	o->log_level = c == 'v' ? LOG_DEBUG : c == 'q' ? LOG_ERROR : o->log_level;
+	o->dry_run = o->dry_run || c == OPT_DRY;
+	o->help = o->help || c == 'h';
+	return 0;
+}
+
+/* An array job's place comes from its engine, unless --shard says otherwise (interface.md section
+ * 1). */
+static int
+shard_from_env(struct options *o, struct err *err)
+{
+	static const char *const pairs[][2] = {
+	    {"AWS_BATCH_JOB_ARRAY_INDEX", "MUSTER_SHARDS"},
+	    {"JOB_COMPLETION_INDEX", "MUSTER_SHARDS"},
+	    {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"},
+	};
+
+	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+		const char *index = getenv(pairs[i][0]);
+		const char *count = getenv(pairs[i][1]);
+
+		if (!index || !*index)
+			continue;
+		if (!count || !num_i64(sv_of(index), &o->shard) ||
+		    !num_i64(sv_of(count), &o->shards) || o->shards < 1 || o->shard < 0 ||
+		    o->shard >= o->shards)
+			return err_set(
+			    err, ERR_USAGE,
+			    "%s=%s and %s=%s do not name a shard: expected 0 <= index < count",
+			    pairs[i][0], index, pairs[i][1], count ? count : "(unset)");
+		return 0;
+	}
+	return 0;
+}
+
+int
+options_parse(int argc, char **argv, struct options *ret, struct err *err)
+{
+	struct option longs[N_ROWS + 1] = {0};
+	int c;
+
+	*ret = (struct options){.shards = 1, .log_level = LOG_INFO};
+	ret->log_format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_LOGFMT;
+	for (size_t i = 0; i < N_ROWS; i++)
+		longs[i] = rows[i].opt;
+	if (shard_from_env(ret, err))
+		return -1;
+	opterr = 0;
+	optind = 1;
+	while ((c = getopt_long(argc, argv, ":c:vqh", longs, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return err_set(err, ERR_USAGE, "%s: %s (see `muster help %s`)",
+				       argv[optind - 1],
+				       c == ':' ? "needs a value" : "unknown option", argv[0]);
+		if (parse_one(c, optarg, ret, err))
+			return -1;
+	}
+	if (optind < argc)
+		return err_set(err, ERR_USAGE, "unexpected argument: %s", argv[optind]);
+	return 0;
+}
+
+void
+options_help(struct buf *out)
+{
+	for (size_t i = 0; i < N_ROWS; i++) {
+		int c = rows[i].opt.val;
+		size_t start = out->n;
+
+		if (c < 256)
+			buf_fmt(out, "  -%c, ", c);
+		else
+			buf_str(out, "      ");
+		buf_fmt(out, "--%s%s%s", rows[i].opt.name, rows[i].arg ? " " : "",
+			rows[i].arg ? rows[i].arg : "");
+		while (out->n - start < 34 && buf_ok(out))
+			buf_ch(out, ' ');
+		buf_fmt(out, " %s\n", rows[i].help);
+	}
+}

@@ -1,0 +1,138 @@
+/* Which cells are due; see plan.h. */
+#include "run/plan.h"
+
+int64_t
+plan_first_ms(const struct plan *p)
+{
+	return cell_floor(p->now_ms - p->lookback_ms, p->every_ms);
+}
+
+int64_t
+plan_due_end(const struct plan *p)
+{
+	return cell_due_end(p->now_ms, p->every_ms, p->delay_ms);
+}
+
+/* Catching up begins with the cell that holds this moment. */
+static int64_t
+catchup_floor(const struct plan *p, const struct ckpt_stream *s)
+{
+	int64_t oldest = cell_floor(p->now_ms - p->max_catchup_ms, p->every_ms);
+
+	return oldest > s->first_ms ? oldest : s->first_ms;
+}
+
+bool
+plan_given_up(const struct plan *p, const struct ckpt_stream *s, struct cell *ret)
+{
+	int64_t from = ckpt_watermark(s);
+	int64_t to = catchup_floor(p, s);
+
+	if (from >= to)
+		return false;
+	*ret = (struct cell){from, to};
+	return true;
+}
+
+/* Start of the oldest cell that a sink with this maximum age takes at least in part. */
+static int64_t
+age_floor(const struct plan *p, int64_t max_age_ms)
+{
+	return cell_floor(p->now_ms - max_age_ms, p->every_ms);
+}
+
+/* Start of the FRESH cells: as old as the most impatient sink takes. */
+static int64_t
+fresh_floor(const struct plan *p, const struct ckpt_stream *s)
+{
+	int64_t youngest = 0;
+
+	for (size_t i = 0; i < p->n_sinks; i++) {
+		int64_t age = p->sinks[i].max_age_ms;
+
+		if (age && (!youngest || age < youngest))
+			youngest = age;
+	}
+	if (!youngest)
+		return catchup_floor(p, s);
+	return age_floor(p, youngest) > catchup_floor(p, s) ? age_floor(p, youngest)
+							    : catchup_floor(p, s);
+}
+
+static bool
+sink_has(const struct plan *p, const struct ckpt_stream *s, size_t k, struct cell c)
+{
+	const struct ckpt_sink *state = ckpt_sink_find(s, p->sinks[k].name);
+
+	return state && ckpt_is_done(state, c);
+}
+
+/* What is to be done with a cell; false: nothing. */
+static bool
+cell_mode(const struct plan *p, const struct ckpt_stream *s, struct cell c, enum plan_mode *ret)
+{
+	bool lake_has = false;
+	bool undone = false;
+
+	for (size_t k = 0; k < p->n_sinks; k++) {
+		bool has = sink_has(p, s, k, c);
+
+		undone = undone || !has;
+		lake_has = lake_has || (has && p->sinks[k].lake);
+	}
+	*ret = lake_has ? PLAN_REPUBLISH : PLAN_PULL;
+	return undone;
+}
+
+bool
+plan_next(const struct plan *p, const struct ckpt_stream *s, enum plan_pass pass, int64_t from_ms,
+	  size_t max_cells, struct plan_span *ret)
+{
+	int64_t start = pass == PLAN_FRESH ? fresh_floor(p, s) : catchup_floor(p, s);
+	int64_t due = plan_due_end(p);
+	enum plan_mode mode;
+
+	if (from_ms > start)
+		start = from_ms;
+	ret->n = 0;
+	for (struct cell c = {start, start + p->every_ms}; c.end_ms <= due;
+	     c.start_ms += p->every_ms, c.end_ms += p->every_ms) {
+		bool wanted = cell_mode(p, s, c, &mode);
+
+		if (ret->n && (!wanted || mode != ret->mode || ret->n >= max_cells))
+			break;
+		if (!wanted)
+			continue;
+		if (!ret->n) {
+			ret->first = c;
+			ret->mode = mode;
+		}
+		ret->n++;
+	}
+	return ret->n > 0;
+}
+
+bool
+plan_has_rest(const struct plan *p, const struct ckpt_stream *s)
+{
+	struct plan_span span;
+
+	return plan_next(p, s, PLAN_REST, 0, 1, &span) && span.first.start_ms < fresh_floor(p, s);
+}
+
+bool
+plan_may_publish(const struct plan *p, const struct ckpt_stream *s, size_t k, struct cell c)
+{
+	const struct plan_sink *sink = &p->sinks[k];
+	const struct ckpt_sink *state = ckpt_sink_find(s, sink->name);
+	int64_t from;
+
+	if (!sink->ordered)
+		return true;
+	if (!state)
+		return false;
+	from = state->cursor_ms;
+	if (sink->max_age_ms && age_floor(p, sink->max_age_ms) > from)
+		from = age_floor(p, sink->max_age_ms);
+	return from >= c.start_ms || ckpt_is_done(state, (struct cell){from, c.start_ms});
+}

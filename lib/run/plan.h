@@ -1,0 +1,58 @@
+/*
+ * Which cells are due: a pure function of configuration, checkpoint and now.
+ *
+ * `run`, `plan` and `backfill` differ only in what they feed it. A stream's cells are walked oldest
+ * first in two passes: FRESH holds the cells that a sink with a maximum age still takes, REST all
+ * others, so that after an outage a receiver is current again before old cells are caught up.
+ * Without such a sink everything is in FRESH.
+ */
+#ifndef MUSTER_RUN_PLAN_H
+#define MUSTER_RUN_PLAN_H
+
+#include "model/cell.h"
+#include "state/checkpoint.h"
+
+enum plan_pass { PLAN_FRESH, PLAN_REST, PLAN_PASSES };
+
+/* One sink of the job, in the order of the job's `to`. */
+struct plan_sink {
+	const char *name;
+	bool ordered;	    /* takes every cell of a stream in time order */
+	bool lake;	    /* this one freezes */
+	int64_t max_age_ms; /* 0: none */
+};
+
+struct plan {
+	int64_t now_ms;
+	int64_t every_ms, delay_ms, lookback_ms, max_catchup_ms;
+	const struct plan_sink *sinks;
+	size_t n_sinks;
+};
+
+enum plan_mode {
+	PLAN_PULL,	/* the cells are not frozen yet (or nothing freezes them) */
+	PLAN_REPUBLISH, /* frozen, but a sink has not got them */
+};
+struct plan_span {
+	enum plan_mode mode;
+	struct cell first;
+	size_t n; /* contiguous cells, at least 1 */
+};
+
+/* Start of the first cell of a stream that has no checkpoint. */
+int64_t plan_first_ms(const struct plan *p);
+/* End of the newest due cell. */
+int64_t plan_due_end(const struct plan *p);
+/* Cells that are too long ago to be caught up: the range from the oldest cursor to where catching
+ * up begins. false: none. */
+bool plan_given_up(const struct plan *p, const struct ckpt_stream *s, struct cell *ret);
+/* The next span of a pass that starts at or after from_ms (0: from the beginning), at most
+ * max_cells long. false: no more. */
+bool plan_next(const struct plan *p, const struct ckpt_stream *s, enum plan_pass pass,
+	       int64_t from_ms, size_t max_cells, struct plan_span *ret);
+/* Is anything undone that is older than the cells of PLAN_FRESH? */
+bool plan_has_rest(const struct plan *p, const struct ckpt_stream *s);
+/* May cell c go to sink k now? Not while an older cell that the sink can still take is undone. */
+bool plan_may_publish(const struct plan *p, const struct ckpt_stream *s, size_t k, struct cell c);
+
+#endif

@@ -1,0 +1,131 @@
+/* The loop that no job kind has; see pull.h. */
+#include "run/pull.h"
+
+static int64_t
+span_deadline(const struct stream *s)
+{
+	int64_t at = s->first_try_mono_ms + s->env->cell_deadline_ms;
+
+	if (s->env->deadline_mono_ms && s->env->deadline_mono_ms < at)
+		at = s->env->deadline_mono_ms;
+	return at;
+}
+
+/* Wait as the kind asks (polling, asking again), but not beyond the span's time. */
+static int
+wait_for_call(const struct stream *s, struct pull *p, int64_t wait_ms, struct err *err)
+{
+	char missing[256] = "";
+
+	if (clock_mono_ms(s->env->clock) + wait_ms <= span_deadline(s))
+		return wait_ms ? clock_sleep(s->env->clock, wait_ms, err) : 0;
+	if (s->job->kind->missing)
+		s->job->kind->missing(p, missing, sizeof(missing));
+	return err_set(err, ERR_DATA, "the answer is still incomplete after %lld s: %s",
+		       (long long)((clock_mono_ms(s->env->clock) - s->first_try_mono_ms) / 1000),
+		       missing);
+}
+
+/* Send one call; expired credentials are worth one more try than the retry layer gave them. */
+static int
+send_call(const struct stream *s, struct worker_mem *mem, struct err *err)
+{
+	const struct aws_target to = {
+	    .t = s->env->transport,
+	    .creds = s->creds,
+	    .endpoint = s->endpoint,
+	    .account = s->tenant->account,
+	    .region = s->js.region,
+	    .deadline_mono_ms = span_deadline(s),
+	};
+	int r;
+
+	resp_reset(&mem->resp);
+	r = aws_call_send(&mem->call, &to, &mem->resp, err);
+	if (r && err->kind == ERR_EXPIRED) {
+		resp_reset(&mem->resp);
+		r = aws_call_send(&mem->call, &to, &mem->resp, err);
+	}
+	return r ? err_wrap(err, "%s", mem->call.operation) : 0;
+}
+
+/* A reply that makes no sense is asked for once more: a proxy's page or a cut-off body passes. */
+static int
+exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+{
+	for (int attempt = 0;; attempt++) {
+		if (send_call(s, mem, err))
+			return -1;
+		if (!s->job->kind->reply(p, &mem->resp, err))
+			return 0;
+		if (err->kind != ERR_DATA || attempt > 0)
+			return err_wrap(err, "%s", mem->call.operation);
+	}
+}
+
+static int
+pull_loop(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+{
+	struct err ignored;
+
+	for (unsigned calls = 0; calls < PULL_MAX_CALLS; calls++) {
+		int more;
+
+		if (clock_check(s->env->clock, err))
+			return -1;
+		aws_call_reset(&mem->call);
+		more = s->job->kind->next(p, &mem->call, err);
+		if (more <= 0)
+			return more;
+		if (wait_for_call(s, p, mem->call.wait_ms, err) || exchange(s, mem, p, err))
+			return -1;
+		/* A lost lease shows up at the next commit; here it is only kept alive. */
+		(void)commit_tick(s->commit, &ignored);
+	}
+	return err_set(err, ERR_DATA,
+		       "more than %u calls for one span: the service's paging does not end",
+		       PULL_MAX_CALLS);
+}
+
+static void
+keep_memo(struct stream *s, struct pull *p)
+{
+	json_t *memo = s->job->kind->memo ? s->job->kind->memo(p) : NULL;
+
+	if (memo)
+		commit_memo_set(s->commit, s->js.region, memo);
+}
+
+static void
+count_bill(struct stream *s, const struct pull *p)
+{
+	uint64_t metrics = 0;
+	uint64_t bytes = 0;
+
+	if (s->job->kind->billed)
+		s->job->kind->billed(p, &metrics, &bytes);
+	s->stats.metrics_requested += metrics;
+	s->stats.bytes_scanned += bytes;
+}
+
+int
+pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
+	   struct cell_data *data, size_t n, struct err *err)
+{
+	const struct job_kind *kind = s->job->kind;
+	json_t *memo = commit_memo(s->commit, s->js.region);
+	struct pull *p = NULL;
+	int r = kind->open(&s->js, memo, cells, n, s->env->now_ms, &p, err);
+
+	if (!r) {
+		r = pull_loop(s, mem, p, err);
+		keep_memo(s, p);
+		count_bill(s, p);
+	}
+	if (!r)
+		r = kind->harvest(p, data, n, err);
+	if (p)
+		kind->close(p);
+	json_decref(memo);
+	return r;
+}

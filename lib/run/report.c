@@ -1,0 +1,185 @@
+/* Totals, JSON and the exit status of a run; see report.h. */
+#include "run/report.h"
+
+#include "base/cleanup.h"
+#include "base/timefmt.h"
+#include "fmt/json.h"
+
+static void
+stats_add(struct stream_stats *sum, const struct stream_stats *s)
+{
+	sum->cells += s->cells;
+	sum->empty_cells += s->empty_cells;
+	sum->adopted_cells += s->adopted_cells;
+	sum->lines += s->lines;
+	sum->samples += s->samples;
+	sum->rejected_in += s->rejected_in;
+	sum->acked += s->acked;
+	sum->already += s->already;
+	sum->too_old += s->too_old;
+	sum->rejected += s->rejected;
+	sum->bytes += s->bytes;
+	sum->metrics_requested += s->metrics_requested;
+	sum->bytes_scanned += s->bytes_scanned;
+}
+
+/* Adds a tenant's streams; true if one of them failed. */
+static bool
+add_tenant(const struct tenant_run *tr, struct report_totals *t)
+{
+	size_t failed = 0;
+
+	for (size_t j = 0; j < tr->n_jobs; j++)
+		for (size_t i = 0; i < tr->jobs[j].n_streams; i++) {
+			const struct stream *s = &tr->jobs[j].streams[i];
+
+			t->streams++;
+			t->done += s->state == STREAM_DONE;
+			t->skipped += s->state == STREAM_SKIPPED;
+			failed += s->state == STREAM_FAILED;
+			stats_add(&t->sum, &s->stats);
+		}
+	t->failed += failed;
+	return failed > 0;
+}
+
+void
+report_totals(const struct runner *r, struct report_totals *ret)
+{
+	*ret = (struct report_totals){.tenants = r->n_tenants};
+	for (size_t i = 0; i < r->n_tenants; i++)
+		ret->tenants_failed += add_tenant(&r->tenants[i], ret);
+}
+
+int
+report_exit_status(const struct run_conf *conf, const struct report_totals *t)
+{
+	if (!t->tenants_failed)
+		return EXIT_OK;
+	switch (conf->fail_on) {
+	case FAIL_ON_ALL:
+		return t->tenants_failed == t->tenants ? EXIT_SOME_FAILED : EXIT_OK;
+	case FAIL_ON_PERCENT:
+		return 100.0 * (double)t->tenants_failed > conf->fail_percent * (double)t->tenants
+			   ? EXIT_SOME_FAILED
+			   : EXIT_OK;
+	case FAIL_ON_ANY:
+		break;
+	}
+	return EXIT_SOME_FAILED;
+}
+
+static json_t *
+json_time(int64_t ms)
+{
+	char text[TIME_TEXT_MAX];
+
+	time_format_ms(ms, text);
+	return json_string(text);
+}
+
+static json_t *
+json_u64(uint64_t v)
+{
+	return json_integer((json_int_t)v);
+}
+
+static json_t *
+stats_json(const struct stream_stats *s)
+{
+	return json_pack(
+	    "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "cells", json_u64(s->cells),
+	    "empty_cells", json_u64(s->empty_cells), "adopted_cells", json_u64(s->adopted_cells),
+	    "lines", json_u64(s->lines), "samples", json_u64(s->samples), "rejected_in",
+	    json_u64(s->rejected_in), "acked", json_u64(s->acked), "already_there",
+	    json_u64(s->already), "too_old", json_u64(s->too_old), "rejected",
+	    json_u64(s->rejected), "bytes", json_u64(s->bytes), "metrics_requested",
+	    json_u64(s->metrics_requested), "bytes_scanned", json_u64(s->bytes_scanned));
+}
+
+static json_t *
+error_json(const struct err *e)
+{
+	if (e->kind == ERR_NONE)
+		return json_null();
+	return json_pack("{s:s,s:s%,s:s,s:s,s:i}", "kind", err_kind_name(e->kind), "message",
+			 e->msg, strlen(e->msg), "code", e->code, "request_id", e->request_id,
+			 "http_status", e->http_status);
+}
+
+static json_t *
+stream_json(const struct stream *s)
+{
+	static const char *const states[] = {"waiting", "done", "failed", "skipped"};
+
+	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "tenant", s->tenant->id, "job", s->job->name,
+			 "region", s->js.region, "state", states[s->state], "error",
+			 error_json(&s->error), "stats", stats_json(&s->stats));
+}
+
+static json_t *
+streams_json(const struct runner *r)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->n_tenants; i++)
+		for (size_t j = 0; j < r->tenants[i].n_jobs; j++)
+			for (size_t k = 0; k < r->tenants[i].jobs[j].n_streams; k++)
+				(void)json_array_append_new(
+				    list, stream_json(&r->tenants[i].jobs[j].streams[k]));
+	return list;
+}
+
+static json_t *
+calls_json(struct call_counts *counts)
+{
+	CLEANUP(freep) struct call_count *v = NULL;
+	json_t *list = json_array();
+	struct err ignored;
+	size_t n = 0;
+
+	if (call_counts_get(counts, &v, &n, &ignored))
+		return list;
+	for (size_t i = 0; i < n; i++)
+		(void)json_array_append_new(
+		    list, json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "service", v[i].service,
+				    "operation", v[i].operation, "account", v[i].account, "code",
+				    v[i].code, "calls", json_u64(v[i].calls), "bytes_out",
+				    json_u64(v[i].bytes_out), "bytes_in", json_u64(v[i].bytes_in)));
+	return list;
+}
+
+int
+report_json(const struct report_input *in, struct buf *out, struct err *err)
+{
+	struct report_totals t;
+	json_t *j;
+	int r;
+
+	report_totals(in->runner, &t);
+	j = json_pack(
+	    "{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:i,s:b,s:o,s:{s:o,s:o,s:o,s:o,s:o,s:o,s:o},s:o,s:o}",
+	    "format", "muster-report", "version", MUSTER_VERSION, "run", in->env->run_id, "command",
+	    in->command, "started", json_time(in->started_wall_ms), "now",
+	    json_time(in->env->now_ms), "duration_ms", json_integer(in->wall_ms), "clock_offset_ms",
+	    json_integer(in->clock_offset_ms), "exit_status", in->exit_status, "dry_run",
+	    in->env->dry_run, "central_error", in->central ? error_json(in->central) : json_null(),
+	    "totals", "tenants", json_u64(t.tenants), "tenants_failed", json_u64(t.tenants_failed),
+	    "streams", json_u64(t.streams), "done", json_u64(t.done), "failed", json_u64(t.failed),
+	    "skipped", json_u64(t.skipped), "stats", stats_json(&t.sum), "streams",
+	    streams_json(in->runner), "calls", calls_json(in->counts));
+	if (!j)
+		return err_nomem(err);
+	r = json_dump(j, true, out, err);
+	json_decref(j);
+	return r;
+}
+
+void
+report_key(const struct run_env *env, struct buf *out)
+{
+	char day[TIME_TEXT_MAX];
+
+	time_format_day(env->now_ms, day);
+	buf_fmt(out, "reports/%s/%s.json", day, env->run_id);
+}

@@ -1,0 +1,650 @@
+/*
+ * Workers and turns; see runner.h.
+ *
+ * One mutex guards the schedule (who is open, whose turn it is); it is held only to pick or to put
+ * back a stream, never during I/O. The fields of a stream belong to the worker that picked it,
+ * until it is put back.
+ */
+#include "run/runner.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "aws/sts.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+#define WINDOW_PER_WORKER 2 /* open tenants for each worker */
+#define TICK_MS		  200
+#define DEADLINE_GRACE_MS 5000 /* for what is in flight when the run's deadline comes */
+#define WORKER_STACK	  (512u * 1024)
+
+struct sched {
+	struct runner *r;
+	pthread_mutex_t mu;
+	pthread_cond_t changed; /* work has come, or has ended */
+	enum plan_pass pass;
+	struct tenant_run **open; /* the window */
+	size_t n_open, window;
+	size_t next_tenant; /* to be opened */
+	size_t turn;
+	size_t busy; /* streams picked */
+	size_t tenants_done;
+	bool stop;    /* pick nothing any more */
+	bool central; /* the state store failed */
+	struct err why;
+	struct stream_stats sum;
+	size_t streams_failed;
+	size_t workers_left;
+};
+
+/* ---- one tenant's life ---- */
+
+static bool
+wants_pass(const struct stream *s, enum plan_pass pass)
+{
+	return s->state == STREAM_WAITING && (pass == PLAN_FRESH || s->begun);
+}
+
+static int
+tenant_creds(const struct runner *r, struct tenant_run *t, struct err *err)
+{
+	char session[65];
+	struct buf arn = BUF_INIT(2048);
+	struct cred_source *sts = NULL;
+	struct assume_role role = {
+	    .endpoint = r->sts_endpoint,
+	    .region = r->env->config->region,
+	    .external_id = t->tenant->external_id,
+	    .session_name = session,
+	    .source_identity = session,
+	    .expect_account = t->tenant->account,
+	};
+	int rc;
+
+	t->owns_creds = t->tenant->assume;
+	t->creds = r->base;
+	if (!t->tenant->assume)
+		return 0;
+	sts_session_name(session, t->tenant->id, r->env->run_id);
+	rc = sts_role_arn(t->tenant->role, t->tenant->account, r->env->config->region, &arn, err);
+	role.role_arn = buf_cstr(&arn);
+	if (!rc)
+		rc = cred_sts_new(r->env->transport, r->base, &role, &sts, err);
+	if (!rc) {
+		rc = cred_cache_new(sts, fnv1a64(sv_of(t->tenant->id)), r->env->clock, &t->creds,
+				    err);
+		if (rc)
+			cred_source_free(sts);
+	}
+	if (rc)
+		t->owns_creds = false;
+	buf_done(&arn);
+	return rc;
+}
+
+static void
+tenant_close(struct tenant_run *t)
+{
+	if (t->owns_creds)
+		cred_source_free(t->creds);
+	t->creds = NULL;
+	t->owns_creds = false;
+}
+
+static void
+fail_stream(struct stream *s, const struct err *err)
+{
+	s->state = STREAM_FAILED;
+	s->error = *err;
+}
+
+/* Hands the job's streams of this pass their credentials, or the reason why there are none. */
+static void
+job_open(const struct sched *sc, struct tenant_job *tj, const struct err *failed)
+{
+	tj->open_streams = 0;
+	for (size_t i = 0; i < tj->n_streams; i++) {
+		struct stream *s = &tj->streams[i];
+
+		if (!wants_pass(s, sc->pass))
+			continue;
+		if (failed) {
+			fail_stream(s, failed);
+			continue;
+		}
+		s->creds = tj->owner->creds;
+		s->from_ms = 0;
+		tj->open_streams++;
+	}
+}
+
+static bool
+tenant_wants_pass(const struct tenant_run *t, enum plan_pass pass)
+{
+	for (size_t j = 0; j < t->n_jobs; j++)
+		for (size_t i = 0; i < t->jobs[j].n_streams; i++)
+			if (wants_pass(&t->jobs[j].streams[i], pass))
+				return true;
+	return false;
+}
+
+/* Ready a tenant for this pass; false: it has nothing to do in it. */
+static bool
+tenant_open(struct sched *sc, struct tenant_run *t)
+{
+	struct err err = {0};
+	bool failed;
+
+	if (!tenant_wants_pass(t, sc->pass))
+		return false;
+	failed = tenant_creds(sc->r, t, &err) != 0;
+	t->open_jobs = 0;
+	for (size_t j = 0; j < t->n_jobs; j++) {
+		job_open(sc, &t->jobs[j], failed ? &err : NULL);
+		t->open_jobs += t->jobs[j].open_streams > 0;
+	}
+	if (!t->open_jobs)
+		tenant_close(t);
+	return t->open_jobs > 0;
+}
+
+/* ---- the schedule (sc->mu held) ---- */
+
+static void
+fill_window_locked(struct sched *sc)
+{
+	while (!sc->stop && sc->n_open < sc->window && sc->next_tenant < sc->r->n_tenants) {
+		struct tenant_run *t = &sc->r->tenants[sc->next_tenant++];
+
+		if (tenant_open(sc, t))
+			sc->open[sc->n_open++] = t;
+		else
+			sc->tenants_done++;
+	}
+}
+
+static bool
+stream_is_open(const struct sched *sc, const struct stream *s)
+{
+	return wants_pass(s, sc->pass) && s->creds && !s->in_hand;
+}
+
+/* A stream of this tenant that may run now; *soonest gets the time of the next one that may not
+ * yet. */
+static struct stream *
+pick_of_tenant(const struct sched *sc, struct tenant_run *t, int64_t now, int64_t *soonest,
+	       struct tenant_job **ret_job)
+{
+	size_t total = 0;
+	size_t at = 0;
+
+	for (size_t j = 0; j < t->n_jobs; j++)
+		total += t->jobs[j].n_streams;
+	for (size_t n = 0; n < total; n++) {
+		struct tenant_job *tj = t->jobs;
+		struct stream *s;
+
+		at = (t->turn + n) % total;
+		for (; at >= tj->n_streams; tj++)
+			at -= tj->n_streams;
+		s = &tj->streams[at];
+		if (!stream_is_open(sc, s))
+			continue;
+		if (s->not_before_mono_ms > now) {
+			if (!*soonest || s->not_before_mono_ms < *soonest)
+				*soonest = s->not_before_mono_ms;
+			continue;
+		}
+		t->turn = (t->turn + n + 1) % total;
+		*ret_job = tj;
+		return s;
+	}
+	return NULL;
+}
+
+static struct stream *
+pick_locked(struct sched *sc, int64_t *soonest, struct tenant_job **ret_job)
+{
+	int64_t now = clock_mono_ms(sc->r->env->clock);
+
+	*soonest = 0;
+	for (size_t n = 0; n < sc->n_open; n++) {
+		struct tenant_run *t = sc->open[(sc->turn + n) % sc->n_open];
+		struct stream *s;
+
+		if (t->in_flight >= sc->r->tenant_workers)
+			continue;
+		s = pick_of_tenant(sc, t, now, soonest, ret_job);
+		if (!s)
+			continue;
+		sc->turn = (sc->turn + n + 1) % sc->n_open;
+		s->in_hand = true;
+		t->in_flight++;
+		sc->busy++;
+		return s;
+	}
+	return NULL;
+}
+
+static void
+window_remove_locked(struct sched *sc, struct tenant_run *t)
+{
+	for (size_t i = 0; i < sc->n_open; i++)
+		if (sc->open[i] == t) {
+			sc->open[i] = sc->open[--sc->n_open];
+			break;
+		}
+	sc->tenants_done++;
+}
+
+static void
+central_failure_locked(struct sched *sc, const struct err *err)
+{
+	if (!sc->central)
+		sc->why = *err;
+	sc->central = true;
+	sc->stop = true;
+}
+
+/* ---- what a worker does with a stream ---- */
+
+static void
+log_stream(enum log_level level, const char *event, const struct stream *s, const struct err *err)
+{
+	log_event(level, event, LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
+		  LOG_S("region", s->js.region), LOG_E(err));
+}
+
+/* Opens the job's checkpoint with the first of its streams; the others find it, or find why it
+ * cannot be used. */
+static bool
+ensure_commit(struct sched *sc, struct stream *s, struct tenant_job *tj)
+{
+	enum commit_opened opened;
+	bool ok;
+
+	(void)pthread_mutex_lock(&tj->mu);
+	if (!tj->commit && tj->refused == STREAM_WAITING) {
+		opened =
+		    commit_open(sc->r->commit_env, s->tenant->id, tj->job->name, s->tenant->account,
+				plan_due_end(s->plan), &tj->commit, &tj->why);
+		if (opened == COMMIT_HELD)
+			tj->refused = STREAM_SKIPPED;
+		if (opened == COMMIT_FAILED)
+			tj->refused = STREAM_FAILED;
+	}
+	ok = tj->commit != NULL;
+	s->commit = tj->commit;
+	if (!ok) {
+		s->state = tj->refused;
+		s->error = tj->why;
+	}
+	(void)pthread_mutex_unlock(&tj->mu);
+	return ok;
+}
+
+/* The stream's last word in this run, into its checkpoint and the log. */
+static void
+settle(struct stream *s)
+{
+	const char *error = s->error.kind != ERR_NONE ? s->error.msg : NULL;
+	struct err err = {0};
+
+	if (s->state == STREAM_WAITING && !s->env->dry_run && !stream_complete(s)) {
+		s->state = STREAM_FAILED;
+		if (!error)
+			(void)err_set(&s->error, ERR_DATA,
+				      "some due cells are not done yet; the next run carries on");
+	}
+	if (s->state == STREAM_WAITING)
+		s->state = STREAM_DONE;
+	error = s->state == STREAM_FAILED ? s->error.msg : NULL;
+	if (s->commit && s->begun && s->state != STREAM_SKIPPED &&
+	    commit_stream_end(s->commit, s->js.region, error, s->env->now_ms, &err) &&
+	    s->state == STREAM_DONE)
+		fail_stream(s, &err);
+}
+
+static void
+log_settled(const struct stream *s)
+{
+	if (s->state == STREAM_FAILED)
+		log_stream(LOG_ERROR, "stream failed", s, &s->error);
+	else if (s->state == STREAM_SKIPPED)
+		log_stream(LOG_WARN, "stream skipped", s, &s->error);
+	else
+		log_event(LOG_INFO, "stream done", LOG_S("tenant", s->tenant->id),
+			  LOG_S("job", s->job->name), LOG_S("region", s->js.region),
+			  LOG_I("cells", s->stats.cells), LOG_I("samples", s->stats.samples));
+}
+
+/* One turn of one stream. True: it is through with this pass. */
+static bool
+take_turn(struct sched *sc, struct stream *s, struct tenant_job *tj, struct worker_mem *mem)
+{
+	if (ensure_commit(sc, s, tj)) {
+		if (stream_step(s, mem, sc->pass) != STEP_END)
+			return false;
+		if (s->state == STREAM_WAITING && sc->pass == PLAN_FRESH && !s->env->dry_run &&
+		    commit_has_rest(s->commit, s->plan, s->js.region))
+			return true;
+	}
+	settle(s);
+	log_settled(s);
+	return true;
+}
+
+/* The checkpoint's last write, by whoever finished its last stream. */
+static void
+close_commit(struct sched *sc, struct tenant_job *tj)
+{
+	struct err err = {0};
+	bool broken;
+
+	if (!tj->commit)
+		return;
+	broken = commit_broken(tj->commit);
+	if (commit_close(tj->commit, &err)) {
+		log_event(LOG_ERROR, "checkpoint not written",
+			  LOG_S("tenant", tj->owner->tenant->id), LOG_S("job", tj->job->name),
+			  LOG_E(&err));
+		broken = broken || err.kind == ERR_LOCAL;
+	}
+	tj->commit = NULL;
+	if (!broken)
+		return;
+	(void)pthread_mutex_lock(&sc->mu);
+	central_failure_locked(sc, &err);
+	(void)pthread_mutex_unlock(&sc->mu);
+}
+
+static void
+add_stats(struct stream_stats *sum, const struct stream_stats *now,
+	  const struct stream_stats *before)
+{
+	sum->cells += now->cells - before->cells;
+	sum->lines += now->lines - before->lines;
+	sum->samples += now->samples - before->samples;
+}
+
+/* Back into the schedule. True: this was the last stream of its job in this pass. */
+static bool
+put_back_locked(struct sched *sc, struct stream *s, struct tenant_job *tj, bool through)
+{
+	s->in_hand = false;
+	tj->owner->in_flight--;
+	sc->busy--;
+	if (!through)
+		return false;
+	s->creds = NULL;
+	sc->streams_failed += s->state == STREAM_FAILED;
+	return --tj->open_streams == 0;
+}
+
+static void
+job_through_locked(struct sched *sc, struct tenant_job *tj)
+{
+	struct tenant_run *t = tj->owner;
+
+	if (--t->open_jobs)
+		return;
+	tenant_close(t);
+	window_remove_locked(sc, t);
+	fill_window_locked(sc);
+}
+
+static void
+work_on(struct sched *sc, struct stream *s, struct tenant_job *tj, struct worker_mem *mem)
+{
+	struct stream_stats before = s->stats;
+	bool through = take_turn(sc, s, tj, mem);
+	bool last;
+
+	(void)pthread_mutex_lock(&sc->mu);
+	add_stats(&sc->sum, &s->stats, &before);
+	last = put_back_locked(sc, s, tj, through);
+	(void)pthread_mutex_unlock(&sc->mu);
+	if (last)
+		close_commit(sc, tj);
+	(void)pthread_mutex_lock(&sc->mu);
+	if (last)
+		job_through_locked(sc, tj);
+	(void)pthread_cond_broadcast(&sc->changed);
+	(void)pthread_mutex_unlock(&sc->mu);
+}
+
+/* ---- threads ---- */
+
+static void
+wait_locked(struct sched *sc, int64_t ms)
+{
+	struct timespec at;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &at);
+	at.tv_sec += ms / 1000;
+	at.tv_nsec += ms % 1000 * 1000000;
+	if (at.tv_nsec >= 1000000000) {
+		at.tv_sec++;
+		at.tv_nsec -= 1000000000;
+	}
+	(void)pthread_cond_timedwait(&sc->changed, &sc->mu, &at);
+}
+
+static bool
+stopping(const struct sched *sc)
+{
+	return sc->stop || clock_cancelled(sc->r->env->clock);
+}
+
+/* The next stream for this worker, waiting for one if need be. NULL: the pass is over, or stopped.
+ */
+static struct stream *
+next_stream(struct sched *sc, struct tenant_job **tj)
+{
+	struct stream *s = NULL;
+	int64_t soonest;
+
+	(void)pthread_mutex_lock(&sc->mu);
+	while (!stopping(sc)) {
+		s = pick_locked(sc, &soonest, tj);
+		if (s || (!sc->n_open && sc->next_tenant >= sc->r->n_tenants))
+			break;
+		wait_locked(sc, TICK_MS);
+	}
+	(void)pthread_mutex_unlock(&sc->mu);
+	return s;
+}
+
+static void *
+worker_main(void *arg)
+{
+	struct sched *sc = arg;
+	struct tenant_job *tj = NULL;
+	struct worker_mem mem;
+	struct stream *s;
+
+	worker_mem_init(&mem);
+	while ((s = next_stream(sc, &tj)))
+		work_on(sc, s, tj, &mem);
+	worker_mem_done(&mem);
+	(void)pthread_mutex_lock(&sc->mu);
+	sc->workers_left--;
+	(void)pthread_cond_broadcast(&sc->changed);
+	(void)pthread_mutex_unlock(&sc->mu);
+	return NULL;
+}
+
+static size_t
+start_workers(struct sched *sc, pthread_t *threads)
+{
+	pthread_attr_t attr;
+	size_t n = 0;
+
+	(void)pthread_attr_init(&attr);
+	(void)pthread_attr_setstacksize(&attr, WORKER_STACK);
+	sc->workers_left = sc->r->workers;
+	while (n < sc->r->workers && !pthread_create(&threads[n], &attr, worker_main, sc))
+		n++;
+	(void)pthread_attr_destroy(&attr);
+	(void)pthread_mutex_lock(&sc->mu);
+	sc->workers_left -= sc->r->workers - n;
+	(void)pthread_mutex_unlock(&sc->mu);
+	return n;
+}
+
+/* The main thread's part: progress and the deadline. */
+static void
+wait_for_workers(struct sched *sc)
+{
+	const struct run_env *env = sc->r->env;
+
+	(void)pthread_mutex_lock(&sc->mu);
+	while (sc->workers_left) {
+		wait_locked(sc, TICK_MS);
+		if (env->deadline_mono_ms && clock_mono_ms(env->clock) >= env->deadline_mono_ms)
+			sc->stop = true;
+		if (env->deadline_mono_ms &&
+		    clock_mono_ms(env->clock) >= env->deadline_mono_ms + DEADLINE_GRACE_MS)
+			clock_cancel(env->clock, CLOCK_DEADLINE);
+		(void)pthread_mutex_unlock(&sc->mu);
+		if (sc->r->tick)
+			sc->r->tick(sc->r, sc->r->tick_arg);
+		(void)pthread_mutex_lock(&sc->mu);
+	}
+	(void)pthread_mutex_unlock(&sc->mu);
+}
+
+static int
+run_pass(struct sched *sc, pthread_t *threads, struct err *err)
+{
+	size_t n;
+
+	(void)pthread_mutex_lock(&sc->mu);
+	sc->next_tenant = 0;
+	sc->tenants_done = 0;
+	fill_window_locked(sc);
+	n = sc->n_open;
+	(void)pthread_mutex_unlock(&sc->mu);
+	if (!n)
+		return 0;
+	n = start_workers(sc, threads);
+	if (!n)
+		return err_set(err, ERR_LOCAL, "no worker thread could be started");
+	wait_for_workers(sc);
+	for (size_t i = 0; i < n; i++)
+		(void)pthread_join(threads[i], NULL);
+	return 0;
+}
+
+/* ---- the end ---- */
+
+static void
+unfinished(const struct sched *sc, struct stream *s)
+{
+	int why = clock_cancelled(sc->r->env->clock);
+
+	if (sc->central)
+		s->error = sc->why;
+	else if (why && why != CLOCK_DEADLINE)
+		(void)err_set(&s->error, ERR_CANCELLED,
+			      "interrupted by a signal; the next run carries on");
+	else
+		(void)err_set(&s->error, ERR_CANCELLED,
+			      "the run's deadline came first; the next run carries on");
+	s->state = STREAM_FAILED;
+}
+
+/* Whatever the workers left open: after a stop there are streams nobody picked, and leases to give
+ * up. */
+static void
+close_tenant(struct sched *sc, struct tenant_run *t)
+{
+	for (size_t j = 0; j < t->n_jobs; j++) {
+		struct tenant_job *tj = &t->jobs[j];
+
+		for (size_t i = 0; i < tj->n_streams; i++) {
+			struct stream *s = &tj->streams[i];
+
+			if (s->state != STREAM_WAITING)
+				continue;
+			unfinished(sc, s);
+			s->commit = tj->commit;
+			if (tj->commit)
+				settle(s);
+		}
+		close_commit(sc, tj);
+	}
+	tenant_close(t);
+}
+
+static int
+sched_init(struct sched *sc, struct runner *r, struct err *err)
+{
+	pthread_condattr_t attr;
+
+	*sc = (struct sched){.r = r, .window = r->workers * WINDOW_PER_WORKER};
+	sc->open = calloc(sc->window, sizeof(struct tenant_run *));
+	if (!sc->open)
+		return err_nomem(err);
+	(void)pthread_mutex_init(&sc->mu, NULL);
+	(void)pthread_condattr_init(&attr);
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&sc->changed, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	return 0;
+}
+
+static void
+sched_done(struct sched *sc)
+{
+	(void)pthread_cond_destroy(&sc->changed);
+	(void)pthread_mutex_destroy(&sc->mu);
+	free(sc->open);
+}
+
+int
+runner_run(struct runner *r, struct err *err)
+{
+	pthread_t *threads = calloc(r->workers, sizeof(*threads));
+	struct sched sc;
+	int rc = 0;
+
+	if (!threads)
+		return err_nomem(err);
+	if (sched_init(&sc, r, err)) {
+		free(threads);
+		return -1;
+	}
+	r->sched = &sc;
+	for (sc.pass = PLAN_FRESH; !rc && sc.pass < PLAN_PASSES && !stopping(&sc); sc.pass++)
+		rc = run_pass(&sc, threads, err);
+	for (size_t i = 0; i < r->n_tenants; i++)
+		close_tenant(&sc, &r->tenants[i]);
+	if (!rc && sc.central) {
+		*err = sc.why;
+		rc = -1;
+	}
+	r->sched = NULL;
+	sched_done(&sc);
+	free(threads);
+	return rc;
+}
+
+void
+runner_progress(const struct runner *r, struct runner_progress *ret)
+{
+	struct sched *sc = r->sched;
+
+	*ret = (struct runner_progress){.tenants = r->n_tenants};
+	if (!sc)
+		return;
+	(void)pthread_mutex_lock(&sc->mu);
+	ret->tenants_done = sc->tenants_done;
+	ret->streams_failed = sc->streams_failed;
+	ret->cells = sc->sum.cells;
+	ret->lines = sc->sum.lines;
+	ret->samples = sc->sum.samples;
+	(void)pthread_mutex_unlock(&sc->mu);
+}

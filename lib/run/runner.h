@@ -1,0 +1,65 @@
+/*
+ * The runner: N workers over the streams of all tenants, fair between tenants.
+ *
+ * Tenants are opened a window at a time (so that memory does not grow with their number) and served
+ * in turn, at most `tenant_workers` streams of one tenant at once. A tenant whose calls fail is put
+ * back and tried later; it never holds a worker while others have work. Two passes: first what
+ * receivers still take, then the rest (plan.h).
+ */
+#ifndef MUSTER_RUN_RUNNER_H
+#define MUSTER_RUN_RUNNER_H
+
+#include "run/stream.h"
+
+struct sched;
+struct tenant_run;
+struct tenant_job {
+	struct tenant_run *owner;
+	const struct job *job;
+	pthread_mutex_t mu; /* guards the opening of `commit` */
+	struct commit *commit;
+	enum stream_state refused; /* STREAM_FAILED or STREAM_SKIPPED when the checkpoint could not
+				      be opened, because of `why` */
+	struct err why;
+	struct stream *streams;
+	size_t n_streams;
+	size_t open_streams; /* not yet through with the present pass */
+};
+struct tenant_run {
+	const struct tenant *tenant;
+	struct cred_source *creds; /* while the tenant is open */
+	bool owns_creds;
+	struct tenant_job *jobs;
+	size_t n_jobs;
+	size_t open_jobs;
+	size_t in_flight;
+	size_t turn; /* where the next look for a stream begins */
+};
+
+struct runner {
+	const struct run_env *env;
+	const struct commit_env *commit_env;
+	struct cred_source *base;
+	const char *sts_endpoint;
+	struct tenant_run *tenants;
+	size_t n_tenants;
+	size_t workers, tenant_workers;
+	/* Called by the waiting main thread several times a second. */
+	void (*tick)(const struct runner *r, void *arg);
+	void *tick_arg;
+	struct sched *sched; /* while it runs */
+};
+
+/* What a progress line shows; taken under the runner's lock. */
+struct runner_progress {
+	size_t tenants, tenants_done, streams_failed;
+	uint64_t cells, lines, samples;
+};
+void runner_progress(const struct runner *r, struct runner_progress *ret);
+
+/* Runs until everything due is done or failed, the deadline has come, or the clock is cancelled.
+ * Streams hold the results. -1: no worker could be started, or the state store failed (ERR_LOCAL):
+ * then `err` says so and nothing more was begun. */
+int runner_run(struct runner *r, struct err *err);
+
+#endif

@@ -1,0 +1,424 @@
+/* Opening and closing what a run needs; see session.h. */
+#include "run/session.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "aws/aws_err.h"
+#include "aws/endpoint.h"
+#include "aws/sigv4.h"
+#include "aws/sts.h"
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/num.h"
+#include "base/timefmt.h"
+
+#define RETRY_ATTEMPTS 3 /* the SDKs' standard mode */
+
+/* Default quotas of AWS per account and region, a little below (aws-protocols: CloudWatch 4.4, STS
+ * 3, Logs 6.2). */
+static const struct rate_row rates[] = {
+    {"monitoring", "GetMetricData", 50},
+    {"monitoring", "ListMetrics", 20},
+    {"monitoring", NULL, 8},
+    {"sts", NULL, 300},
+    {NULL, NULL, 0},
+};
+
+int64_t
+shard_of(const char *tenant, int64_t n)
+{
+	uint64_t key = fnv1a64(sv_of(tenant));
+	uint64_t best = 0;
+	int64_t owner = 0;
+
+	for (int64_t i = 0; i < n; i++) {
+		uint64_t weight = mix64(key ^ mix64((uint64_t)i + 1));
+
+		if (i == 0 || weight > best) {
+			best = weight;
+			owner = i;
+		}
+	}
+	return owner;
+}
+
+static int
+make_run_id(struct session *s, struct err *err)
+{
+	char stamp[TIME_TEXT_MAX];
+	unsigned char random[4];
+	char hex[9];
+
+	if (random_bytes(random, sizeof(random), err))
+		return -1;
+	hex_lower(random, sizeof(random), hex);
+	time_format_basic(s->started_wall_ms, stamp);
+	(void)snprintf(s->run_id, sizeof(s->run_id), "%.16s-%s", stamp, hex);
+	if (gethostname(s->host, sizeof(s->host) - 1))
+		(void)snprintf(s->host, sizeof(s->host), "unknown");
+	return 0;
+}
+
+static int
+max_attempts(struct err *err)
+{
+	const char *text = getenv("AWS_MAX_ATTEMPTS");
+	int64_t n = RETRY_ATTEMPTS;
+
+	if (text && *text && (!num_i64(sv_of(text), &n) || n < 1 || n > 100))
+		return err_set(err, ERR_USAGE, "AWS_MAX_ATTEMPTS=%s: expected 1 to 100", text);
+	return (int)n;
+}
+
+/* retry > sign > limit > count > curl */
+static int
+open_transports(struct session *s, struct err *err)
+{
+	const char *ca = getenv("AWS_CA_BUNDLE");
+	const struct curl_options opt = {
+	    .ca_bundle = ca && *ca ? ca : NULL,
+	    .user_agent = "muster/" MUSTER_VERSION,
+	    .clock = s->clock,
+	    .classify = aws_classify,
+	};
+	uint64_t seed = 0;
+	int attempts = max_attempts(err);
+
+	if (attempts < 0 || random_bytes(&seed, sizeof(seed), err) ||
+	    curl_transport_global_init(err))
+		return -1;
+	s->counts = call_counts_new();
+	if (!s->counts)
+		return err_nomem(err);
+	if (curl_transport_new(&opt, &s->top, err) ||
+	    count_transport_new(s->top, s->counts, &s->top, err) ||
+	    limit_transport_new(s->top, rates, s->clock, &s->top, err) ||
+	    sign_transport_new(s->top, s->clock, &s->top, err))
+		return -1;
+	s->signer = s->top;
+	return retry_transport_new(s->top, attempts, seed, s->clock, &s->top, err);
+}
+
+static int
+open_base_creds(struct session *s, struct err *err)
+{
+	if (!cred_env_new(&s->base, err))
+		return 0;
+	if (err->kind == ERR_NOTFOUND)
+		return err_set(err, ERR_AUTH,
+			       "no base credentials: set AWS_ACCESS_KEY_ID and "
+			       "AWS_SECRET_ACCESS_KEY (this version reads the environment only)");
+	return err_wrap(err, "base credentials");
+}
+
+/* Who are we, and what time is it there: one call that needs no permission and proves the base
+ * credentials. */
+static int
+find_now(struct session *s, struct err *err)
+{
+	struct caller_identity me = {0};
+	int64_t wall;
+
+	if (sts_caller_identity(s->top, s->base, buf_cstr(&s->sts_endpoint), s->config->region, &me,
+				err))
+		return err_wrap(err, "base credentials (sts:GetCallerIdentity)");
+	wall = clock_wall_ms(s->clock);
+	s->env.now_ms = me.server_wall_ms ? me.server_wall_ms : wall;
+	s->env.now_fixed = s->options->now != NULL;
+	if (s->options->now &&
+	    !time_parse_user(sv_of(s->options->now), s->env.now_ms, &s->env.now_ms))
+		return err_set(err, ERR_USAGE, "--now %s: expected RFC 3339, YYYY-MM-DD or now-6h",
+			       s->options->now);
+	return 0;
+}
+
+static int
+open_outlets(struct session *s, struct err *err)
+{
+	const struct sink_env env = {
+	    .transport = s->top,
+	    .base_creds = s->base,
+	    .clock = s->clock,
+	    .region = s->config->region,
+	    .sts_endpoint = buf_cstr(&s->sts_endpoint),
+	    .run_id = s->run_id,
+	    .stdout_fd = STDOUT_FILENO,
+	};
+
+	return outlets_open(s->config->sinks, s->config->n_sinks, &env, &s->env.outlets, err);
+}
+
+/* A sink that freezes: it keeps what it was given and can give it back. */
+static bool
+can_freeze(const struct sink_conf *c)
+{
+	return c->kind == SINK_OBJECTS;
+}
+
+static int
+make_plan(const struct session *s, const struct job *job, struct job_plan *p, struct err *err)
+{
+	p->job = job;
+	p->sinks = calloc(job->n_to, sizeof(*p->sinks));
+	p->outlet_of = calloc(job->n_to, sizeof(*p->outlet_of));
+	if (!p->sinks || !p->outlet_of)
+		return err_nomem(err);
+	p->lake = job->n_to;
+	for (size_t k = 0; k < job->n_to; k++) {
+		const struct sink_conf *c = job->to[k];
+		const struct outlet *o = &s->env.outlets[c - s->config->sinks];
+		bool lake = can_freeze(c) && p->lake == job->n_to;
+
+		if (lake)
+			p->lake = k;
+		p->outlet_of[k] = (size_t)(c - s->config->sinks);
+		p->sinks[k] = (struct plan_sink){
+		    .name = c->name,
+		    .ordered = !o->sink || o->sink->ops->ordered,
+		    .lake = lake,
+		    .max_age_ms = c->max_age_ms,
+		};
+	}
+	p->plan = (struct plan){
+	    .now_ms = s->env.now_ms,
+	    .every_ms = job->common.every_ms,
+	    .delay_ms = job->common.delay_ms,
+	    .lookback_ms = job->common.lookback_ms,
+	    .max_catchup_ms = s->config->run.max_catchup_ms,
+	    .sinks = p->sinks,
+	    .n_sinks = job->n_to,
+	};
+	return 0;
+}
+
+static int
+make_plans(struct session *s, struct err *err)
+{
+	s->plans = calloc(s->config->n_jobs, sizeof(*s->plans));
+	if (!s->plans)
+		return err_nomem(err);
+	for (size_t i = 0; i < s->config->n_jobs; i++)
+		if (make_plan(s, &s->config->jobs[i], &s->plans[i], err))
+			return -1;
+	return 0;
+}
+
+static bool
+matches(const char *name, const char *const *globs, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!fnmatch(globs[i], name, 0))
+			return true;
+	return n == 0;
+}
+
+static bool
+tenant_has_job(const struct tenant *t, const char *job)
+{
+	for (size_t i = 0; i < t->n_jobs; i++)
+		if (!strcmp(t->jobs[i], job))
+			return true;
+	return t->n_jobs == 0;
+}
+
+static int
+make_stream(struct session *s, struct stream *st, const struct tenant *t, struct job_plan *p,
+	    const char *region, struct err *err)
+{
+	struct buf url = BUF_INIT(4096);
+
+	*st = (struct stream){
+	    .env = &s->env,
+	    .job = p->job,
+	    .tenant = t,
+	    .plan = &p->plan,
+	    .outlet_of = p->outlet_of,
+	    .lake = p->lake,
+	    .js =
+		{
+		    .common = &p->job->common,
+		    .opts = p->job->opts,
+		    .tenant = t->id,
+		    .account = t->account,
+		    .region = region,
+		    .labels = t->labels,
+		    .n_labels = t->n_labels,
+		},
+	};
+	if (endpoint_url(p->job->kind->service, region, &url, err) ||
+	    buf_check(&url, "endpoint", err)) {
+		buf_done(&url);
+		return -1;
+	}
+	st->endpoint = buf_steal(&url);
+	return st->endpoint ? 0 : err_nomem(err);
+}
+
+static int
+make_tenant_job(struct session *s, struct tenant_run *tr, struct job_plan *p, struct err *err)
+{
+	struct tenant_job *tj = &tr->jobs[tr->n_jobs];
+
+	tj->owner = tr;
+	tj->job = p->job;
+	tj->streams = calloc(tr->tenant->n_regions, sizeof(*tj->streams));
+	if (!tj->streams)
+		return err_nomem(err);
+	(void)pthread_mutex_init(&tj->mu, NULL);
+	tr->n_jobs++;
+	for (; tj->n_streams < tr->tenant->n_regions; tj->n_streams++)
+		if (make_stream(s, &tj->streams[tj->n_streams], tr->tenant, p,
+				tr->tenant->regions[tj->n_streams], err))
+			return -1;
+	return 0;
+}
+
+static int
+make_tenant(struct session *s, struct tenant_run *tr, const struct tenant *t, struct err *err)
+{
+	tr->tenant = t;
+	tr->jobs = calloc(s->config->n_jobs, sizeof(*tr->jobs));
+	if (!tr->jobs)
+		return err_nomem(err);
+	for (size_t j = 0; j < s->config->n_jobs; j++) {
+		const char *name = s->config->jobs[j].name;
+
+		if (tenant_has_job(t, name) &&
+		    matches(name, s->options->jobs, s->options->n_jobs) &&
+		    make_tenant_job(s, tr, &s->plans[j], err))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+check_globs(const struct session *s, struct err *err)
+{
+	const struct options *o = s->options;
+
+	for (size_t i = 0; i < o->n_tenants; i++) {
+		bool found = false;
+
+		for (size_t t = 0; !found && t < s->config->n_tenants; t++)
+			found = !fnmatch(o->tenants[i], s->config->tenants[t].id, 0);
+		if (!found)
+			return err_set(err, ERR_USAGE, "--tenant %s: no tenant of that name in %s",
+				       o->tenants[i], s->config->path);
+	}
+	for (size_t i = 0; i < o->n_jobs; i++) {
+		bool found = false;
+
+		for (size_t j = 0; !found && j < s->config->n_jobs; j++)
+			found = !fnmatch(o->jobs[i], s->config->jobs[j].name, 0);
+		if (!found)
+			return err_set(err, ERR_USAGE, "--job %s: no job of that name in %s",
+				       o->jobs[i], s->config->path);
+	}
+	return 0;
+}
+
+static int
+make_tenants(struct session *s, struct err *err)
+{
+	s->tenants = calloc(s->config->n_tenants ? s->config->n_tenants : 1, sizeof(*s->tenants));
+	if (!s->tenants)
+		return err_nomem(err);
+	s->runner.tenants = s->tenants;
+	for (size_t i = 0; i < s->config->n_tenants; i++) {
+		const struct tenant *t = &s->config->tenants[i];
+
+		if (!matches(t->id, s->options->tenants, s->options->n_tenants) ||
+		    shard_of(t->id, s->options->shards) != s->options->shard)
+			continue;
+		if (make_tenant(s, &s->tenants[s->runner.n_tenants++], t, err))
+			return -1;
+	}
+	return 0;
+}
+
+static void
+fill_env(struct session *s)
+{
+	const struct run_conf *run = &s->config->run;
+
+	s->env.config = s->config;
+	s->env.clock = s->clock;
+	s->env.run_id = s->run_id;
+	s->env.started_mono_ms = clock_mono_ms(s->clock);
+	s->env.deadline_mono_ms = run->deadline_ms ? s->env.started_mono_ms + run->deadline_ms : 0;
+	s->env.cell_deadline_ms = run->cell_deadline_ms;
+	s->env.dry_run = s->options->dry_run;
+	s->env.transport = s->top;
+	s->commit_env = (struct commit_env){
+	    .state = s->state,
+	    .base = "",
+	    .clock = s->clock,
+	    .run_id = s->run_id,
+	    .host = s->host,
+	    .dry_run = s->options->dry_run,
+	};
+	s->runner.env = &s->env;
+	s->runner.commit_env = &s->commit_env;
+	s->runner.base = s->base;
+	s->runner.sts_endpoint = buf_cstr(&s->sts_endpoint);
+	s->runner.workers = (size_t)(s->options->workers ? s->options->workers : run->workers);
+	s->runner.tenant_workers = (size_t)run->tenant_workers;
+}
+
+int
+session_open(struct session *s, const struct config *config, const struct options *options,
+	     struct clock *clock, struct err *err)
+{
+	*s = (struct session){
+	    .config = config, .options = options, .clock = clock, .sts_endpoint = BUF_INIT(4096)};
+	s->started_wall_ms = clock_wall_ms(clock);
+	if (check_globs(s, err) || make_run_id(s, err) || open_transports(s, err))
+		return -1;
+	if (endpoint_url("sts", config->region, &s->sts_endpoint, err) || open_base_creds(s, err))
+		return -1;
+	if (store_open(config->state, &s->state, err))
+		return err_wrap(err, "state %s", config->state);
+	fill_env(s);
+	if (find_now(s, err) || open_outlets(s, err) || make_plans(s, err))
+		return -1;
+	return make_tenants(s, err);
+}
+
+static void
+free_tenants(struct session *s)
+{
+	for (size_t i = 0; s->tenants && i < s->config->n_tenants; i++) {
+		struct tenant_run *tr = &s->tenants[i];
+
+		for (size_t j = 0; j < tr->n_jobs; j++) {
+			for (size_t k = 0; k < tr->jobs[j].n_streams; k++)
+				free(tr->jobs[j].streams[k].endpoint);
+			free(tr->jobs[j].streams);
+			(void)pthread_mutex_destroy(&tr->jobs[j].mu);
+		}
+		free(tr->jobs);
+	}
+	free(s->tenants);
+}
+
+void
+session_close(struct session *s)
+{
+	free_tenants(s);
+	for (size_t i = 0; s->plans && i < s->config->n_jobs; i++) {
+		free(s->plans[i].sinks);
+		free(s->plans[i].outlet_of);
+	}
+	free(s->plans);
+	outlets_free(s->env.outlets, s->config->n_sinks);
+	if (s->state)
+		store_free(s->state);
+	cred_source_free(s->base);
+	transport_free(s->top);
+	call_counts_free(s->counts);
+	buf_done(&s->sts_endpoint);
+	curl_transport_global_done();
+}

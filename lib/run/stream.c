@@ -1,0 +1,422 @@
+/*
+ * Pull, freeze, publish, commit; see stream.h.
+ *
+ * The order is the promise (design.md P1, P2): a cell is frozen before anything of it is published,
+ * and a cursor moves only after its sink has accounted for every sample. Each step may be repeated
+ * by anyone at any time: freezing is create-only and an existing object wins; publishing a stored
+ * cell again is told apart by the receiver's refusal; committing is compare-and-swap.
+ */
+#include "run/stream.h"
+
+#include "run/pull.h"
+#include "run/rejects.h"
+
+#define BACKOFF_MIN_MS 1000
+#define BACKOFF_MAX_MS 20000
+#define CALL_BODY_MAX  (4u << 20)
+
+void
+worker_mem_init(struct worker_mem *m)
+{
+	aws_call_init(&m->call, CALL_BODY_MAX);
+	resp_init(&m->resp, HTTP_MAX_BODY);
+}
+
+void
+worker_mem_done(struct worker_mem *m)
+{
+	aws_call_done(&m->call);
+	resp_done(&m->resp);
+}
+
+int64_t
+run_now_ms(const struct run_env *env)
+{
+	if (env->now_fixed)
+		return env->now_ms;
+	return env->now_ms + clock_mono_ms(env->clock) - env->started_mono_ms;
+}
+
+static struct outlet *
+outlet_at(const struct stream *s, size_t k)
+{
+	return &s->env->outlets[s->outlet_of[k]];
+}
+
+static bool
+has_lake(const struct stream *s)
+{
+	return s->lake < s->plan->n_sinks;
+}
+
+static struct publish
+publish_args(const struct stream *s)
+{
+	return (struct publish){
+	    .job = s->job->name,
+	    .tenant = s->tenant->id,
+	    .account = s->tenant->account,
+	    .region = s->js.region,
+	    .definition = s->job->definition,
+	    .now_ms = run_now_ms(s->env),
+	    .deadline_mono_ms = s->env->deadline_mono_ms,
+	};
+}
+
+/* The frozen content of a cell into d. ERR_NOTFOUND: nothing is frozen. */
+static int
+adopt(struct stream *s, struct cell_data *d, struct err *err)
+{
+	struct outlet *o = outlet_at(s, s->lake);
+	struct publish p = publish_args(s);
+	struct cell cell = d->cell;
+	char definition[65];
+
+	cell_data_done(d);
+	cell_data_init(d, cell);
+	if (!o->sink) {
+		*err = o->why;
+		return -1;
+	}
+	if (o->sink->ops->read(o->sink, &p, d, definition, err))
+		return -1;
+	return s->job->kind->adopt(&s->js, d, err);
+}
+
+/* Every sample of a cell must have one fate, or something is wrong here and the cell does not count
+ * as done. */
+static int
+check_sum(const struct published *r, uint64_t want, const char *sink, struct err *err)
+{
+	uint64_t sum = r->acked + r->already + r->too_old + r->rejected;
+
+	if (sum == want)
+		return 0;
+	return err_set(err, ERR_LOCAL, "sink %s accounts for %llu of %llu samples", sink,
+		       (unsigned long long)sum, (unsigned long long)want);
+}
+
+static void
+count_published(struct stream_stats *st, const struct published *r)
+{
+	st->acked += r->acked;
+	st->already += r->already;
+	st->too_old += r->too_old;
+	st->rejected += r->rejected;
+	st->bytes += r->bytes;
+}
+
+static int
+write_rejects(struct stream *s, const struct publish *p, const struct rejects *rej,
+	      struct cell cell, struct err *err)
+{
+	struct outlet *o;
+
+	if (!rej->n || !has_lake(s))
+		return 0;
+	o = outlet_at(s, s->lake);
+	if (buf_check(&rej->lines, "refused samples", err))
+		return -1;
+	return o->sink->ops->write_rejected(o->sink, p, cell, buf_view(&rej->lines), err);
+}
+
+/* One cell to one sink, until the sink has accounted for all of it. */
+static int
+publish_cell(struct stream *s, size_t k, const struct cell_data *d, bool maybe_sent,
+	     struct err *err)
+{
+	struct outlet *o = outlet_at(s, k);
+	const char *name = s->plan->sinks[k].name;
+	uint64_t want = o->sink && o->sink->ops->samples ? d->n_samples : d->n_lines;
+	struct publish p = publish_args(s);
+	struct published r = {0};
+	struct rejects rej;
+	int rc = 0;
+
+	rejects_init(&rej, name, &p);
+	p.maybe_sent = maybe_sent;
+	p.reject = rejects_add;
+	p.reject_arg = &rej;
+	if (want || !o->sink) {
+		commit_cell_attempted(s->commit, d->cell);
+		rc = outlet_publish(o, &p, d, &r, err);
+		if (!rc)
+			rc = check_sum(&r, want, name, err);
+		if (!rc)
+			rc = write_rejects(s, &p, &rej, d->cell, err);
+	}
+	if (!rc)
+		rc = commit_cell_sent(s->commit, s->js.region, name, d->cell, &r, p.now_ms, err);
+	if (!rc)
+		count_published(&s->stats, &r);
+	rejects_done(&rej);
+	return rc;
+}
+
+static void
+remember(struct stream *s, const struct err *err)
+{
+	if (s->error.kind == ERR_NONE)
+		s->error = *err;
+}
+
+/* To every sink that may have it now. A sink that fails keeps its cursor and holds up nobody else.
+ */
+static int
+publish_all(struct stream *s, const struct cell_data *d, bool maybe_sent, struct err *err)
+{
+	for (size_t k = 0; k < s->plan->n_sinks; k++) {
+		if (k == s->lake || s->blocked & (1ULL << k) ||
+		    commit_sink_done(s->commit, s->js.region, s->plan->sinks[k].name, d->cell) ||
+		    !commit_may_publish(s->commit, s->plan, s->js.region, k, d->cell))
+			continue;
+		if (!publish_cell(s, k, d, maybe_sent, err))
+			continue;
+		if (err->kind == ERR_CANCELLED)
+			return -1;
+		s->blocked |= 1ULL << k;
+		remember(s, err);
+	}
+	return 0;
+}
+
+/* Create the cell's object, or take over the one that is there: whoever was first wins. */
+static int
+freeze(struct stream *s, struct cell_data *d, bool *adopted, struct err *err)
+{
+	const char *name = s->plan->sinks[s->lake].name;
+	struct publish p = publish_args(s);
+	struct published r = {0};
+
+	if (!*adopted && d->n_lines && outlet_publish(outlet_at(s, s->lake), &p, d, &r, err))
+		return -1;
+	if (r.already) {
+		*adopted = true;
+		if (adopt(s, d, err))
+			return err_wrap(err, "adopt the frozen cell");
+	}
+	s->stats.bytes += r.bytes;
+	return commit_cell_sent(s->commit, s->js.region, name, d->cell, &r, p.now_ms, err);
+}
+
+static void
+count_cell(struct stream_stats *st, const struct cell_data *d, bool adopted)
+{
+	st->cells++;
+	st->empty_cells += d->n_lines == 0;
+	st->adopted_cells += adopted;
+	st->lines += d->n_lines;
+	st->samples += d->n_samples;
+	st->rejected_in += d->n_rejected;
+}
+
+/* A cell whose content is known, all the way. */
+static int
+cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *err)
+{
+	if (s->env->dry_run) {
+		count_cell(&s->stats, d, adopted);
+		return 0;
+	}
+	if (has_lake(s) && freeze(s, d, &adopted, err))
+		return -1;
+	if (commit_cell_frozen(s->commit, s->js.region, d, err))
+		return -1;
+	count_cell(&s->stats, d, adopted);
+	return publish_all(s, d, adopted || d->cell.end_ms <= s->commit->begun_before_ms, err);
+}
+
+/* A cell that is frozen already, for the sinks that lack it. */
+static int
+republish_one(struct stream *s, struct cell cell, struct err *err)
+{
+	struct cell_data d;
+	int r;
+
+	if (s->env->dry_run)
+		return 0;
+	cell_data_init(&d, cell);
+	r = adopt(s, &d, err);
+	if (r && err->kind == ERR_NOTFOUND) {
+		err_clear(err); /* committed as empty: there is no object */
+		r = 0;
+	}
+	if (!r)
+		r = publish_all(s, &d, true, err);
+	cell_data_done(&d);
+	return r;
+}
+
+static int
+republish(struct stream *s, const struct plan_span *span, struct err *err)
+{
+	struct cell c = span->first;
+
+	for (size_t i = 0; i < span->n; i++) {
+		if (republish_one(s, c, err))
+			return -1;
+		s->from_ms = c.end_ms;
+		c = (struct cell){c.end_ms, c.end_ms + s->plan->every_ms};
+	}
+	return 0;
+}
+
+/* Somebody may have frozen this cell before: a run that did not end well, or one whose checkpoint
+ * is gone. */
+static bool
+may_exist(const struct stream *s, struct cell c)
+{
+	return has_lake(s) && (s->is_new || c.end_ms <= s->commit->begun_before_ms);
+}
+
+/* How many cells from the first on are to be pulled; 0: the first one exists, and *d holds it. */
+static int
+count_missing(struct stream *s, const struct plan_span *span, struct cell_data *d, size_t *ret,
+	      struct err *err)
+{
+	struct cell c = span->first;
+
+	for (*ret = 0; *ret < span->n; (*ret)++) {
+		if (may_exist(s, c)) {
+			d->cell = c;
+			if (!adopt(s, d, err))
+				return 0;
+			if (err->kind != ERR_NOTFOUND)
+				return -1;
+		}
+		c = (struct cell){c.end_ms, c.end_ms + s->plan->every_ms};
+	}
+	return 0;
+}
+
+static int
+pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t n, struct err *err)
+{
+	struct cell *cells = calloc(n, sizeof(*cells));
+	struct cell_data *data = calloc(n, sizeof(*data));
+	int r = cells && data ? 0 : err_nomem(err);
+
+	for (size_t i = 0; !r && i < n; i++) {
+		int64_t start = first.start_ms + (int64_t)i * s->plan->every_ms;
+
+		cells[i] = (struct cell){start, start + s->plan->every_ms};
+		cell_data_init(&data[i], cells[i]);
+	}
+	if (!r)
+		r = pull_cells(s, mem, cells, data, n, err);
+	for (size_t i = 0; !r && i < n; i++) {
+		r = cell_through(s, &data[i], false, err);
+		if (!r)
+			s->from_ms = cells[i].end_ms;
+	}
+	for (size_t i = 0; data && i < n; i++)
+		cell_data_done(&data[i]);
+	free(data);
+	free(cells);
+	return r;
+}
+
+static int
+do_span(struct stream *s, struct worker_mem *mem, const struct plan_span *span, struct err *err)
+{
+	struct cell_data existing;
+	size_t missing;
+	int r;
+
+	if (span->mode == PLAN_REPUBLISH)
+		return republish(s, span, err);
+	cell_data_init(&existing, span->first);
+	r = count_missing(s, span, &existing, &missing, err);
+	if (!r && missing)
+		r = pull_through(s, mem, span->first, missing, err);
+	else if (!r) {
+		r = cell_through(s, &existing, true, err);
+		if (!r)
+			s->from_ms = span->first.end_ms;
+	}
+	cell_data_done(&existing);
+	return r;
+}
+
+/* What to do about a span that failed: come back later, or leave the stream to the next run. */
+static enum step
+after_failure(struct stream *s, const struct err *err)
+{
+	int64_t now = clock_mono_ms(s->env->clock);
+	int64_t wait = BACKOFF_MIN_MS << (s->tries < 5 ? s->tries : 5);
+
+	if (commit_lost(s->commit)) {
+		s->state = STREAM_SKIPPED;
+		s->error = *err;
+		return STEP_END;
+	}
+	if (wait > BACKOFF_MAX_MS)
+		wait = BACKOFF_MAX_MS;
+	if ((err->kind == ERR_TRANSIENT || err->kind == ERR_THROTTLED ||
+	     err->kind == ERR_EXPIRED) &&
+	    now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
+	    (!s->env->deadline_mono_ms || now + wait < s->env->deadline_mono_ms)) {
+		s->tries++;
+		s->not_before_mono_ms = now + wait;
+		return STEP_LATER;
+	}
+	s->state = STREAM_FAILED;
+	s->error = *err;
+	return STEP_END;
+}
+
+static int
+begin(struct stream *s, struct err *err)
+{
+	if (s->begun)
+		return 0;
+	if (commit_stream_begin(s->commit, s->plan, s->js.region, s->job->definition, &s->is_new,
+				err))
+		return -1;
+	s->begun = true;
+	return 0;
+}
+
+static size_t
+span_max(const struct stream *s)
+{
+	json_t *memo = commit_memo(s->commit, s->js.region);
+	size_t n = s->job->kind->span_max(&s->js, memo);
+
+	json_decref(memo);
+	return n ? n : 1;
+}
+
+enum step
+stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
+{
+	struct plan_span span;
+	struct err err = {0};
+	int r;
+
+	if (!s->first_try_mono_ms)
+		s->first_try_mono_ms = clock_mono_ms(s->env->clock);
+	r = clock_check(s->env->clock, &err);
+	if (!r)
+		r = begin(s, &err);
+	if (!r &&
+	    !commit_next(s->commit, s->plan, s->js.region, pass, s->from_ms, span_max(s), &span))
+		return STEP_END;
+	if (!r)
+		r = do_span(s, mem, &span, &err);
+	if (!r)
+		r = commit_tick(s->commit, &err);
+	if (r)
+		return after_failure(s, &err);
+	s->first_try_mono_ms = 0;
+	s->tries = 0;
+	return STEP_MORE;
+}
+
+bool
+stream_complete(struct stream *s)
+{
+	struct plan_span span;
+
+	return s->begun && !commit_next(s->commit, s->plan, s->js.region, PLAN_REST, 0, 1, &span);
+}

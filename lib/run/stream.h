@@ -1,0 +1,94 @@
+/*
+ * One stream (a job, a tenant, a region), one span of cells at a time: pull, freeze, publish,
+ * commit, as a straight line of blocking code.
+ *
+ * A stream is worked on by one thread at a time; the runner hands it from worker to worker between
+ * spans.
+ */
+#ifndef MUSTER_RUN_STREAM_H
+#define MUSTER_RUN_STREAM_H
+
+#include "run/commit.h"
+#include "run/config.h"
+#include "run/job.h"
+#include "run/outlet.h"
+#include "run/plan.h"
+
+#define STREAM_MAX_SINKS 64    /* bits in `blocked` */
+#define PULL_MAX_CALLS	 20000 /* of one pull: an endless token chain ends here */
+
+/* What all streams of a run share. */
+struct run_env {
+	const struct config *config;
+	struct clock *clock;
+	const char *run_id;
+	int64_t now_ms; /* the run's present: cells are planned from it */
+	bool now_fixed; /* by --now: it does not move while the run lasts */
+	int64_t started_mono_ms;
+	int64_t deadline_mono_ms; /* 0: none */
+	int64_t cell_deadline_ms; /* how long one span is tried again before it is left to the next
+				     run */
+	bool dry_run;
+	struct transport *transport;
+	struct outlet *outlets; /* in the order of config->sinks */
+};
+
+/* What a worker keeps between spans. */
+struct worker_mem {
+	struct aws_call call;
+	struct http_resp resp;
+};
+void worker_mem_init(struct worker_mem *m);
+void worker_mem_done(struct worker_mem *m);
+
+struct stream_stats {
+	uint64_t cells, empty_cells, adopted_cells;
+	uint64_t lines, samples, rejected_in;
+	uint64_t acked, already, too_old, rejected, bytes;
+	uint64_t metrics_requested, bytes_scanned;
+};
+
+enum stream_state {
+	STREAM_WAITING, /* has work, or may have */
+	STREAM_DONE,	/* everything due is committed */
+	STREAM_FAILED,	/* see error; what was committed is kept */
+	STREAM_SKIPPED, /* another run is at it */
+};
+
+struct stream {
+	const struct run_env *env;
+	const struct job *job;
+	const struct tenant *tenant;
+	const struct plan *plan; /* of its job */
+	const size_t *outlet_of; /* of its job: index into env->outlets for each sink of the job */
+	size_t lake;		 /* the job's sink that freezes; n_sinks if none */
+	struct job_stream js;
+	char *endpoint;		   /* of the job kind's service in this region */
+	struct cred_source *creds; /* borrowed from the tenant */
+	struct commit *commit;	   /* NULL while nobody works on the tenant's job */
+
+	enum stream_state state;
+	struct err error; /* the first that matters */
+	bool begun, is_new;
+	int64_t from_ms;	   /* cells before this were dealt with in the present pass */
+	uint64_t blocked;	   /* sinks that failed in this run, by bit */
+	int64_t first_try_mono_ms; /* of the present span; 0: not tried yet */
+	int64_t not_before_mono_ms;
+	unsigned tries;
+	struct stream_stats stats;
+	bool in_hand; /* the runner's: some worker has it */
+};
+
+enum step {
+	STEP_MORE,  /* come again */
+	STEP_LATER, /* come again not before not_before_mono_ms */
+	STEP_END,   /* nothing more in this pass, or failed: see state and error */
+};
+/* One span. Needs s->commit and s->creds. */
+enum step stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass);
+/* Everything due is done for every sink. */
+bool stream_complete(struct stream *s);
+/* The run's present, moved on by the time the run has lasted (unless fixed). */
+int64_t run_now_ms(const struct run_env *env);
+
+#endif
