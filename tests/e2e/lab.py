@@ -76,6 +76,10 @@ class Lab:
     def state(self):
         return self.path("state")
 
+    def folder_has(self, name):
+        """Whether there is any file below a folder of the lab."""
+        return any(files for _, _, files in os.walk(self.path(name)))
+
     def configure(self, **changes):
         """A configuration as a document (JSON is YAML): the usual one, with top-level keys changed."""
         tenants = [{"id": t["id"], "account": t["account"], "role": t["role"], "external_id": t["external_id"],
@@ -141,6 +145,18 @@ def finish(process, timeout, began=None):
         out, err = process.communicate()
         raise AssertionError(f"still running after {timeout} s; it had said:\n{err[-4000:]}") from None
     return Result(process.returncode, out, err, time.monotonic() - began)
+
+
+def begun_windows(lab, earliest):
+    """Each tenant's window: from its oldest object, which a kill may have put off, up to what is due now. A stream can
+    only begin where some run would have begun it, so not before `earliest`."""
+    oldest = {}
+    for key in arrivals.lake_keys(lab.lake):
+        tenant = key.split("/")[1].removeprefix("tenant=")
+        oldest[tenant] = min(oldest.get(tenant, lab.now), arrivals.cell_start(key))
+    assert min(oldest.values()) >= earliest, oldest
+    assert len(oldest) == len(lab.world.tenants), f"only {sorted(oldest)} have anything"
+    return {tenant: (start, due_end(lab.now)) for tenant, start in oldest.items()}
 
 
 class Case(unittest.TestCase):
