@@ -1,0 +1,26 @@
+/* One call of STS's Query API; private to lib/aws. */
+#ifndef MUSTER_AWS_STS_CALL_H
+#define MUSTER_AWS_STS_CALL_H
+
+#include "aws/cred.h"
+#include "fmt/xml.h"
+#include "net/transport.h"
+
+#define STS_VERSION  "2011-06-15"
+#define STS_MAX_FORM 16384
+
+/* Answers can carry keys: sts_answer_done wipes the bytes and the parsed texts. */
+struct sts_answer {
+	struct http_resp resp;
+	struct xml_doc *doc;
+};
+void sts_answer_done(struct sts_answer *a);
+
+/* *answer is zeroed before; the caller calls sts_answer_done in any case. */
+int sts_call(struct transport *t, struct cred_source *creds, const char *endpoint, const char *region,
+    const char *operation, const struct buf *form, struct sts_answer *answer, struct err *err);
+
+/* The account in arn:partition:service:region:ACCOUNT:rest, 12 digits. */
+bool sts_arn_account(struct sv arn, struct sv *ret);
+
+#endif
