@@ -3,8 +3,9 @@
  *
  * Every function works on the open folder that holds the file: the folder is what has to be fsynced
  * after the entry changed, and holding it open keeps all steps of one call in the same place.
- * Temporary names carry the process id, so that what a killed process left behind can be told from
- * what is being written.
+ * Temporary names carry the process id, and temporary files are locked while they are written, so
+ * that what a killed process left behind can be told from what is being written, also by a process
+ * of another container.
  */
 #include "base/fsx.h"
 
@@ -16,6 +17,7 @@
 #include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -117,12 +119,13 @@ read_some(int fd, char *p, size_t n)
 	return got;
 }
 
-static int
-read_all(int fd, const char *path, struct buf *out, struct err *err)
+int
+fsx_read_fd(int fd, const char *path, struct buf *out, struct err *err)
 {
 	char chunk[CHUNK];
 	ssize_t got;
 
+	buf_reset(out);
 	while ((got = read_some(fd, chunk, sizeof(chunk))) > 0) {
 		buf_add(out, chunk, (size_t)got);
 		if (!buf_ok(out))
@@ -147,8 +150,7 @@ fsx_read(int dirfd, const char *path, struct buf *out, struct err *err)
 		return err_sys(err, errno, "stat %s", path);
 	if (!S_ISREG(st.st_mode))
 		return err_set(err, ERR_LOCAL, "%s: not a regular file", path);
-	buf_reset(out);
-	return read_all(fd, path, out, err);
+	return fsx_read_fd(fd, path, out, err);
 }
 
 static bool
@@ -202,6 +204,18 @@ fsx_mkdirs(int dirfd, const char *path, struct err *err)
 /* ".<name>.<pid>.<counter>.tmp" */
 static atomic_uint_least64_t tmp_counter;
 
+/* Locks the new file. A sweep may have found it in the moment before; where the file system has no
+ * locks there is none that could refuse. */
+static bool
+swept_already(int fd)
+{
+	struct stat st;
+
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return true;
+	return fstat(fd, &st) == 0 && st.st_nlink == 0;
+}
+
 static int
 create_tmp(int dir, const char *name, char tmp[PATH_MAX], int *ret_fd)
 {
@@ -216,11 +230,15 @@ create_tmp(int dir, const char *name, char tmp[PATH_MAX], int *ret_fd)
 		}
 		*ret_fd =
 		    openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-		if (*ret_fd >= 0)
-			return 0;
-		if (errno != EEXIST)
+		if (*ret_fd < 0 && errno == EEXIST)
+			continue;
+		if (*ret_fd < 0)
 			return -1;
+		if (!swept_already(*ret_fd))
+			return 0;
+		(void)close(*ret_fd);
 	}
+	errno = EEXIST;
 	return -1;
 }
 
@@ -240,67 +258,113 @@ write_all(int fd, struct sv data, const char *path, struct err *err)
 	return 0;
 }
 
-/* A temporary file beside `name` with the data on disk. Nothing is left behind on failure. */
 static int
-write_tmp(int dir, const char *name, const char *path, struct sv data, char tmp[PATH_MAX],
+set_attrs(int fd, const char *path, const struct fsx_how *how, struct err *err)
+{
+	for (size_t i = 0; i < how->n_attrs; i++) {
+		const struct fsx_attr *a = &how->attrs[i];
+
+		if (fsetxattr(fd, a->name, a->value, strlen(a->value), 0) == 0)
+			continue;
+		if (errno == ENOTSUP || errno == EPERM)
+			return 0;
+		return err_sys(err, errno, "set %s of %s", a->name, path);
+	}
+	return 0;
+}
+
+void
+fsx_attr_read(int fd, const char *name, char *out, size_t size)
+{
+	ssize_t n = fgetxattr(fd, name, out, size - 1);
+
+	out[n > 0 ? n : 0] = '\0';
+}
+
+/* The temporary file's place and, as long as it is open, its lock. */
+struct tmp_file {
+	int dir, fd;
+	char name[PATH_MAX];
+};
+
+static void
+tmp_drop(struct tmp_file *t)
+{
+	if (t->fd < 0)
+		return;
+	(void)unlinkat(t->dir, t->name, 0);
+	(void)close(t->fd);
+	t->fd = -1;
+}
+
+/* A temporary file with the data on disk. */
+static int
+tmp_write(struct tmp_file *t, const char *name, const char *path, struct sv data,
+	  const struct fsx_how *how, struct err *err)
+{
+	if (create_tmp(t->dir, name, t->name, &t->fd) < 0)
+		return err_sys(err, errno, "create a temporary file for %s", path);
+	if (write_all(t->fd, data, path, err) < 0 || set_attrs(t->fd, path, how, err) < 0)
+		return -1;
+	return sync_fd(t->fd, path, err);
+}
+
+/* Gives the temporary file its name. */
+static int
+tmp_place(struct tmp_file *t, int dir, const char *name, const char *path, bool create,
 	  struct err *err)
 {
-	int fd = -1, rc;
+	bool exists;
 
-	if (create_tmp(dir, name, tmp, &fd) < 0)
-		return err_sys(err, errno, "create a temporary file for %s", path);
-	rc = write_all(fd, data, path, err);
-	if (rc == 0)
-		rc = sync_fd(fd, path, err);
-	if (close(fd) < 0 && rc == 0)
-		rc = err_sys(err, errno, "close %s", path);
-	if (rc < 0)
-		(void)unlinkat(dir, tmp, 0);
-	return rc;
+	if (!create) {
+		if (renameat(t->dir, t->name, dir, name) < 0)
+			return err_sys(err, errno, "replace %s", path);
+		(void)close(t->fd);
+		t->fd = -1;
+		return sync_parent(dir, path, err);
+	}
+	exists = linkat(t->dir, t->name, dir, name, 0) < 0;
+	if (exists && errno != EEXIST)
+		return err_sys(err, errno, "create %s", path);
+	tmp_drop(t);
+	/* Also for a file of somebody else's: who relies on it may not outlive it in a power cut.
+	 */
+	if (sync_parent(dir, path, err) < 0)
+		return -1;
+	if (exists)
+		return err_set(err, ERR_CONFLICT, "create %s: it exists already", path);
+	return 0;
+}
+
+int
+fsx_write(int dirfd, const char *path, struct sv data, const struct fsx_how *how, struct err *err)
+{
+	CLEANUP(tmp_drop) struct tmp_file tmp = {.fd = -1};
+	CLEANUP(closep) int dir = -1;
+	const char *name;
+
+	if (open_parent(dirfd, path, &dir, &name, err) < 0)
+		return -1;
+	tmp.dir = how->tmp_dirfd >= 0 ? how->tmp_dirfd : dir;
+	if (tmp_write(&tmp, name, path, data, how, err) < 0)
+		return -1;
+	return tmp_place(&tmp, dir, name, path, how->create, err);
 }
 
 int
 fsx_replace(int dirfd, const char *path, struct sv data, struct err *err)
 {
-	CLEANUP(closep) int dir = -1;
-	char tmp[PATH_MAX];
-	const char *name;
-	int errnum;
+	const struct fsx_how how = {.tmp_dirfd = -1};
 
-	if (open_parent(dirfd, path, &dir, &name, err) < 0)
-		return -1;
-	if (write_tmp(dir, name, path, data, tmp, err) < 0)
-		return -1;
-	if (renameat(dir, tmp, dir, name) < 0) {
-		errnum = errno;
-		(void)unlinkat(dir, tmp, 0);
-		return err_sys(err, errnum, "replace %s", path);
-	}
-	return sync_parent(dir, path, err);
+	return fsx_write(dirfd, path, data, &how, err);
 }
 
 int
 fsx_create(int dirfd, const char *path, struct sv data, struct err *err)
 {
-	CLEANUP(closep) int dir = -1;
-	int errnum = 0, gone;
-	char tmp[PATH_MAX];
-	const char *name;
+	const struct fsx_how how = {.create = true, .tmp_dirfd = -1};
 
-	if (open_parent(dirfd, path, &dir, &name, err) < 0)
-		return -1;
-	if (write_tmp(dir, name, path, data, tmp, err) < 0)
-		return -1;
-	if (linkat(dir, tmp, dir, name, 0) < 0)
-		errnum = errno;
-	gone = unlinkat(dir, tmp, 0);
-	if (errnum == EEXIST)
-		return err_set(err, ERR_CONFLICT, "create %s: it exists already", path);
-	if (errnum)
-		return err_sys(err, errnum, "create %s", path);
-	if (gone < 0)
-		return err_sys(err, errno, "remove the temporary file of %s", path);
-	return sync_parent(dir, path, err);
+	return fsx_write(dirfd, path, data, &how, err);
 }
 
 int
@@ -411,6 +475,17 @@ is_stale(const char *name)
 	return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
 }
 
+/* Whether it went away. Who can lock it is not disturbing anybody. */
+static bool
+sweep(int dir, const char *name)
+{
+	CLEANUP(closep) int fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+		return false;
+	return unlinkat(dir, name, 0) == 0;
+}
+
 int
 fsx_sweep_tmp(int dirfd, const char *dir, struct err *err)
 {
@@ -421,11 +496,8 @@ fsx_sweep_tmp(int dirfd, const char *dir, struct err *err)
 	if (open_folder(dirfd, dir, &d) < 0)
 		return fail(err, errno, "open", dir);
 	while ((e = next_entry(d))) {
-		if (!is_stale(e->d_name))
-			continue;
-		if (unlinkat(fd_of(d), e->d_name, 0) < 0 && errno != ENOENT)
-			return err_sys(err, errno, "remove %s/%s", dir, e->d_name);
-		removed = true;
+		if (is_stale(e->d_name) && sweep(fd_of(d), e->d_name))
+			removed = true;
 	}
 	if (errno)
 		return err_sys(err, errno, "read %s", dir);

@@ -1,10 +1,10 @@
 /*
  * Files that survive a power cut.
  *
- * All names are relative to an open directory `dirfd` (or AT_FDCWD) and are opened with O_NOFOLLOW on the
- * last part. Files are created 0600, folders 0700. A write counts as done only when data and folder entry
- * are on disk: write, fsync, rename or link, fsync of the folder. A failed fsync is never tried again
- * (the kernel may have dropped the pages): the call fails.
+ * All names are relative to an open directory `dirfd` (or AT_FDCWD) and are opened with O_NOFOLLOW
+ * on the last part. Files are created 0600, folders 0700. A write counts as done only when data and
+ * folder entry are on disk: write, fsync, rename or link, fsync of the folder. A failed fsync is
+ * never tried again (the kernel may have dropped the pages): the call fails.
  */
 #ifndef MUSTER_BASE_FSX_H
 #define MUSTER_BASE_FSX_H
@@ -22,12 +22,37 @@ int fsx_mkdirs(int dirfd, const char *path, struct err *err);
 int fsx_replace(int dirfd, const char *path, struct sv data, struct err *err);
 /* Create only (temporary file, linkat). ERR_CONFLICT if it exists already. */
 int fsx_create(int dirfd, const char *path, struct sv data, struct err *err);
+
+/* What else there may be to a write. */
+struct fsx_attr {
+	const char *name, *value; /* extended attribute, "user.x" */
+};
+struct fsx_how {
+	bool create;   /* only create: ERR_CONFLICT if it exists already */
+	int tmp_dirfd; /* folder for the temporary file, on the same file system; -1: beside the
+			  file */
+	/* Set before the file appears under its name; left out where the file system has none or
+	 * forbids them. */
+	const struct fsx_attr *attrs;
+	size_t n_attrs;
+};
+/* fsx_replace and fsx_create with all of it. That a file exists already is answered only when its
+ * entry is on disk. */
+int fsx_write(int dirfd, const char *path, struct sv data, const struct fsx_how *how,
+	      struct err *err);
+/* The rest of an open file into out. */
+int fsx_read_fd(int fd, const char *name, struct buf *out, struct err *err);
+/* An extended attribute as text; "" if it is missing or longer than `size` - 1. */
+void fsx_attr_read(int fd, const char *name, char *out, size_t size);
+
 /* Remove; a missing file is fine. The folder is fsynced. */
 int fsx_unlink(int dirfd, const char *path, struct err *err);
 /* Exclusive advisory lock (flock) on a file that is created if need be and stays. Without waiting:
  * ERR_CONFLICT if another process holds it. *ret_fd is closed to give it up. */
 int fsx_lock(int dirfd, const char *path, int *ret_fd, struct err *err);
-/* Temporary files of dead processes (name pattern of fsx_replace/fsx_create) in this one folder are removed. */
+/* Temporary files of dead processes (name pattern of the writing calls) in this one folder are
+ * removed. A file that is being written is locked, which also tells processes of other containers
+ * apart. */
 int fsx_sweep_tmp(int dirfd, const char *dir, struct err *err);
 /* Names of regular files below dir (recursive, relative to dir, sorted bytewise), without
  * temporary files. Symbolic links are not followed. The caller frees each and the array. */

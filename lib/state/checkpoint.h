@@ -1,12 +1,17 @@
 /*
- * The checkpoint of one tenant and job: what has been done, so that any later run carries on exactly there.
+ * The checkpoint of one tenant and job: what has been done, so that any later run carries on
+ * exactly there.
  *
- * For each stream (region) and each sink it holds a cursor: every cell that ends at or before it is done for that sink. Cells done beyond the
- * cursor are kept as ranges. Where cells will never be done there is a gap with its reason. The document is JSON, human-readable, with version,
- * generation, nonce and a checksum; `<job>.prev.json` is the one before the last run. A damaged document is set aside as
- * `<job>.damaged-<sha256/16>.json` and the previous one is used.
+ * For each stream (region) and each sink it holds a cursor: every cell that ends at or before it is
+ * done for that sink. Cells done beyond the cursor are kept as ranges. Where cells will never be
+ * done there is a gap with its reason. The document is JSON, human-readable, with version,
+ * generation, nonce and a checksum; `<job>.prev.json` is the one before the last run. A damaged
+ * document is set aside as
+ * `<job>.damaged-<sha256/16>.json` and the previous one is used. Only the text that ckpt_dump
+ * writes is taken: any other byte is damage.
  *
- * struct ckpt is not thread-safe: its owner (lib/run/commit) locks. Times are milliseconds since the epoch.
+ * struct ckpt is not thread-safe: its owner (lib/run/commit) locks. Times are milliseconds since
+ * the epoch.
  */
 #ifndef MUSTER_STATE_CHECKPOINT_H
 #define MUSTER_STATE_CHECKPOINT_H
@@ -35,7 +40,8 @@ struct ckpt_gap {
 	int64_t recorded_ms;
 };
 struct ckpt_counters {
-	uint64_t cells, empty_cells, rows, samples_frozen, rejected_in; /* per stream, since the beginning */
+	uint64_t cells, empty_cells, rows, samples_frozen,
+	    rejected_in; /* per stream, since the beginning */
 };
 struct ckpt_sink {
 	char *name;
@@ -59,10 +65,11 @@ struct ckpt_stream {
 	char *last_error;  /* "" or NULL: none */
 };
 struct ckpt_lease {
-	char *owner;       /* run id; NULL: free */
+	char *owner; /* run id; NULL: free */
 	char *host;
-	int64_t since_ms, until_ms;  /* machine's wall clock */
-	int64_t begun_through_ms;    /* cells ending at or before this may have been begun by a run that did not end well */
+	int64_t since_ms, until_ms; /* machine's wall clock */
+	int64_t begun_through_ms;   /* cells ending at or before this may have been begun by a run
+				       that did not end well */
 };
 struct ckpt {
 	char *tenant, *job, *account;
@@ -73,44 +80,69 @@ struct ckpt {
 	size_t n_streams;
 	/* How it was loaded. */
 	char etag[STORE_ETAG_MAX]; /* "" if it did not exist */
-	bool recovered;            /* the newest one was damaged; `aside` says where it went */
-	char aside[256];
+	bool recovered;	  /* the newest one was damaged or missing, this is the previous one */
+	char aside[256];  /* where the damaged one went, "" if it was missing */
+	char damage[320]; /* what was wrong with it */
+	char tried[33];	  /* nonce of a save whose outcome is not known */
 };
 
-/* Key of the document in the state store: tenants/<tenant>/<job>.json, or below `base` ("backfills/<name>/"). */
-void ckpt_key(struct buf *out, const char *base, const char *tenant, const char *job, const char *suffix);
+/* Key of the document in the state store: tenants/<tenant>/<job>.json, or below `base`
+ * ("backfills/<name>/"). */
+void ckpt_key(struct buf *out, const char *base, const char *tenant, const char *job,
+	      const char *suffix);
 
-/* Load, or an empty one (generation 0) if there is none. A document of a newer version is ERR_LOCAL and left alone. A damaged one
- * (checksum, JSON, types, ranges, another tenant's) is set aside and prev is used; both damaged: ERR_LOCAL, naming both. */
-int ckpt_load(struct store *s, const char *base, const char *tenant, const char *job, struct ckpt **ret, struct err *err);
+/* Load, or an empty one (generation 0) if there is none. A document of a newer version is ERR_LOCAL
+ * and left alone. A damaged one (checksum, JSON, types, ranges, another tenant's) is set aside and
+ * prev is used; so is prev when the document itself is missing (who wants to forget one removes
+ * prev first). Both damaged, or no prev to a damaged one: ERR_LOCAL, naming both: never a silent
+ * start from nothing. */
+int ckpt_load(struct store *s, const char *base, const char *tenant, const char *job,
+	      struct ckpt **ret, struct err *err);
 void ckpt_free(struct ckpt *c);
 static inline void
 ckpt_freep(struct ckpt **c)
 {
 	ckpt_free(*c);
 }
-/* Compare-and-swap: generation + 1, new nonce, If-Match the etag it was loaded with (create if it was new). When the answer is ERR_CONFLICT or
- * unknown (ERR_TRANSIENT) the stored one is read back: our nonce means success. ERR_CONFLICT: another run moved it; nothing was changed in *c. */
+/* Compare-and-swap: generation + 1, new nonce, If-Match the etag it was loaded with (create if it
+ * was new). When the answer is ERR_CONFLICT or unknown (ERR_TRANSIENT) the stored one is read back:
+ * our nonce means success. ERR_CONFLICT: another run moved it; nothing was changed in *c. */
 int ckpt_save(struct store *s, const char *base, struct ckpt *c, struct err *err);
-/* Copy the stored document to prev (once, at the start of a run; nothing to do for a new one). */
+/* Copy the stored document to prev (once, at the start of a run; nothing to do for a new one, or
+ * where prev was what could be used). */
 int ckpt_keep_prev(struct store *s, const char *base, const struct ckpt *c, struct err *err);
 /* The document's text, for `state show` and tests. */
 int ckpt_dump(const struct ckpt *c, struct buf *out, struct err *err);
-int ckpt_parse(struct sv text, const char *tenant, const char *job, struct ckpt **ret, struct err *err);
+/* ERR_DATA: damaged, or another tenant's or job's. ERR_LOCAL: of a newer version, or no memory. Any
+ * version's text has format, version and checksum. */
+int ckpt_parse(struct sv text, const char *tenant, const char *job, struct ckpt **ret,
+	       struct err *err);
+/* An empty one, as of a tenant and job that never ran. */
+struct ckpt *ckpt_new(const char *tenant, const char *job);
+/* What must hold of every checkpoint, before it is written and after it was read (ERR_DATA): names,
+ * order, cursors on the grid of `every` and not before the first cell, ranges sorted, disjoint and
+ * beyond the cursor, times between 1970 and 9999, numbers below 2^63. */
+int ckpt_check(const struct ckpt *c, struct err *err);
 
 struct ckpt_stream *ckpt_stream_find(struct ckpt *c, const char *region);
-/* Adds it, sorted; the first cell starts at first_ms. */
-struct ckpt_stream *ckpt_stream_add(struct ckpt *c, const char *region, int64_t first_ms, int64_t every_ms, struct err *err);
+/* Adds it, sorted; the first cell starts at first_ms. One that is there already is returned as it
+ * is. Pointers to streams (and, below, to sinks) are good until the next add. ERR_USAGE: not on the
+ * grid. */
+struct ckpt_stream *ckpt_stream_add(struct ckpt *c, const char *region, int64_t first_ms,
+				    int64_t every_ms, struct err *err);
 struct ckpt_sink *ckpt_sink_find(const struct ckpt_stream *s, const char *name);
-/* A sink new to an old stream begins at `cursor_ms`. */
-struct ckpt_sink *ckpt_sink_add(struct ckpt_stream *s, const char *name, int64_t cursor_ms, struct err *err);
+/* A sink new to an old stream begins at `cursor_ms` (not before the stream's first cell). One that
+ * is there already is returned as it is. */
+struct ckpt_sink *ckpt_sink_add(struct ckpt_stream *s, const char *name, int64_t cursor_ms,
+				struct err *err);
 /* Mark a cell done: the cursor moves over everything contiguous. Idempotent. */
 int ckpt_done(struct ckpt_sink *k, struct cell c, struct err *err);
 bool ckpt_is_done(const struct ckpt_sink *k, struct cell c);
 /* Oldest cursor; first_ms if it has no sinks. */
 int64_t ckpt_watermark(const struct ckpt_stream *s);
 /* Record a gap; one that touches the last of the same sink and reason grows it. */
-int ckpt_gap_add(struct ckpt_stream *s, const char *sink, struct cell c, const char *reason, int64_t now_ms, struct err *err);
+int ckpt_gap_add(struct ckpt_stream *s, const char *sink, struct cell c, const char *reason,
+		 int64_t now_ms, struct err *err);
 /* Set a heap string field, freeing the old one; v may be NULL. */
 int ckpt_set_str(char **field, const char *v, struct err *err);
 

@@ -1,7 +1,9 @@
 /*
- * Stores hold the lake, the checkpoints and the reports alike: a flat space of keys ("a/b/c"), values of bytes, conditional writes.
+ * Stores hold the lake, the checkpoints and the reports alike: a flat space of keys ("a/b/c"),
+ * values of bytes, conditional writes.
  *
- * A put counts as done only when it is durable. Keys are relative to the store's prefix. Thread-safe.
+ * A put counts as done only when it is durable. Keys are relative to the store's prefix.
+ * Thread-safe.
  */
 #ifndef MUSTER_STORE_STORE_H
 #define MUSTER_STORE_STORE_H
@@ -35,14 +37,21 @@ struct store;
 struct store_lock;
 struct store_ops {
 	const char *name;
-	/* ERR_NOTFOUND if there is none; out's ceiling holds. info may be NULL. want: metadata names (NULL-terminated) or NULL. */
-	int (*get)(struct store *s, const char *key, const char *const *want, struct buf *out, struct store_info *info, struct err *err);
+	/* ERR_NOTFOUND if there is none; out's ceiling holds. info may be NULL. want: metadata
+	 * names (NULL-terminated) or NULL. */
+	int (*get)(struct store *s, const char *key, const char *const *want, struct buf *out,
+		   struct store_info *info, struct err *err);
 	/* ERR_CONFLICT: the condition did not hold. ret_etag may be NULL. */
-	int (*put)(struct store *s, const char *key, struct sv body, const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err);
-	/* Calls fn for every key below prefix, sorted bytewise; fn != 0 ends it. */
-	int (*list)(struct store *s, const char *prefix, int (*fn)(const char *key, void *arg), void *arg, struct err *err);
+	int (*put)(struct store *s, const char *key, struct sv body, const struct store_put *opt,
+		   char ret_etag[STORE_ETAG_MAX], struct err *err);
+	/* Calls fn for every key that begins with prefix, sorted bytewise; fn != 0 ends it (which
+	 * is no error). fn may call the store. */
+	int (*list)(struct store *s, const char *prefix, int (*fn)(const char *key, void *arg),
+		    void *arg, struct err *err);
+	/* A missing object is fine. */
 	int (*del)(struct store *s, const char *key, struct err *err);
-	/* A lock that ends with the process, or NULL if this store has none. ERR_CONFLICT: another process holds it. */
+	/* A lock that ends with the process, or NULL if this store has none. ERR_CONFLICT: another
+	 * process holds it. */
 	int (*lock)(struct store *s, const char *key, struct store_lock **ret, struct err *err);
 	void (*unlock)(struct store *s, struct store_lock *l);
 	void (*free)(struct store *s);
@@ -51,28 +60,40 @@ struct store {
 	const struct store_ops *ops;
 };
 static inline int
-store_get(struct store *s, const char *key, const char *const *want, struct buf *out, struct store_info *info, struct err *err)
+store_get(struct store *s, const char *key, const char *const *want, struct buf *out,
+	  struct store_info *info, struct err *err)
 {
 	return s->ops->get(s, key, want, out, info, err);
 }
 static inline int
-store_put(struct store *s, const char *key, struct sv body, const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err)
+store_put(struct store *s, const char *key, struct sv body, const struct store_put *opt,
+	  char ret_etag[STORE_ETAG_MAX], struct err *err)
 {
 	return s->ops->put(s, key, body, opt, ret_etag, err);
 }
 void store_free(struct store *s);
-/* Keys: 1-1000 bytes of [A-Za-z0-9._=-] and '/', no empty, "." or ".." part, no part beginning with '.'. */
+/* Keys: 1-1000 bytes of [A-Za-z0-9._=-] and '/', no empty, "." or ".." part, no part beginning with
+ * '.' or longer than 255. */
 bool store_key_valid(const char *key);
+/* What list takes: nothing, a key, the beginning of one up to any byte that leaves a valid key, or
+ * a key with a '/' behind it. */
+bool store_prefix_valid(const char *prefix);
+/* For the stores themselves: ERR_USAGE for a bad key, metadata or condition. */
+int store_key_check(const char *key, struct err *err);
+int store_put_check(const char *key, const struct store_put *opt, struct err *err);
 
-/* file:///dir. The folder is made if need be; every operation works below its descriptor and follows no symbolic link. Refused (ERR_LOCAL) if
- * the folder cannot be written or belongs to somebody else and is writable for others. An object's etag is the SHA-256 of its bytes; metadata are extended
- * attributes user.muster.<name>, set before the object appears (left out where the file system has none). STORE_MATCH is a
- * read-compare-replace under a lock file. */
+/* file:///dir. The folder is made if need be; every operation works below its descriptor and
+ * follows no symbolic link. Refused (ERR_LOCAL) if the folder cannot be written, is itself a
+ * symbolic link, or is writable for everybody. Hidden folders of its own: `.tmp` for what is being
+ * written, `.locks`. An object's etag is the SHA-256 of its bytes; metadata are extended
+ * attributes user.muster.<name>, set before the object appears (left out where the file system has
+ * none). STORE_MATCH is a read-compare-replace under a lock file. */
 int store_file_new(const char *dir, struct store **ret, struct err *err);
 /* In memory, for tests. */
 int store_mem_new(struct store **ret, struct err *err);
 
-/* By URL: file:///dir (s3:// in a later version: ERR_USAGE says so). One row a scheme in store.c. */
+/* By URL: file:///dir (s3:// in a later version: ERR_USAGE says so). One row a scheme in store.c.
+ */
 int store_open(const char *url, struct store **ret, struct err *err);
 
 #endif

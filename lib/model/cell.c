@@ -1,0 +1,83 @@
+/*
+ * The grid and the names that hang on it; see cell.h.
+ *
+ * Everything here is arithmetic on its arguments alone. Two runs that never heard of each other
+ * must come to the same bounds and the same key for a cell, for that is what makes a frozen object
+ * the only one of its kind.
+ */
+#include "model/cell.h"
+
+#include "base/timefmt.h"
+
+#define SECOND_MS 1000
+#define HOUR_MS	  3600000
+#define DAY_MS	  86400000
+
+int64_t
+cell_floor(int64_t ts_ms, int64_t every_ms)
+{
+	int64_t rest = ts_ms % every_ms, floor;
+
+	if (rest < 0)
+		rest += every_ms;
+	/* Only within one cell of INT64_MIN is there no floor to give. */
+	if (__builtin_sub_overflow(ts_ms, rest, &floor))
+		floor = INT64_MIN - INT64_MIN % every_ms;
+	return floor;
+}
+
+bool
+cell_every_valid(int64_t every_ms, int64_t period_ms)
+{
+	if (every_ms <= 0 || period_ms < 0 || every_ms % SECOND_MS != 0)
+		return false;
+	if (period_ms > 0 && every_ms % period_ms != 0)
+		return false;
+	if (HOUR_MS % every_ms == 0)
+		return true;
+	return every_ms % HOUR_MS == 0 && DAY_MS % every_ms == 0;
+}
+
+int64_t
+cell_due_end(int64_t now_ms, int64_t every_ms, int64_t delay_ms)
+{
+	int64_t newest;
+
+	if (__builtin_sub_overflow(now_ms, delay_ms, &newest))
+		newest = delay_ms > 0 ? INT64_MIN : INT64_MAX;
+	return cell_floor(newest, every_ms);
+}
+
+/* <job>/tenant=<id>/region=<region>/dt=YYYY-MM-DD/hh=HH/<start>-<end> */
+static void
+add_cell(struct buf *out, const char *job, const char *tenant, const char *region, struct cell c)
+{
+	char day[TIME_TEXT_MAX], start[TIME_TEXT_MAX], end[TIME_TEXT_MAX];
+
+	time_format_day(c.start_ms, day);
+	time_format_basic(c.start_ms, start);
+	time_format_basic(c.end_ms, end);
+	buf_fmt(out, "%s/tenant=%s/region=%s/dt=%s/hh=%02d/%s-%s", job, tenant, region, day,
+		time_hour(c.start_ms), start, end);
+}
+
+void
+cell_lake_key(struct buf *out, const char *job, const char *tenant, const char *region,
+	      struct cell c, unsigned late)
+{
+	add_cell(out, job, tenant, region, c);
+	if (late > 0)
+		buf_fmt(out, ".late-%u", late);
+	buf_str(out, ".ndjson.zst");
+}
+
+void
+cell_rejected_key(struct buf *out, const char *job, const char *tenant, const char *region,
+		  struct cell c, unsigned n)
+{
+	buf_str(out, "rejected/");
+	add_cell(out, job, tenant, region, c);
+	if (n > 0)
+		buf_fmt(out, "-%u", n);
+	buf_str(out, ".ndjson.zst");
+}

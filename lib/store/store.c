@@ -1,0 +1,165 @@
+/*
+ * What all stores have in common: which keys and metadata there may be, and which kind of store a
+ * URL asks for; see store.h.
+ *
+ * Keys are checked here, once and strictly, for they are made of names that tenants and
+ * configuration bring in: what is no valid key never reaches a file system or a service.
+ */
+#include "store/store.h"
+
+#include <stdint.h>
+
+#include "base/cleanup.h"
+#include "fmt/uri.h"
+
+#define KEY_MAX	       1000
+#define PART_MAX       255 /* the longest name most file systems take */
+#define PATH_MAX_BYTES 4000
+
+void
+store_free(struct store *s)
+{
+	if (s)
+		s->ops->free(s);
+}
+
+static bool
+is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static bool
+is_key_char(char c)
+{
+	return is_alnum(c) || c == '.' || c == '_' || c == '=' || c == '-';
+}
+
+bool
+store_key_valid(const char *key)
+{
+	size_t len = 0, part = 0;
+
+	for (; key[len]; len++) {
+		if (len >= KEY_MAX)
+			return false;
+		if (key[len] == '/') {
+			if (part == 0)
+				return false;
+			part = 0;
+			continue;
+		}
+		if (!is_key_char(key[len]) || (part == 0 && key[len] == '.') || part >= PART_MAX)
+			return false;
+		part++;
+	}
+	return part > 0;
+}
+
+bool
+store_prefix_valid(const char *prefix)
+{
+	size_t len = strlen(prefix);
+	char key[KEY_MAX + 1];
+
+	if (len == 0)
+		return true;
+	if (len > KEY_MAX)
+		return false;
+	memcpy(key, prefix, len + 1);
+	if (key[len - 1] == '/')
+		key[len - 1] = '\0';
+	return store_key_valid(key);
+}
+
+int
+store_key_check(const char *key, struct err *err)
+{
+	if (!store_key_valid(key))
+		return err_set(err, ERR_USAGE, "not a valid key: \"%.200s\"", key);
+	return 0;
+}
+
+static bool
+meta_valid(const struct store_meta *m)
+{
+	size_t n = strlen(m->name), v = strlen(m->value);
+
+	if (n == 0 || n > 64 || v >= sizeof(((struct store_info *)NULL)->meta[0]))
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!is_alnum(m->name[i]) && m->name[i] != '-')
+			return false;
+	for (size_t i = 0; i < n; i++)
+		if (m->name[i] >= 'A' && m->name[i] <= 'Z')
+			return false;
+	for (size_t i = 0; i < v; i++)
+		if (m->value[i] < 0x20 || m->value[i] > 0x7e)
+			return false;
+	return true;
+}
+
+int
+store_put_check(const char *key, const struct store_put *opt, struct err *err)
+{
+	if (store_key_check(key, err) < 0)
+		return -1;
+	if (opt->cond == STORE_MATCH && !opt->etag)
+		return err_set(err, ERR_USAGE, "%s: no etag to match", key);
+	if (opt->n_meta > STORE_META_MAX)
+		return err_set(err, ERR_USAGE, "%s: more than %d metadata", key, STORE_META_MAX);
+	for (size_t i = 0; i < opt->n_meta; i++)
+		if (!meta_valid(&opt->meta[i]))
+			return err_set(err, ERR_USAGE, "%s: not valid as metadata: %.64s=%.128s",
+				       key, opt->meta[i].name, opt->meta[i].value);
+	return 0;
+}
+
+/* file:///dir: an absolute path, percent-encoded where need be. */
+static int
+open_file(const char *url, struct sv rest, struct store **ret, struct err *err)
+{
+	CLEANUP(buf_done) struct buf dir = BUF_INIT(PATH_MAX_BYTES);
+
+	if (!sv_starts(rest, SV("/")))
+		return err_set(err, ERR_USAGE, "%s: a file store is written file:///absolute/path",
+			       url);
+	if (memchr(rest.p, '?', rest.n) || memchr(rest.p, '#', rest.n))
+		return err_set(err, ERR_USAGE,
+			       "%s: '?' and '#' in a path are written %%3F and %%23", url);
+	if (!uri_decode(&dir, rest, false) || !buf_ok(&dir) || memchr(buf_cstr(&dir), '\0', dir.n))
+		return err_set(err, ERR_USAGE, "%s: the path is too long or wrongly encoded", url);
+	return store_file_new(buf_cstr(&dir), ret, err);
+}
+
+static int
+open_s3(const char *url, struct sv rest, struct store **ret, struct err *err)
+{
+	(void)rest;
+	(void)ret;
+	return err_set(err, ERR_USAGE, "%s: this version has no s3:// store yet; use file:///dir",
+		       url);
+}
+
+static const struct scheme {
+	const char *prefix;
+	int (*open)(const char *url, struct sv rest, struct store **ret, struct err *err);
+} schemes[] = {
+    {"file://", open_file},
+    {"s3://", open_s3},
+};
+
+int
+store_open(const char *url, struct store **ret, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		struct sv prefix = sv_of(schemes[i].prefix), all = sv_of(url);
+
+		if (!sv_starts(all, prefix))
+			continue;
+		return schemes[i].open(url, (struct sv){all.p + prefix.n, all.n - prefix.n}, ret,
+				       err);
+	}
+	return err_set(err, ERR_USAGE,
+		       "%s: not a store's URL; file:///dir and s3://bucket/prefix are", url);
+}
