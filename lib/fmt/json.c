@@ -53,8 +53,6 @@ static const char *
 reason(const json_error_t *e)
 {
 	switch (json_error_code(e)) {
-	case json_error_out_of_memory:
-		return "out of memory";
 	case json_error_invalid_utf8:
 		return "invalid UTF-8";
 	case json_error_premature_end_of_input:
@@ -82,6 +80,8 @@ json_parse(struct sv text, const char *what, json_t **ret, struct err *err)
 	if (check_depth(text, what, err) < 0)
 		return -1;
 	j = json_loadb(text.n ? text.p : "", text.n, flags, &e);
+	if (!j && json_error_code(&e) == json_error_out_of_memory)
+		return err_nomem(err);
 	if (!j)
 		return err_set(err, ERR_DATA, "%s: line %d, column %d: %s", what, e.line, e.column,
 			       reason(&e));

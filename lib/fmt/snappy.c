@@ -2,6 +2,7 @@
 #include "fmt/snappy.h"
 
 #include <snappy-c.h>
+#include <stdint.h>
 
 #include "base/cleanup.h"
 
@@ -9,8 +10,11 @@ int
 snappy_block_encode(struct sv in, struct buf *out, struct err *err)
 {
 	size_t n = snappy_max_compressed_length(in.n);
-	CLEANUP(freep) char *tmp = n > in.n ? malloc(n) : NULL;
+	CLEANUP(freep) char *tmp = NULL;
 
+	if (in.n > UINT32_MAX)
+		return err_set(err, ERR_LOCAL, "snappy: a block cannot hold %zu bytes", in.n);
+	tmp = malloc(n);
 	if (!tmp)
 		return err_nomem(err);
 	if (snappy_compress(in.n ? in.p : "", in.n, tmp, &n) != SNAPPY_OK)
