@@ -142,6 +142,9 @@ bool conf_is_null(const struct conf_node *node);
 bool conf_is_bad(const struct conf_node *node);
 /* The key under which a value stands in its mapping; NULL in lists. */
 const char *conf_name(const struct conf_node *node);
+/* Was an unknown key of this mapping taken for a misspelling of `key`? Then that it is missing has
+ * been said already. */
+bool conf_meant(const struct conf_node *map, const char *key);
 /* [a-z0-9][a-z0-9._-]{0,62}: what tenants, jobs and sinks may be called. */
 bool conf_name_valid(const char *name);
 

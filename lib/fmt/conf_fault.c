@@ -150,8 +150,8 @@ add_path(struct buf *out, const struct conf_node *n)
 	if (n->key) {
 		if (out->n)
 			buf_ch(out, '.');
-		add_escaped(out, n->key);
-	} else if (n->parent) {
+		add_escaped(out, *n->key ? n->key : "''");
+	} else if (n->parent && !n->key_line) {
 		buf_fmt(out, "[%zu]", n->index);
 	}
 }

@@ -67,6 +67,15 @@ conf_name(const struct conf_node *node)
 	return node->key_line ? node->key : NULL;
 }
 
+bool
+conf_meant(const struct conf_node *map, const char *key)
+{
+	for (const struct conf_node *c = map ? map->first : NULL; c; c = c->next)
+		if (c->meant && !strcmp(c->meant, key))
+			return true;
+	return false;
+}
+
 static bool
 lower_or_digit(char c)
 {

@@ -17,8 +17,9 @@ struct conf_node {
 	bool open; /* being parsed: an alias to it would be a loop */
 	unsigned line, column, key_line, key_column; /* from 1; key_line 0: has no key */
 	const char *file;
-	const char *key; /* in a mapping */
-	size_t index;	 /* in a list */
+	const char *key;   /* in a mapping */
+	const char *meant; /* an unknown key: the known one that it was taken for */
+	size_t index;	   /* in a list */
 	const struct conf_node *parent;
 	struct conf_node *first, *next;
 	size_t n;	  /* children */

@@ -26,18 +26,17 @@ find_row(const struct conf_key *const *tables, const char *name)
 }
 
 static void
-unknown_key(const struct conf_node *node, const struct conf_key *const *tables,
-	    const struct reading *r)
+unknown_key(struct conf_node *node, const struct conf_key *const *tables, const struct reading *r)
 {
-	const char *names[256], *near;
+	const char *names[256];
 	size_t n = 0;
 
 	for (; *tables; tables++)
 		for (const struct conf_key *k = *tables; k->name && n < 256; k++)
 			names[n++] = k->name;
-	near = conf_nearest(node->key, names, n);
-	if (near)
-		conf_fault_key(r->f, node, "unknown key (did you mean %s?)", near);
+	node->meant = conf_nearest(node->key, names, n);
+	if (node->meant)
+		conf_fault_key(r->f, node, "unknown key (did you mean %s?)", node->meant);
 	else
 		conf_fault_key(r->f, node, "unknown key");
 }
@@ -217,7 +216,7 @@ read_row(const struct conf_key *k, const struct conf_node *map, void *out, bool 
 	const struct conf_node *node = conf_child(map, k->name);
 
 	if (!node || node->kind == NODE_NULL) {
-		if (required && (k->flags & CONF_REQUIRED))
+		if (required && (k->flags & CONF_REQUIRED) && !conf_meant(map, k->name))
 			conf_fault_missing(r->f, map, k->name, "missing");
 		apply_default(k, out, r);
 		return;
@@ -242,12 +241,12 @@ fill(const struct conf_node *node, const struct conf_key *const *tables, void *c
 		required = false;
 		node = NULL;
 	}
+	for (struct conf_node *c = node ? node->first : NULL; c; c = c->next)
+		if (!find_row(tables, c->key))
+			unknown_key(c, tables, r);
 	for (size_t i = 0; tables[i]; i++)
 		for (const struct conf_key *k = tables[i]; k->name; k++)
 			read_row(k, node, outs[i], required, r);
-	for (const struct conf_node *c = node ? node->first : NULL; c; c = c->next)
-		if (!find_row(tables, c->key))
-			unknown_key(c, tables, r);
 }
 
 void

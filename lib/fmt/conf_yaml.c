@@ -230,37 +230,42 @@ read_list(struct parse *p, struct conf_node *n, unsigned depth)
 	}
 }
 
-/* The current event as the key of a new value: 0 and *ret, or NULL in *ret after a fault about the
- * key (its value must then be skipped). */
+/* Why the current event cannot be a key; NULL if it can. */
+static const char *
+key_trouble(const struct parse *p)
+{
+	const char *text = (const char *)p->ev.data.scalar.value;
+	size_t n = p->ev.data.scalar.length;
+
+	if (p->ev.type != YAML_SCALAR_EVENT || memchr(text, '\0', n))
+		return "a key should be a plain string";
+	if (p->ev.data.scalar.tag)
+		return "tags on keys are not supported";
+	if (p->ev.data.scalar.plain_implicit && !strcmp(text, "<<"))
+		return "merge keys (<<) are not supported; write the keys out";
+	return NULL;
+}
+
+/* The current event as the key of a new value. After a fault about it the value is NODE_BAD and has
+ * no key. */
 static int
 read_key(struct parse *p, const struct conf_node *map, struct conf_node **ret)
 {
 	struct conf_node *c = node_new(p, map);
-	const char *text = NULL;
-	size_t len = 0;
+	const char *trouble = key_trouble(p);
 
 	if (!c)
 		return -1;
 	*ret = c;
 	c->key_line = c->line;
 	c->key_column = c->column;
-	if (p->ev.type == YAML_SCALAR_EVENT) {
-		text = (const char *)p->ev.data.scalar.value;
-		len = p->ev.data.scalar.length;
-	}
-	c->kind = NODE_BAD;
-	c->key = "";
-	if (!text || memchr(text, '\0', len))
-		conf_fault(p->f, c, "a key should be a plain string");
-	else if (p->ev.data.scalar.tag)
-		conf_fault(p->f, c, "tags on keys are not supported");
-	else if (len == 2 && !memcmp(text, "<<", 2) && p->ev.data.scalar.plain_implicit)
-		conf_fault(p->f, map, "merge keys (<<) are not supported; write the keys out");
-	else
-		c->kind = NODE_NULL;
-	if (c->kind == NODE_BAD)
+	if (trouble) {
+		conf_fault(p->f, c, "%s", trouble);
+		c->kind = NODE_BAD;
 		return 0;
-	c->key = arena_strdup(p->a, (struct sv){text, len});
+	}
+	c->key = arena_strdup(
+	    p->a, (struct sv){(const char *)p->ev.data.scalar.value, p->ev.data.scalar.length});
 	return c->key ? 0 : nomem(p);
 }
 
