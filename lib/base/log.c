@@ -30,7 +30,8 @@
 struct line {
 	char p[LINE_MAX_BYTES];
 	size_t n;
-	bool full; /* something did not fit and was left out */
+	bool fields; /* the first one has been written */
+	bool full;   /* something did not fit and was left out */
 };
 
 static struct {
@@ -214,10 +215,11 @@ put_key(struct line *l, const char *key)
 		put_quoted(l, key);
 		put(l, ":");
 	} else {
-		put(l, " ");
+		put(l, state.format == LOG_TEXT && !l->fields ? "  " : " ");
 		put_escaped(l, sv_of(key));
 		put(l, "=");
 	}
+	l->fields = true;
 }
 
 /* A field that does not fit as a whole is left out, and so are those behind it. */
@@ -400,10 +402,9 @@ log_write(enum log_level level, const char *event, const struct log_field *field
 	if (!log_enabled(level))
 		return;
 	l.n = 0;
+	l.fields = false;
 	l.full = false;
 	add_head(&l, level, event);
-	if (state.format == LOG_TEXT && n)
-		put(&l, " ");
 	for (size_t i = 0; i < n; i++)
 		add_field(&l, &fields[i]);
 	(void)pthread_mutex_lock(&state.lock);
