@@ -1,0 +1,709 @@
+/*
+ * One bad sample costs one sample: splitting a refused request until it is known which samples were
+ * meant.
+ *
+ * Receivers differ in what a 400 leaves behind, and none of them says. Prometheus rolls the whole
+ * request back. Cortex, Mimir and Amazon's service keep what was good and name one of the bad.
+ * Either way the same bytes must not simply be given up. So a refused part is split, by series
+ * first and then by time, oldest first, and the halves are sent again:
+ *
+ * - If the whole request was rolled back, good halves are now taken, and a sample refused alone was
+ * never stored: poison.
+ * - If the good ones were kept, sending them again is refused for order (out of order, duplicate,
+ * too old), for all but the newest of each series: an identical copy of the newest is taken as a
+ * matter of course. A stored sample and a sample that was poison for its order look the same then.
+ *
+ * Hence the rule. A sample refused alone is `rejected`
+ *   1. if the reason is not order, duplicate or age (a label, a limit, a time in the future): a
+ * stored sample is not refused for that;
+ *   2. if it was in no refused request before: it was certainly not stored;
+ *   3. if the first refusal names it by timestamp and series: what is stored at a request's first
+ * arrival is not named;
+ *   4. if no newer sample of its series out of the same request was taken when sent again: had any
+ * been stored, the newest stored one would have been;
+ *   5. if the receiver, out of the same request, took a sample again which was not its series'
+ * newest: one older than the out-of-order window proves that nothing had been kept; one inside the
+ * window (where a second copy is dropped without a word) at least says that a refusal of anything
+ * as new is about that sample itself. Otherwise it is counted `already`. What this cannot decide:
+ * older samples of a series whose newest was taken, at a receiver that keeps good ones and does not
+ * name the bad, refused for order in their own right (another writer was faster). They count as
+ * `already`: the receiver holds something newer, and only a query could tell. An empty refusal
+ * counts as order.
+ *
+ * Where an earlier run (maybe_sent) or a lost reply that the transport repeated (answer.repeated)
+ * may have brought the sample, a refusal for order or age is always `already`, never poison.
+ *
+ * At a receiver that keeps the good ones, splitting down to single samples would cost two requests
+ * for every good sample. So when address or wording point to one, a few series' oldest samples are
+ * sent alone first: safe in any case, since each is the next in order if nothing was stored. If all
+ * are refused for order, the good ones were kept and it is enough to send each series' newest
+ * sample, all in one request: taken means that the series was stored; refused, the few series that
+ * are meant are found by halving. If one is taken, the suspicion was wrong and the halving goes its
+ * way.
+ *
+ * Splitting is bounded by RW_MAX_BISECT requests a cell. Beyond that the publish fails as
+ * transient: nothing is given up silently, the cell stays where it is. Refusals are reported only
+ * when the whole cell has been dealt with.
+ */
+#include "sink/rw_bisect.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/timefmt.h"
+
+#define REASONS_MAX ((size_t)8 << 20)
+#define PROBES_MAX  8 /* single samples sent to find out what the receiver keeps */
+#define PROBES_MIN  3 /* refusals that convince */
+
+enum reason_class {
+	REASON_NONE,   /* no words at all */
+	REASON_ORDER,  /* order, duplicate or age: what a stored sample is refused for */
+	REASON_SERIES, /* about labels or limits: all samples of the series alike */
+	REASON_OTHER,
+};
+
+/* A request of the plan and what is known since it was refused. */
+struct rw_top {
+	struct rw_part part;
+	size_t mark; /* v->refused from here on belong to it */
+	bool maybe;  /* some copy of it may have arrived before */
+	bool named;  /* the first refusal names this sample */
+	size_t named_row, named_i;
+	int named_status;
+	const char *named_reason;
+	bool rolled_back; /* proof that the receiver had not kept the good ones */
+	int64_t again_ms; /* oldest sample taken again that was not its series' newest */
+	bool bounds;	  /* refused "out of bounds" alone: samples this old are, of all series */
+	int64_t bounds_ms;
+	const char *bounds_reason;
+	int bounds_status;
+};
+
+void
+rw_delivery_init(struct rw_delivery *v, const struct cell_data *d, struct published *count)
+{
+	*v = (struct rw_delivery){.d = d, .count = count, .reasons = ARENA_INIT(REASONS_MAX)};
+}
+
+void
+rw_delivery_done(struct rw_delivery *v)
+{
+	free(v->refused);
+	arena_done(&v->reasons);
+	v->refused = NULL;
+}
+
+/* ---- the receiver's words ---- */
+
+/* Whether one of the words occurs before the label set that some receivers append: labels are the
+ * tenant's words. */
+static bool
+says(const char *reason, const char *const *words)
+{
+	char text[RW_REASON_MAX];
+	const char *brace = reason[0] == '{' ? NULL : strchr(reason, '{');
+	size_t n = brace ? (size_t)(brace - reason) : strlen(reason);
+
+	if (n >= sizeof(text))
+		n = sizeof(text) - 1;
+	memcpy(text, reason, n);
+	text[n] = '\0';
+	for (; *words; words++)
+		if (strcasestr(text, *words))
+			return true;
+	return false;
+}
+
+static enum reason_class
+classify(const char *reason)
+{
+	static const char *const order[] = {"out of order",
+					    "out-of-order",
+					    "out of bounds",
+					    "too old",
+					    "too-old",
+					    "duplicate sample",
+					    "duplicate timestamp",
+					    "duplicate-timestamp",
+					    "new-value-for-timestamp",
+					    "new value for timestamp",
+					    "more recent timestamp",
+					    "greater_than_max_sample_age",
+					    NULL};
+	static const char *const series[] = {"series limit", "series_limit", "max-series", "label",
+					     "metric name",  "metric_name",  NULL};
+
+	if (reason[strspn(reason, " \t\r\n")] == '\0')
+		return REASON_NONE;
+	if (says(reason, order))
+		return REASON_ORDER;
+	return says(reason, series) ? REASON_SERIES : REASON_OTHER;
+}
+
+/* Refusals that a stored sample may get too. */
+static bool
+may_be_stored(const char *reason)
+{
+	enum reason_class c = classify(reason);
+
+	return c == REASON_ORDER || c == REASON_NONE;
+}
+
+/* The words of receivers that are known to keep the good samples (Cortex and its descendants). */
+static bool
+words_of_keeper(const char *reason)
+{
+	return strstr(reason, "err-mimir-") ||
+	       (strstr(reason, "timestamp=") && strstr(reason, "series={"));
+}
+
+/* "timestamp=2026-01-02T03:04:05Z, series=..." or "timestamp 2026-..." */
+static bool
+named_time(const char *reason, int64_t *ret_ms)
+{
+	for (const char *p = reason; (p = strstr(p, "timestamp")) != NULL;) {
+		p += strlen("timestamp");
+		if (*p != '=' && *p != ' ')
+			continue;
+		p++;
+		if (time_parse_iso((struct sv){p, strcspn(p, ", ;)")}, ret_ms))
+			return true;
+	}
+	return false;
+}
+
+static bool
+names_series(const char *reason, const struct series *s)
+{
+	char pair[RW_REASON_MAX];
+
+	if (!strstr(reason, s->name))
+		return false;
+	for (size_t i = 0; i < s->n_labels; i++) {
+		int n = snprintf(pair, sizeof(pair), "%s=\"%s\"", s->labels[i].name,
+				 s->labels[i].value);
+
+		if (n < 0 || (size_t)n >= sizeof(pair) || !strstr(reason, pair))
+			return false;
+	}
+	return true;
+}
+
+/* Finds the sample that the words name. Of several series that fit, the one with the most labels is
+ * meant; a tie is none. */
+static void
+find_named(const struct cell_data *d, struct rw_top *top, const char *reason)
+{
+	int64_t ts;
+	size_t best = 0, i0, i1;
+
+	if (!named_time(reason, &ts) || ts < top->part.from_ms || ts >= top->part.to_ms)
+		return;
+	for (size_t r = top->part.row0; r < top->part.row1; r++) {
+		const struct sample_row *row = &d->rows[r];
+
+		rw_span(row, ts, ts + 1, &i0, &i1);
+		if (i0 == i1 || !isfinite(row->values[i0]) || row->series->n_labels + 1 < best ||
+		    !names_series(reason, row->series))
+			continue;
+		top->named = row->series->n_labels + 1 > best;
+		top->named_row = r;
+		top->named_i = i0;
+		best = row->series->n_labels + 1;
+	}
+}
+
+/* ---- book-keeping ---- */
+
+static int
+keep_reason(struct rw_delivery *v, const char *reason, const char **ret, struct err *err)
+{
+	if (!v->last_reason || strcmp(v->last_reason, reason) != 0) {
+		v->last_reason = arena_strdup(&v->reasons, sv_of(reason));
+		if (!v->last_reason)
+			return err_set(err, ERR_LOCAL, "no memory for refusals");
+	}
+	*ret = v->last_reason;
+	return 0;
+}
+
+static int
+push_refusal(struct rw_delivery *v, const struct rw_refusal *r, struct err *err)
+{
+	if (v->n_refused == v->cap_refused) {
+		size_t cap = v->cap_refused ? v->cap_refused * 2 : 64;
+		struct rw_refusal *p = reallocarray(v->refused, cap, sizeof(*p));
+
+		if (!p)
+			return err_nomem(err);
+		v->refused = p;
+		v->cap_refused = cap;
+	}
+	v->refused[v->n_refused++] = *r;
+	return 0;
+}
+
+/* All samples of a part were refused in these words. `open`: perhaps because they are there. */
+static int
+refuse(struct rw_delivery *v, const struct rw_part *part, int status, const char *reason, bool open,
+       struct err *err)
+{
+	struct rw_refusal r = {.status = status, .open = open};
+	size_t i0, i1;
+
+	if (open && v->top->maybe) {
+		v->count->already += rw_count(v->d, part);
+		return 0;
+	}
+	if (keep_reason(v, reason, &r.reason, err) < 0)
+		return -1;
+	for (r.row = part->row0; r.row < part->row1; r.row++) {
+		rw_span(&v->d->rows[r.row], part->from_ms, part->to_ms, &i0, &i1);
+		for (r.i = i0; r.i < i1; r.i++)
+			if (isfinite(v->d->rows[r.row].values[r.i]) && push_refusal(v, &r, err) < 0)
+				return -1;
+	}
+	return 0;
+}
+
+/* The last finite sample of a row inside a part; false if there is none. */
+static bool
+newest_of(const struct cell_data *d, const struct rw_part *part, size_t row, size_t *ret)
+{
+	const struct sample_row *r = &d->rows[row];
+	size_t i0, i1;
+
+	rw_span(r, part->from_ms, part->to_ms, &i0, &i1);
+	while (i1 > i0 && !isfinite(r->values[i1 - 1]))
+		i1--;
+	*ret = i1 > i0 ? i1 - 1 : 0;
+	return i1 > i0;
+}
+
+static bool
+oldest_of(const struct cell_data *d, const struct rw_part *part, size_t row, size_t *ret)
+{
+	const struct sample_row *r = &d->rows[row];
+	size_t i0, i1;
+
+	rw_span(r, part->from_ms, part->to_ms, &i0, &i1);
+	while (i0 < i1 && !isfinite(r->values[i0]))
+		i0++;
+	*ret = i0;
+	return i0 < i1;
+}
+
+/* The receiver took a part: its newest time is a lower bound of the receiver's head. */
+static void
+taken(struct rw_delivery *v, const struct rw_part *part)
+{
+	size_t i;
+
+	v->count->acked += part->n_samples;
+	for (size_t r = part->row0; r < part->row1; r++) {
+		if (!newest_of(v->d, part, r, &i))
+			continue;
+		if (!v->any_head || rw_time(&v->d->rows[r], i) > v->head_ms)
+			v->head_ms = rw_time(&v->d->rows[r], i);
+		v->any_head = true;
+	}
+}
+
+/* A part of a refused request was taken when sent again: rule 5's evidence. */
+static void
+taken_again(struct rw_delivery *v, const struct rw_part *part)
+{
+	struct rw_top *top = v->top;
+	size_t oldest, newest;
+
+	taken(v, part);
+	for (size_t r = part->row0; r < part->row1; r++) {
+		const struct sample_row *row = &v->d->rows[r];
+		int64_t ts;
+
+		if (!oldest_of(v->d, part, r, &oldest) ||
+		    !newest_of(v->d, &top->part, r, &newest) || oldest == newest)
+			continue;
+		ts = rw_time(row, oldest);
+		if (ts < top->again_ms)
+			top->again_ms = ts;
+		if (v->head_ms > ts &&
+		    (uint64_t)v->head_ms - (uint64_t)ts > (uint64_t)v->out_of_order_ms)
+			top->rolled_back = true;
+	}
+}
+
+static int
+send_extra(struct rw_delivery *v, struct rw_part *part, struct rw_answer *a, struct err *err)
+{
+	if (v->extra_requests++ >= RW_MAX_BISECT)
+		return err_set(err, ERR_TRANSIENT,
+			       "more than %u requests to find out which samples are refused",
+			       RW_MAX_BISECT);
+	*a = (struct rw_answer){0};
+	return v->send(v->arg, part, a, err);
+}
+
+/* ---- halving ---- */
+
+/* Two parts that together are this one; the second is to be sent after the first. */
+static void
+split(const struct cell_data *d, const struct rw_part *part, struct rw_part half[2])
+{
+	half[0] = half[1] = *part;
+	if (part->row1 - part->row0 > 1) {
+		half[0].row1 = half[1].row0 = part->row0 + (part->row1 - part->row0) / 2;
+	} else {
+		const struct sample_row *r = &d->rows[part->row0];
+		uint64_t left = rw_count(d, part) / 2;
+		size_t i, i1;
+
+		rw_span(r, part->from_ms, part->to_ms, &i, &i1);
+		for (; i < i1 && (left > 0 || !isfinite(r->values[i])); i++)
+			left -= isfinite(r->values[i]) ? 1 : 0;
+		half[0].to_ms = half[1].from_ms = rw_time(r, i);
+	}
+	half[0].n_samples = rw_count(d, &half[0]);
+	half[1].n_samples = rw_count(d, &half[1]);
+}
+
+/* What is as old as a sample refused as out of bounds needs not be sent: the bound is the
+ * database's, not the series'. */
+static int
+drop_out_of_bounds(struct rw_delivery *v, struct rw_part *part, struct err *err)
+{
+	struct rw_part old = *part;
+
+	if (!v->top->bounds || part->from_ms > v->top->bounds_ms)
+		return 0;
+	if (old.to_ms > v->top->bounds_ms + 1)
+		old.to_ms = v->top->bounds_ms + 1;
+	part->from_ms = old.to_ms;
+	part->n_samples = rw_count(v->d, part);
+	return refuse(v, &old, v->top->bounds_status, v->top->bounds_reason, true, err);
+}
+
+/* A single sample, or samples of one series that share their fate. */
+static int
+refuse_alone(struct rw_delivery *v, const struct rw_part *part, const struct rw_answer *a,
+	     struct err *err)
+{
+	struct rw_top *top = v->top;
+	bool open = a->verdict == RW_REFUSED && may_be_stored(a->reason);
+	size_t newest;
+
+	if (refuse(v, part, a->status, a->reason, open, err) < 0)
+		return -1;
+	if (!strcasestr(a->reason, "out of bounds") || words_of_keeper(a->reason) ||
+	    v->keeps_good || !newest_of(v->d, part, part->row0, &newest))
+		return 0;
+	if (keep_reason(v, a->reason, &top->bounds_reason, err) < 0)
+		return -1;
+	top->bounds = true;
+	top->bounds_ms = rw_time(&v->d->rows[part->row0], newest);
+	top->bounds_status = a->status;
+	return 0;
+}
+
+static int halve(struct rw_delivery *v, const struct rw_part *part, struct err *err);
+
+/* One half of a refused part. */
+static int
+resend(struct rw_delivery *v, struct rw_part *part, struct err *err)
+{
+	struct rw_answer a;
+
+	if (drop_out_of_bounds(v, part, err) < 0)
+		return -1;
+	if (part->n_samples == 0)
+		return 0;
+	if (send_extra(v, part, &a, err) < 0)
+		return -1;
+	if (a.verdict == RW_TAKEN) {
+		taken_again(v, part);
+		return 0;
+	}
+	if (a.verdict == RW_REFUSED && a.repeated)
+		v->top->maybe = true;
+	if (part->n_samples == 1 || (a.verdict == RW_REFUSED && part->row1 - part->row0 == 1 &&
+				     classify(a.reason) == REASON_SERIES))
+		return refuse_alone(v, part, &a, err);
+	return halve(v, part, err);
+}
+
+static int
+halve(struct rw_delivery *v, const struct rw_part *part, struct err *err)
+{
+	struct rw_part half[2];
+
+	split(v->d, part, half);
+	if (resend(v, &half[0], err) < 0)
+		return -1;
+	return resend(v, &half[1], err);
+}
+
+/* ---- receivers that keep the good ones ---- */
+
+/* A row with two samples or more in the part, at or below `row`; false if there is none left. */
+static bool
+probe_row(const struct cell_data *d, const struct rw_part *part, size_t *row, struct rw_part *ret)
+{
+	size_t oldest, newest;
+
+	for (;; (*row)--) {
+		if (oldest_of(d, part, *row, &oldest) && newest_of(d, part, *row, &newest) &&
+		    oldest != newest)
+			break;
+		if (*row == part->row0)
+			return false;
+	}
+	*ret = *part;
+	ret->row0 = *row;
+	ret->row1 = *row + 1;
+	ret->from_ms = rw_time(&d->rows[*row], oldest);
+	ret->to_ms = ret->from_ms + 1;
+	ret->n_samples = 1;
+	return true;
+}
+
+/*
+ * Whether the receiver kept the good samples of this refused part. The last series come first: if
+ * an earlier run was cut off inside it, those are the ones that are not there.
+ */
+static int
+shows_partial(struct rw_delivery *v, const struct rw_part *part, bool *ret, struct err *err)
+{
+	size_t step = (part->row1 - part->row0) / PROBES_MAX + 1, row = part->row1 - 1;
+	unsigned refusals = 0, probes = 0;
+	struct rw_answer a;
+	struct rw_part one;
+
+	*ret = false;
+	while (probes < PROBES_MAX && refusals < PROBES_MIN && probe_row(v->d, part, &row, &one)) {
+		if (send_extra(v, &one, &a, err) < 0)
+			return -1;
+		if (a.verdict == RW_TAKEN)
+			return 0;
+		refusals += may_be_stored(a.reason) ? 1 : 0;
+		probes++;
+		if (row < part->row0 + step)
+			break;
+		row -= step;
+	}
+	*ret = refusals > 0;
+	return 0;
+}
+
+/* The older samples of series whose newest was taken again: stored when the request came first. */
+static int
+stored_before(struct rw_delivery *v, const struct rw_part *part, uint64_t n, struct err *err)
+{
+	struct rw_top *top = v->top;
+	const struct sample_row *r = &v->d->rows[top->named_row];
+	struct rw_part one = *part;
+	size_t newest;
+
+	v->count->already += n;
+	if (!top->named || top->named_row < part->row0 || top->named_row >= part->row1 ||
+	    top->maybe)
+		return 0;
+	one.row0 = top->named_row;
+	one.row1 = one.row0 + 1;
+	one.from_ms = rw_time(r, top->named_i);
+	one.to_ms = one.from_ms + 1;
+	if (one.from_ms < part->from_ms || one.from_ms >= part->to_ms ||
+	    !newest_of(v->d, part, one.row0, &newest) || newest == top->named_i)
+		return 0;
+	v->count->already--;
+	return refuse(v, &one, top->named_status, top->named_reason, false, err);
+}
+
+static int keep(struct rw_delivery *v, const struct rw_part *part, struct err *err);
+
+/* The newest sample of one series was refused when sent again. */
+static int
+keep_refused(struct rw_delivery *v, const struct rw_part *part, const struct rw_answer *a,
+	     struct err *err)
+{
+	enum reason_class c = classify(a->reason);
+	struct rw_part rest = *part, one = *part;
+	size_t newest;
+
+	/* Not stored, for what is stored last is taken again; so something newer was there before,
+	 * and older samples are refused alike. */
+	if (c == REASON_ORDER || c == REASON_SERIES)
+		return refuse(v, part, a->status, a->reason, c == REASON_ORDER, err);
+	if (!newest_of(v->d, part, part->row0, &newest))
+		return 0;
+	one.from_ms = rest.to_ms = rw_time(&v->d->rows[part->row0], newest);
+	if (refuse(v, &one, a->status, a->reason, c == REASON_NONE, err) < 0)
+		return -1;
+	rest.n_samples = rw_count(v->d, &rest);
+	return rest.n_samples > 0 ? keep(v, &rest, err) : 0;
+}
+
+static int
+keep(struct rw_delivery *v, const struct rw_part *part, struct err *err)
+{
+	struct rw_part newest = *part, half[2];
+	struct rw_answer a;
+
+	newest.last_only = true;
+	if (send_extra(v, &newest, &a, err) < 0)
+		return -1;
+	if (a.verdict == RW_TAKEN) {
+		taken(v, &newest);
+		return stored_before(v, part, part->n_samples - newest.n_samples, err);
+	}
+	if (a.verdict == RW_REFUSED && part->row1 - part->row0 == 1)
+		return keep_refused(v, part, &a, err);
+	if (part->row1 - part->row0 == 1)
+		return refuse(v, part, a.status, a.reason, false, err);
+	split(v->d, part, half);
+	for (int i = 0; i < 2; i++)
+		if (half[i].n_samples > 0 && keep(v, &half[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- a whole request ---- */
+
+static int
+by_place(const void *a, const void *b)
+{
+	const struct rw_refusal *x = a, *y = b;
+
+	if (x->row != y->row)
+		return x->row < y->row ? -1 : 1;
+	return x->i < y->i ? -1 : x->i > y->i;
+}
+
+/* Rules 3 and 5 of the head comment; `top_run`: rule 4. */
+static bool
+is_rejected(const struct rw_delivery *v, const struct rw_refusal *r, bool top_run)
+{
+	const struct rw_top *top = v->top;
+
+	return !r->open || top_run || top->rolled_back ||
+	       rw_time(&v->d->rows[r->row], r->i) >= top->again_ms ||
+	       (top->named && r->row == top->named_row && r->i == top->named_i);
+}
+
+/* Decide what is open among the refusals of this request. What turns out to be there already leaves
+ * the list. */
+static void
+settle(struct rw_delivery *v)
+{
+	size_t n = v->n_refused - v->top->mark, kept = v->n_refused, expect = 0;
+	struct rw_refusal *list = v->refused + v->top->mark;
+	bool run = false;
+
+	if (n == 0)
+		return;
+	qsort(list, n, sizeof(*list), by_place);
+	for (size_t k = n; k-- > 0;) { /* from the newest of each row down */
+		const struct sample_row *row = &v->d->rows[list[k].row];
+
+		if (k == n - 1 || list[k].row != list[k + 1].row)
+			run = newest_of(v->d, &v->top->part, list[k].row, &expect);
+		run = run && list[k].i == expect;
+		while (expect > 0 && !isfinite(row->values[--expect]))
+			;
+		list[k].open = !is_rejected(v, &list[k], run);
+	}
+	kept = v->top->mark;
+	for (size_t k = 0; k < n; k++)
+		if (!list[k].open)
+			v->refused[kept++] = list[k];
+	v->count->already += v->n_refused - kept;
+	v->n_refused = kept;
+}
+
+/* Before the first refused content is split: a receiver that refuses even an empty request cannot
+ * be used at all. */
+static int
+check_usable(struct rw_delivery *v, const struct rw_answer *refusal, struct err *err)
+{
+	struct rw_part none = {0};
+	struct rw_answer a;
+
+	if (v->empty_taken || classify(refusal->reason) == REASON_ORDER)
+		return 0;
+	if (send_extra(v, &none, &a, err) < 0)
+		return -1;
+	if (a.verdict != RW_TAKEN)
+		return err_set(err, ERR_REJECTED, "refuses every request, even an empty one: %d %s",
+			       a.status, a.reason);
+	v->empty_taken = true;
+	return 0;
+}
+
+static int
+refused_top(struct rw_delivery *v, const struct rw_answer *a, struct err *err)
+{
+	struct rw_top *top = v->top;
+
+	if (check_usable(v, a, err) < 0)
+		return -1;
+	if (top->part.n_samples == 1) /* rule 2 */
+		return refuse(v, &top->part, a->status, a->reason,
+			      top->maybe && may_be_stored(a->reason), err);
+	find_named(v->d, top, a->reason);
+	top->named_status = a->status;
+	if (keep_reason(v, a->reason, &top->named_reason, err) < 0)
+		return -1;
+	if (!v->partial && (v->keeps_good || words_of_keeper(a->reason)) &&
+	    shows_partial(v, &top->part, &v->partial, err) < 0)
+		return -1;
+	return v->partial ? keep(v, &top->part, err) : halve(v, &top->part, err);
+}
+
+int
+rw_deliver(struct rw_delivery *v, const struct rw_part *part, struct err *err)
+{
+	struct rw_top top = {
+	    .part = *part, .mark = v->n_refused, .maybe = v->maybe_sent, .again_ms = INT64_MAX};
+	struct rw_part half[2];
+	struct rw_answer a = {0};
+
+	v->top = &top;
+	if (v->send(v->arg, &top.part, &a, err) < 0)
+		return -1;
+	if (a.verdict == RW_TAKEN) {
+		taken(v, &top.part);
+		return 0;
+	}
+	top.maybe = top.maybe || a.repeated;
+	if (a.verdict == RW_REFUSED) {
+		if (refused_top(v, &a, err) < 0)
+			return -1;
+		settle(v);
+		return 0;
+	}
+	if (top.part.n_samples == 1)
+		return refuse(v, &top.part, a.status, a.reason, false, err);
+	split(v->d, &top.part, half);
+	for (int i = 0; i < 2; i++)
+		if (half[i].n_samples > 0 && rw_deliver(v, &half[i], err) < 0)
+			return -1;
+	return 0;
+}
+
+void
+rw_delivery_report(struct rw_delivery *v, const struct publish *p)
+{
+	v->count->rejected += v->n_refused;
+	if (!p->reject || v->n_refused == 0)
+		return;
+	qsort(v->refused, v->n_refused, sizeof(*v->refused), by_place);
+	for (size_t k = 0; k < v->n_refused; k++) {
+		const struct rw_refusal *r = &v->refused[k];
+		const struct sample_row *row = &v->d->rows[r->row];
+
+		p->reject(p->reject_arg, row->series, rw_time(row, r->i), row->values[r->i],
+			  r->status, r->reason);
+	}
+}

@@ -1,0 +1,341 @@
+/*
+ * Remote write's protobuf, written straight into the body.
+ *
+ * The size of each series is computed before its first byte is written, so nothing is moved
+ * afterwards, and the same arithmetic decides where a request ends. Samples are put together in a
+ * small array on the stack: one append for each.
+ *
+ * As every proto3 writer does, fields that hold their default are left out: a value of +0.0 (not
+ * -0.0, whose bits differ) and a timestamp of 0.
+ */
+#include "sink/rw_encode.h"
+
+#include <math.h>
+
+#include "fmt/wire.h"
+
+/* Field tags: number << 3 | wire type. */
+#define TAG_TIMESERIES	 0x0a
+#define TAG_LABEL	 0x0a
+#define TAG_SAMPLE	 0x12
+#define TAG_LABEL_NAME	 0x0a
+#define TAG_LABEL_VALUE	 0x12
+#define TAG_SAMPLE_VALUE 0x09
+#define TAG_SAMPLE_TIME	 0x10
+#define SAMPLE_MAX	 32 /* bytes of one sample with its own tag and length */
+
+static int
+check_row(const struct sample_row *r)
+{
+	int64_t step = r->series->period_ms > 0 ? r->series->period_ms : 1, off, end;
+
+	if (r->n > 1 && r->series->period_ms <= 0)
+		return -1;
+	if (r->n > (size_t)INT64_MAX || __builtin_mul_overflow((int64_t)r->n, step, &off))
+		return -1;
+	return __builtin_add_overflow(r->first_ms, off, &end) ? -1 : 0;
+}
+
+int
+rw_check(const struct cell_data *d, struct err *err)
+{
+	for (size_t i = 0; i < d->n_rows; i++)
+		if (check_row(&d->rows[i]) < 0)
+			return err_set(err, ERR_DATA,
+				       "series %.100s: its sample times do not increase",
+				       d->rows[i].series->name);
+	return 0;
+}
+
+/* The first index whose time is >= ms, at most n. */
+static size_t
+index_at(const struct sample_row *r, int64_t ms)
+{
+	int64_t period = r->series->period_ms;
+	uint64_t off, i;
+
+	if (ms <= r->first_ms)
+		return 0;
+	if (r->n <= 1)
+		return r->n;
+	off = (uint64_t)ms - (uint64_t)r->first_ms; /* cannot overflow: ms is larger */
+	i = off / (uint64_t)period + (off % (uint64_t)period != 0);
+	return i < r->n ? (size_t)i : r->n;
+}
+
+void
+rw_span(const struct sample_row *r, int64_t from_ms, int64_t to_ms, size_t *i0, size_t *i1)
+{
+	*i0 = index_at(r, from_ms);
+	*i1 = index_at(r, to_ms);
+	if (*i1 < *i0)
+		*i1 = *i0;
+}
+
+/* As rw_span, but cut to the last sample if only that is wanted. */
+static void
+part_span(const struct sample_row *r, const struct rw_part *part, size_t *i0, size_t *i1)
+{
+	rw_span(r, part->from_ms, part->to_ms, i0, i1);
+	if (!part->last_only)
+		return;
+	while (*i1 > *i0 && !isfinite(r->values[*i1 - 1]))
+		(*i1)--;
+	if (*i1 > *i0)
+		*i0 = *i1 - 1;
+}
+
+static uint64_t
+count_finite(const struct sample_row *r, size_t i0, size_t i1)
+{
+	uint64_t n = 0;
+
+	for (size_t i = i0; i < i1; i++)
+		n += isfinite(r->values[i]) ? 1 : 0;
+	return n;
+}
+
+uint64_t
+rw_count(const struct cell_data *d, const struct rw_part *part)
+{
+	uint64_t n = 0;
+	size_t i0, i1;
+
+	for (size_t r = part->row0; r < part->row1; r++) {
+		part_span(&d->rows[r], part, &i0, &i1);
+		n += count_finite(&d->rows[r], i0, i1);
+	}
+	return n;
+}
+
+bool
+rw_oldest(const struct cell_data *d, int64_t from_ms, int64_t *ret_ms)
+{
+	bool found = false;
+
+	for (size_t r = 0; r < d->n_rows; r++) {
+		const struct sample_row *row = &d->rows[r];
+		size_t i = index_at(row, from_ms);
+
+		while (i < row->n && !isfinite(row->values[i]))
+			i++;
+		if (i < row->n && (!found || rw_time(row, i) < *ret_ms)) {
+			*ret_ms = rw_time(row, i);
+			found = true;
+		}
+	}
+	return found;
+}
+
+static bool
+is_default(double v)
+{
+	return v == 0 && !signbit(v);
+}
+
+/* Bytes of a Sample message, without its tag and length: never more than 20, so the length is one
+ * byte. */
+static size_t
+sample_size(double v, int64_t ts)
+{
+	return (is_default(v) ? 0 : 9) + (ts == 0 ? 0 : 1 + wire_varint_len((uint64_t)ts));
+}
+
+static size_t
+put_varint(unsigned char *p, uint64_t v)
+{
+	size_t n = 0;
+
+	for (; v >= 0x80; v >>= 7)
+		p[n++] = (unsigned char)(v | 0x80);
+	p[n++] = (unsigned char)v;
+	return n;
+}
+
+static void
+add_sample(struct buf *out, double v, int64_t ts)
+{
+	unsigned char s[SAMPLE_MAX];
+	uint64_t bits;
+	size_t n = 0;
+
+	s[n++] = TAG_SAMPLE;
+	s[n++] = (unsigned char)sample_size(v, ts);
+	if (!is_default(v)) {
+		s[n++] = TAG_SAMPLE_VALUE;
+		memcpy(&bits, &v, sizeof(bits));
+		for (int i = 0; i < 8; i++)
+			s[n++] = (unsigned char)(bits >> (8 * i));
+	}
+	if (ts != 0) {
+		s[n++] = TAG_SAMPLE_TIME;
+		n += put_varint(s + n, (uint64_t)ts);
+	}
+	buf_add(out, s, n);
+}
+
+/* A length-delimited field with a tag of one byte. */
+static size_t
+field_size(size_t len)
+{
+	return 1 + wire_varint_len(len) + len;
+}
+
+static void
+add_tag_len(struct buf *out, unsigned char tag, size_t len)
+{
+	unsigned char s[12] = {tag};
+
+	buf_add(out, s, 1 + put_varint(s + 1, len));
+}
+
+/* A Label message without its tag and length. */
+static size_t
+label_size(const char *name, const char *value)
+{
+	return field_size(strlen(name)) + field_size(strlen(value));
+}
+
+static void
+add_label(struct buf *out, const char *name, const char *value)
+{
+	size_t name_n = strlen(name), value_n = strlen(value);
+
+	add_tag_len(out, TAG_LABEL, field_size(name_n) + field_size(value_n));
+	add_tag_len(out, TAG_LABEL_NAME, name_n);
+	buf_add(out, name, name_n);
+	add_tag_len(out, TAG_LABEL_VALUE, value_n);
+	buf_add(out, value, value_n);
+}
+
+static size_t
+labels_size(const struct series *s)
+{
+	size_t n = field_size(label_size("__name__", s->name));
+
+	for (size_t i = 0; i < s->n_labels; i++)
+		n += field_size(label_size(s->labels[i].name, s->labels[i].value));
+	return n;
+}
+
+/* Sorted bytewise: names that begin with a capital letter stand before __name__. */
+static void
+add_labels(struct buf *out, const struct series *s)
+{
+	size_t i = 0;
+
+	for (; i < s->n_labels && strcmp(s->labels[i].name, "__name__") < 0; i++)
+		add_label(out, s->labels[i].name, s->labels[i].value);
+	add_label(out, "__name__", s->name);
+	for (; i < s->n_labels; i++)
+		add_label(out, s->labels[i].name, s->labels[i].value);
+}
+
+static size_t
+samples_size(const struct sample_row *r, size_t i0, size_t i1, uint64_t *n_samples)
+{
+	size_t n = 0;
+
+	for (size_t i = i0; i < i1; i++) {
+		if (!isfinite(r->values[i]))
+			continue;
+		n += 2 + sample_size(r->values[i], rw_time(r, i));
+		(*n_samples)++;
+	}
+	return n;
+}
+
+int
+rw_encode(const struct cell_data *d, struct rw_part *part, struct buf *out, struct err *err)
+{
+	part->n_samples = 0;
+	for (size_t n = part->row0; n < part->row1; n++) {
+		const struct sample_row *r = &d->rows[n];
+		uint64_t count = 0;
+		size_t i0, i1, size;
+
+		part_span(r, part, &i0, &i1);
+		size = samples_size(r, i0, i1, &count);
+		if (count == 0)
+			continue;
+		add_tag_len(out, TAG_TIMESERIES, labels_size(r->series) + size);
+		add_labels(out, r->series);
+		for (size_t i = i0; i < i1; i++)
+			if (isfinite(r->values[i]))
+				add_sample(out, r->values[i], rw_time(r, i));
+		part->n_samples += count;
+	}
+	return buf_check(out, "remote-write request", err);
+}
+
+/* A row too large for one request: its samples up to the limit, but one at the least. */
+static void
+cut_row(const struct sample_row *r, int64_t to_ms, size_t max_body, struct rw_part *part)
+{
+	size_t i0, i1, i, size = labels_size(r->series);
+
+	rw_span(r, part->from_ms, to_ms, &i0, &i1);
+	part->n_samples = 0;
+	for (i = i0; i < i1; i++) {
+		size_t more =
+		    isfinite(r->values[i]) ? 2 + sample_size(r->values[i], rw_time(r, i)) : 0;
+
+		if (part->n_samples > 0 && field_size(size + more) > max_body)
+			break;
+		size += more;
+		part->n_samples += more > 0 ? 1 : 0;
+	}
+	part->to_ms = i < i1 ? rw_time(r, i) : to_ms;
+}
+
+/* The bytes of a row in the request, 0 if it has no sample in the range. */
+static size_t
+row_size(const struct sample_row *r, int64_t from_ms, int64_t to_ms, uint64_t *n_samples)
+{
+	size_t i0, i1, size;
+
+	*n_samples = 0;
+	rw_span(r, from_ms, to_ms, &i0, &i1);
+	size = samples_size(r, i0, i1, n_samples);
+	return *n_samples > 0 ? field_size(labels_size(r->series) + size) : 0;
+}
+
+/* The rest of a row that was begun, or the beginning of one that is too large: such a part holds
+ * one row. */
+static bool
+cut_one(const struct cell_data *d, int64_t from_ms, int64_t to_ms, size_t max_body, size_t *row,
+	int64_t *next_ms, struct rw_part *part)
+{
+	*part = (struct rw_part){.row0 = *row, .row1 = *row + 1, .from_ms = *next_ms};
+	cut_row(&d->rows[*row], to_ms, max_body, part);
+	*next_ms = part->to_ms;
+	if (part->to_ms >= to_ms) {
+		(*row)++;
+		*next_ms = from_ms;
+	}
+	return part->n_samples > 0;
+}
+
+bool
+rw_cut(const struct cell_data *d, int64_t from_ms, int64_t to_ms, size_t max_body, size_t *row,
+       int64_t *next_ms, struct rw_part *part)
+{
+	size_t total = 0, size;
+	uint64_t count;
+
+	while (*row<d->n_rows && * next_ms> from_ms)
+		if (cut_one(d, from_ms, to_ms, max_body, row, next_ms, part))
+			return true;
+	*part = (struct rw_part){.row0 = *row, .row1 = *row, .from_ms = from_ms, .to_ms = to_ms};
+	for (; *row < d->n_rows; (*row)++) {
+		size = row_size(&d->rows[*row], from_ms, to_ms, &count);
+		if (total + size > max_body)
+			break;
+		total += size;
+		part->n_samples += count;
+		part->row1 = *row + 1;
+	}
+	if (part->n_samples > 0)
+		return true;
+	return *row < d->n_rows && cut_one(d, from_ms, to_ms, max_body, row, next_ms, part);
+}

@@ -1,0 +1,248 @@
+/*
+ * The objects sink: the lake. A cell becomes one compressed object, created once and never changed.
+ *
+ * The key is a function of the cell, equal lines give equal bytes, and the put is create-only. So
+ * doing a cell again is harmless: whoever comes second finds the object and counts its lines as
+ * already there. Its content may be another one (services do not answer the same question twice
+ * alike); the caller reads it back and goes on with that.
+ */
+#include "base/cleanup.h"
+#include "fmt/zst.h"
+#include "sink/sink.h"
+
+#define FORMAT_VERSION	   "1"
+#define OBJECT_MAX	   ((size_t)1 << 30) /* compressed */
+#define REJECTED_MAX	   1000		     /* numbers tried for a cell's refused samples */
+#define REJECTED_BYTES_MAX ((size_t)256 << 20)
+#define ZSTD_LEVEL	   3
+
+struct objects {
+	struct sink base;
+	struct store *store;
+};
+
+static int
+compress(const struct sink *s, struct sv lines, struct buf *out, struct err *err)
+{
+	return zst_compress(lines, s->conf->zstd_level ? (int)s->conf->zstd_level : ZSTD_LEVEL, out,
+			    err);
+}
+
+static int
+create(struct sink *s, const struct publish *p, const char *key, struct sv body, struct err *err)
+{
+	struct objects *o = (struct objects *)s;
+	struct store_put opt = {
+	    .cond = STORE_CREATE,
+	    .content_type = "application/zstd",
+	    .meta = {{"format-version", FORMAT_VERSION}},
+	    .n_meta = 1,
+	};
+
+	if (p->definition && p->definition[0] != '\0')
+		opt.meta[opt.n_meta++] = (struct store_meta){"definition", p->definition};
+	return store_put(o->store, key, body, &opt, NULL, err);
+}
+
+static int
+put_cell(struct sink *s, const struct publish *p, const struct cell_data *d, const char *key,
+	 struct published *ret, struct err *err)
+{
+	struct buf body = BUF_INIT(OBJECT_MAX);
+	struct err local;
+	int rc;
+
+	err = err ? err : &local;
+	rc = compress(s, buf_view(&d->ndjson), &body, err);
+	if (rc == 0) {
+		ret->requests++;
+		ret->bytes += body.n;
+		rc = create(s, p, key, buf_view(&body), err);
+		if (rc == 0) {
+			ret->acked = d->n_lines;
+		} else if (err->kind == ERR_CONFLICT) {
+			err_clear(err);
+			ret->already = d->n_lines;
+			rc = 0;
+		}
+	}
+	buf_done(&body);
+	return rc;
+}
+
+static int
+objects_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
+		struct published *ret, struct err *err)
+{
+	struct buf key = BUF_INIT(1024);
+	int rc;
+
+	if (buf_check(&d->ndjson, "cell", err) < 0)
+		return err_wrap(err, "sink %s", s->conf->name);
+	if (d->ndjson.n == 0)
+		return 0;
+	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, 0);
+	rc = buf_check(&key, "object key", err);
+	if (rc == 0)
+		rc = put_cell(s, p, d, buf_cstr(&key), ret, err);
+	buf_done(&key);
+	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
+}
+
+static int
+read_cell(struct objects *o, const char *key, struct cell_data *d, char definition[65],
+	  struct err *err)
+{
+	static const char *const want[] = {"format-version", "definition", NULL};
+	struct buf body = BUF_INIT(OBJECT_MAX);
+	struct store_info info = {0};
+	int rc = store_get(o->store, key, want, &body, &info, err);
+
+	if (rc == 0 && info.meta[0][0] != '\0' && strcmp(info.meta[0], FORMAT_VERSION) != 0)
+		rc = err_set(err, ERR_DATA, "%s: format version %.20s is unknown", key,
+			     info.meta[0]);
+	if (rc == 0 && strlen(info.meta[1]) > 64)
+		rc = err_set(err, ERR_DATA, "%s: its definition's hash is too long", key);
+	if (rc == 0) {
+		memcpy(definition, info.meta[1], strlen(info.meta[1]) + 1);
+		buf_reset(&d->ndjson);
+		rc = zst_decompress(buf_view(&body), &d->ndjson, err);
+		if (rc < 0)
+			(void)err_wrap(err, "%s", key);
+	}
+	buf_done(&body);
+	return rc;
+}
+
+static int
+objects_read(struct sink *s, const struct publish *p, struct cell_data *d, char definition[65],
+	     struct err *err)
+{
+	struct buf key = BUF_INIT(1024);
+	int rc;
+
+	definition[0] = '\0';
+	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, 0);
+	rc = buf_check(&key, "object key", err);
+	if (rc == 0)
+		rc = read_cell((struct objects *)s, buf_cstr(&key), d, definition, err);
+	buf_done(&key);
+	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
+}
+
+/* Whether the object under this key holds these very lines (compressors may differ between
+ * versions). */
+static int
+holds(struct objects *o, const char *key, struct sv lines, bool *ret, struct err *err)
+{
+	struct buf body = BUF_INIT(REJECTED_BYTES_MAX), text = BUF_INIT(REJECTED_BYTES_MAX);
+	struct err local;
+	int rc;
+
+	err = err ? err : &local;
+	*ret = false;
+	rc = store_get(o->store, key, NULL, &body, NULL, err);
+	if (rc == 0) {
+		rc = zst_decompress(buf_view(&body), &text, err);
+		if (rc == 0)
+			*ret = sv_eq(buf_view(&text), lines);
+		else if (err->kind == ERR_DATA) /* broken: not ours, its number is taken */
+			rc = 0;
+	}
+	buf_done(&body);
+	buf_done(&text);
+	return rc;
+}
+
+/* The first number that is free, or that holds the same lines already. */
+static int
+put_rejected(struct sink *s, const struct publish *p, struct cell c, struct sv lines,
+	     struct sv body, struct err *err)
+{
+	struct objects *o = (struct objects *)s;
+	struct buf key = BUF_INIT(1024);
+	struct err local;
+	bool same = false;
+	int rc = -1;
+
+	err = err ? err : &local;
+	err_clear(err);
+	for (unsigned n = 0; n < REJECTED_MAX && !same; n++) {
+		buf_reset(&key);
+		cell_rejected_key(&key, p->job, p->tenant, p->region, c, n);
+		if ((rc = buf_check(&key, "object key", err)) < 0)
+			break;
+		rc = create(s, p, buf_cstr(&key), body, err);
+		if (rc == 0 || err->kind != ERR_CONFLICT)
+			break;
+		if (holds(o, buf_cstr(&key), lines, &same, err) < 0)
+			break;
+	}
+	if (same) {
+		err_clear(err);
+		rc = 0;
+	}
+	buf_done(&key);
+	return rc;
+}
+
+static int
+objects_write_rejected(struct sink *s, const struct publish *p, struct cell c, struct sv ndjson,
+		       struct err *err)
+{
+	struct buf body = BUF_INIT(REJECTED_BYTES_MAX);
+	int rc;
+
+	if (ndjson.n == 0)
+		return 0;
+	if (ndjson.n > REJECTED_BYTES_MAX)
+		return err_set(err, ERR_LOCAL, "sink %s: refused samples take more than %zu bytes",
+			       s->conf->name, REJECTED_BYTES_MAX);
+	rc = compress(s, ndjson, &body, err);
+	if (rc == 0)
+		rc = put_rejected(s, p, c, ndjson, buf_view(&body), err);
+	buf_done(&body);
+	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
+}
+
+static void
+objects_free(struct sink *s)
+{
+	struct objects *o = (struct objects *)s;
+
+	store_free(o->store);
+	free(o);
+}
+
+static const struct sink_ops objects_ops = {
+    .kind = "objects",
+    .ordered = false,
+    .samples = false,
+    .publish = objects_publish,
+    .read = objects_read,
+    .write_rejected = objects_write_rejected,
+    .free = objects_free,
+};
+
+int
+sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
+		  struct err *err)
+{
+	struct objects *o;
+
+	(void)env;
+	if (!c->url)
+		return err_set(err, ERR_USAGE, "needs a url");
+	if (c->zstd_level < 0 || c->zstd_level > 19)
+		return err_set(err, ERR_USAGE, "zstd level has to be 1-19");
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return err_nomem(err);
+	o->base = (struct sink){.ops = &objects_ops, .conf = c};
+	if (store_open(c->url, &o->store, err) < 0) {
+		free(o);
+		return -1;
+	}
+	*ret = &o->base;
+	return 0;
+}

@@ -1,0 +1,603 @@
+/*
+ * The remote_write sink: a cell's samples to a Prometheus-compatible receiver, as remote-write 1.0
+ * requests.
+ *
+ * Receivers want each series in time order, and measure age from the newest timestamp of their
+ * whole database. So a cell goes out in slabs of half an hour (fixed on the grid, hence alike in
+ * every run), each slab series by series and oldest first, one request at a time. What a refusal
+ * means is the business of rw_bisect.c; here are the address, the credentials and the meaning of a
+ * status.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "aws/endpoint.h"
+#include "aws/sts.h"
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/secret.h"
+#include "base/utf8.h"
+#include "fmt/codec.h"
+#include "fmt/snappy.h"
+#include "fmt/uri.h"
+#include "sink/rw_bisect.h"
+#include "sink/sink.h"
+
+#define SLAB_MS	     ((int64_t)30 * 60 * 1000)
+#define ANSWER_MAX   ((size_t)1 << 20)
+#define TOKEN_MAX    ((size_t)64 << 10)
+#define USER_AGENT   "muster/" MUSTER_VERSION
+#define REGION_MAX   64
+#define BODY_CEILING ((size_t)4 << 20) /* one sample whose labels alone are larger cannot be sent  \
+					*/
+
+struct remote_write {
+	struct sink base;
+	const struct sink_env *env;
+	struct cred_source *creds; /* signs; owned if own_creds */
+	bool own_creds;
+	char region[REGION_MAX];
+	bool keeps_good;      /* an address of AMP, which is built on Cortex */
+	struct secret basic;  /* the Authorization value */
+	pthread_mutex_t lock; /* guards what follows */
+	struct secret bearer; /* the Authorization value */
+	struct timespec token_mtime;
+	off_t token_size;
+	ino_t token_inode;
+};
+
+/* One publish: its buffers and its request. */
+struct exchange {
+	struct remote_write *rw;
+	const struct publish *p;
+	const struct cell_data *d;
+	struct published *count;
+	struct buf raw, packed;
+	struct secret auth;
+	struct http_resp resp;
+};
+
+/* ---- bearer tokens ---- */
+
+static int
+read_all(int fd, const char *path, struct buf *out, struct err *err)
+{
+	char chunk[4096];
+	ssize_t n;
+
+	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_sys(err, errno, "read %s", path);
+		buf_add(out, chunk, (size_t)n);
+	}
+	explicit_bzero(chunk, sizeof(chunk));
+	return buf_check(out, path, err);
+}
+
+/* "Bearer <token>" from the file's text without the blanks around it. */
+static int
+set_bearer(struct secret *to, const char *path, struct sv text, struct err *err)
+{
+	struct buf header = BUF_INIT(TOKEN_MAX + 16);
+	int rc;
+
+	while (text.n > 0 && strchr(" \t\r\n", text.p[text.n - 1]))
+		text.n--;
+	while (text.n > 0 && strchr(" \t\r\n", text.p[0])) {
+		text.p++;
+		text.n--;
+	}
+	for (size_t i = 0; i < text.n; i++)
+		if (text.p[i] <= ' ' || text.p[i] > '~')
+			return err_set(err, ERR_USAGE, "%s: holds more than one token", path);
+	if (text.n == 0)
+		return err_set(err, ERR_USAGE, "%s: is empty", path);
+	buf_str(&header, "Bearer ");
+	buf_sv(&header, text);
+	rc = buf_check(&header, path, err);
+	if (rc == 0)
+		rc = secret_set(to, buf_view(&header), err);
+	secret_wipe_buf(&header);
+	return rc;
+}
+
+/* The token, read again if the file changed. A file that cannot be read leaves the old token in
+ * use. */
+static int
+refresh_bearer(struct remote_write *rw, struct err *err)
+{
+	const char *path = rw->base.conf->bearer_token_file;
+	struct buf text = BUF_INIT(TOKEN_MAX);
+	struct stat st;
+	int fd, rc = 0;
+
+	if (stat(path, &st) == 0 && rw->bearer.n > 0 &&
+	    st.st_mtim.tv_sec == rw->token_mtime.tv_sec &&
+	    st.st_mtim.tv_nsec == rw->token_mtime.tv_nsec && st.st_size == rw->token_size &&
+	    st.st_ino == rw->token_inode)
+		return 0;
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return rw->bearer.n > 0 ? 0 : err_sys(err, errno, "open %s", path);
+	if (fstat(fd, &st) < 0)
+		rc = err_sys(err, errno, "stat %s", path);
+	else if (!S_ISREG(st.st_mode))
+		rc = err_set(err, ERR_USAGE, "%s: not a regular file", path);
+	if (rc == 0)
+		rc = read_all(fd, path, &text, err);
+	if (rc == 0)
+		rc = set_bearer(&rw->bearer, path, buf_view(&text), err);
+	if (rc == 0) {
+		rw->token_mtime = st.st_mtim;
+		rw->token_size = st.st_size;
+		rw->token_inode = st.st_ino;
+	}
+	(void)close(fd);
+	secret_wipe_buf(&text);
+	return rc < 0 && rw->bearer.n > 0 ? 0 : rc;
+}
+
+/* A copy of the Authorization value for one request; empty if there is none. */
+static int
+current_auth(struct remote_write *rw, struct secret *ret, struct err *err)
+{
+	int rc;
+
+	if (!rw->base.conf->bearer_token_file)
+		return ret->n == 0 && rw->basic.n > 0 ? secret_copy(ret, &rw->basic, err) : 0;
+	(void)pthread_mutex_lock(&rw->lock);
+	rc = refresh_bearer(rw, err);
+	if (rc == 0)
+		rc = secret_copy(ret, &rw->bearer, err);
+	(void)pthread_mutex_unlock(&rw->lock);
+	return rc;
+}
+
+/* ---- one request ---- */
+
+static int
+fill_headers(const struct sink_conf *c, struct http_req *req, struct err *err)
+{
+	static const struct http_header fixed[] = {
+	    {"Content-Encoding", "snappy"},
+	    {"Content-Type", "application/x-protobuf"},
+	    {"X-Prometheus-Remote-Write-Version", "0.1.0"},
+	    {"User-Agent", USER_AGENT},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+		if (req_header(req, fixed[i].name, fixed[i].value, err) < 0)
+			return -1;
+	for (size_t i = 0; i < c->headers.n; i++)
+		if (req_header(req, c->headers.v[i].key, c->headers.v[i].value, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+fill_request(struct exchange *x, struct http_req *req, struct err *err)
+{
+	struct remote_write *rw = x->rw;
+	const struct sink_conf *c = rw->base.conf;
+
+	*req = (struct http_req){
+	    .method = "POST",
+	    .url = c->url,
+	    .body = buf_view(&x->packed),
+	    .limits = {.max_body = ANSWER_MAX},
+	    .service = c->sigv4_service ? c->sigv4_service : "remote_write",
+	    .operation = "RemoteWrite",
+	    .account = "",
+	    .region = rw->region,
+	    .proto = PROTO_PLAIN,
+	    .retry_429 = true,
+	    .deadline_mono_ms = x->p->deadline_mono_ms,
+	};
+	if (c->sigv4_service) {
+		req->auth = AUTH_SIGV4;
+		req->creds = rw->creds;
+	} else if (current_auth(rw, &x->auth, err) < 0) {
+		return -1;
+	} else if (x->auth.n > 0) {
+		req->auth = AUTH_HEADER;
+		req->auth_header = x->auth.p;
+	}
+	return fill_headers(c, req, err);
+}
+
+/* The receiver's words as one line: control characters and broken UTF-8 become blanks, the end is
+ * cut off. */
+static void
+copy_reason(struct sv body, char out[RW_REASON_MAX])
+{
+	size_t n = 0, len;
+	uint32_t cp;
+
+	for (; body.n > 0; body.p += len, body.n -= len) {
+		bool blank;
+
+		len = utf8_next(body, &cp);
+		blank = cp == UTF8_BAD || cp < 0x20 || cp == 0x7f;
+		if (blank && (n == 0 || out[n - 1] == ' '))
+			continue;
+		if (n + (blank ? 1 : len) >= RW_REASON_MAX)
+			break;
+		if (blank)
+			out[n++] = ' ';
+		else
+			for (size_t i = 0; i < len; i++)
+				out[n++] = body.p[i];
+	}
+	while (n > 0 && out[n - 1] == ' ')
+		n--;
+	out[n] = '\0';
+}
+
+/* A 429 that speaks of how many series there may be, not of how many requests or samples a second.
+ */
+static bool
+is_series_limit(const char *reason)
+{
+	return strcasestr(reason, "limit") && strcasestr(reason, "series") &&
+	       !strcasestr(reason, "rate");
+}
+
+/* Whether the transport's error is about the way there, not about what the request holds. */
+static bool
+is_passing(enum err_kind k)
+{
+	return k == ERR_TRANSIENT || k == ERR_CANCELLED || k == ERR_LOCAL || k == ERR_EXPIRED ||
+	       k == ERR_SKEW;
+}
+
+/*
+ * Only a few statuses speak of the samples. All others say that the sink cannot be used, now or at
+ * all: the samples stay with the caller.
+ */
+static int
+judge(const struct http_resp *resp, struct rw_answer *ret, struct err *err)
+{
+	ret->status = resp->status;
+	ret->repeated = resp->attempts > 1;
+	copy_reason(buf_view(&resp->body), ret->reason);
+	if (is_passing(err->kind))
+		return -1;
+	switch (resp->status) {
+	case 400:
+	case 409:
+	case 422:
+		if (err->kind == ERR_AUTH || err->kind == ERR_THROTTLED)
+			return -1;
+		ret->verdict = RW_REFUSED;
+		return 0;
+	case 413:
+		ret->verdict = RW_TOO_LARGE;
+		return 0;
+	case 429:
+		ret->verdict = RW_REFUSED;
+		err->kind = ERR_THROTTLED;
+		return is_series_limit(ret->reason) ? 0 : -1;
+	case 401:
+	case 403:
+		err->kind = ERR_AUTH;
+		return -1;
+	case 408:
+	case 425:
+		err->kind = ERR_TRANSIENT;
+		return -1;
+	case 0:
+		return -1;
+	default:
+		err->kind = resp->status >= 500 ? ERR_TRANSIENT : ERR_REJECTED;
+		return -1;
+	}
+}
+
+static int
+check_deadline(struct exchange *x, struct err *err)
+{
+	struct clock *c = x->rw->env->clock;
+
+	if (x->p->deadline_mono_ms > 0 && clock_mono_ms(c) >= x->p->deadline_mono_ms)
+		return err_set(err, ERR_TRANSIENT, "the cell's deadline passed");
+	return clock_check(c, err);
+}
+
+static int
+send_part(void *arg, struct rw_part *part, struct rw_answer *ret, struct err *err)
+{
+	struct exchange *x = arg;
+	struct err local;
+	struct http_req req;
+
+	err_clear(&local);
+	err = err ? err : &local;
+	if (check_deadline(x, err) < 0)
+		return -1;
+	buf_reset(&x->raw);
+	buf_reset(&x->packed);
+	resp_reset(&x->resp);
+	if (rw_encode(x->d, part, &x->raw, err) < 0 ||
+	    snappy_block_encode(buf_view(&x->raw), &x->packed, err) < 0 ||
+	    fill_request(x, &req, err) < 0)
+		return -1;
+	x->count->requests++;
+	x->count->bytes += x->packed.n;
+	if (transport_send(x->rw->env->transport, &req, &x->resp, err) == 0) {
+		ret->verdict = RW_TAKEN;
+		ret->status = x->resp.status;
+		return 0;
+	}
+	if (judge(&x->resp, ret, err) < 0)
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
+/* ---- publish ---- */
+
+static uint64_t
+count_all(const struct cell_data *d, int64_t from_ms, int64_t to_ms)
+{
+	struct rw_part all = {.row1 = d->n_rows, .from_ms = from_ms, .to_ms = to_ms};
+
+	return rw_count(d, &all);
+}
+
+static int
+deliver_slab(struct rw_delivery *v, int64_t from_ms, int64_t to_ms, struct err *err)
+{
+	int64_t next_ms = from_ms;
+	struct rw_part part;
+	size_t row = 0;
+
+	while (rw_cut(v->d, from_ms, to_ms, RW_MAX_BODY, &row, &next_ms, &part))
+		if (rw_deliver(v, &part, err) < 0)
+			return -1;
+	return 0;
+}
+
+static int
+deliver_from(struct rw_delivery *v, int64_t from_ms, struct err *err)
+{
+	int64_t oldest, end;
+
+	while (rw_oldest(v->d, from_ms, &oldest)) {
+		if (__builtin_add_overflow(cell_floor(oldest, SLAB_MS), SLAB_MS, &end))
+			end = INT64_MAX;
+		if (deliver_slab(v, from_ms, end, err) < 0)
+			return -1;
+		from_ms = end;
+	}
+	return 0;
+}
+
+static int64_t
+oldest_allowed(const struct sink_conf *c, int64_t now_ms)
+{
+	int64_t from;
+
+	if (c->max_age_ms <= 0 || __builtin_sub_overflow(now_ms, c->max_age_ms, &from))
+		return INT64_MIN;
+	return from;
+}
+
+static int
+rw_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
+	   struct published *ret, struct err *err)
+{
+	struct remote_write *rw = (struct remote_write *)s;
+	struct exchange x = {.rw = rw, .p = p, .d = d, .count = ret};
+	int64_t from = oldest_allowed(s->conf, p->now_ms);
+	struct rw_delivery v;
+	uint64_t all;
+	int rc;
+
+	if (rw_check(d, err) < 0)
+		return err_wrap(err, "sink %s", s->conf->name);
+	all = count_all(d, INT64_MIN, INT64_MAX);
+	x.raw = BUF_INIT(BODY_CEILING);
+	x.packed = BUF_INIT(BODY_CEILING * 2);
+	resp_init(&x.resp, ANSWER_MAX);
+	rw_delivery_init(&v, d, ret);
+	v.send = send_part;
+	v.arg = &x;
+	v.maybe_sent = p->maybe_sent;
+	v.keeps_good = rw->keeps_good;
+	v.out_of_order_ms = s->conf->out_of_order_ms;
+	ret->too_old = all - count_all(d, from, INT64_MAX);
+	rc = deliver_from(&v, from, err);
+	if (rc == 0)
+		rw_delivery_report(&v, p);
+	if (rc == 0 && ret->acked + ret->already + ret->too_old + ret->rejected != all)
+		rc = err_set(err, ERR_LOCAL, "lost count of the cell's samples");
+	rw_delivery_done(&v);
+	resp_done(&x.resp);
+	secret_done(&x.auth);
+	buf_done(&x.raw);
+	buf_done(&x.packed);
+	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
+}
+
+/* ---- open ---- */
+
+static void
+rw_free(struct sink *s)
+{
+	struct remote_write *rw = (struct remote_write *)s;
+
+	if (rw->own_creds)
+		cred_source_free(rw->creds);
+	secret_done(&rw->basic);
+	secret_done(&rw->bearer);
+	(void)pthread_mutex_destroy(&rw->lock);
+	free(rw);
+}
+
+/* The label behind "aps-workspaces" in the host's name, in front of which a VPC endpoint's name may
+ * stand. */
+static bool
+aps_region(struct sv host, struct sv *ret)
+{
+	struct sv last = {"", 0};
+
+	while (host.n > 0) {
+		const char *dot = memchr(host.p, '.', host.n);
+		struct sv part = {host.p, dot ? (size_t)(dot - host.p) : host.n};
+
+		if (sv_eq(last, SV("aps-workspaces")) || sv_eq(last, SV("aps-workspaces-fips"))) {
+			*ret = part;
+			return region_valid(part);
+		}
+		last = part;
+		host.p += part.n + (dot ? 1 : 0);
+		host.n -= part.n + (dot ? 1 : 0);
+	}
+	return false;
+}
+
+static int
+set_region(struct remote_write *rw, const struct sink_conf *c, struct err *err)
+{
+	struct sv region = sv_of(c->sigv4_region ? c->sigv4_region : rw->env->region);
+	struct uri u;
+	struct sv found;
+
+	if (uri_split(sv_of(c->url), &u, err) < 0)
+		return -1;
+	rw->keeps_good = c->sigv4_service && strcmp(c->sigv4_service, "aps") == 0;
+	if (aps_region(u.host, &found)) {
+		rw->keeps_good = true;
+		if (!c->sigv4_region)
+			region = found;
+	}
+	if (c->sigv4_service && (region.n == 0 || region.n >= REGION_MAX))
+		return err_set(err, ERR_USAGE, "no region to sign for: set sigv4.region");
+	if (region.n < REGION_MAX && region.n > 0)
+		memcpy(rw->region, region.p, region.n);
+	return 0;
+}
+
+static int
+assume_role(struct remote_write *rw, const struct sink_conf *c, struct err *err)
+{
+	const struct sink_env *env = rw->env;
+	struct cred_source *sts = NULL;
+	char session[65];
+	struct assume_role role = {
+	    .endpoint = env->sts_endpoint,
+	    .region = env->region,
+	    .role_arn = c->role,
+	    .session_name = session,
+	};
+
+	sts_session_name(session, c->name, env->run_id ? env->run_id : "");
+	if (cred_sts_new(env->transport, env->base_creds, &role, &sts, err) < 0)
+		return -1;
+	if (cred_cache_new(sts, fnv1a64(sv_of(c->name)), env->clock, &rw->creds, err) < 0) {
+		cred_source_free(sts);
+		return -1;
+	}
+	rw->own_creds = true;
+	return 0;
+}
+
+static int
+set_basic(struct remote_write *rw, const struct sink_conf *c, struct err *err)
+{
+	struct buf plain = BUF_INIT(TOKEN_MAX), header = BUF_INIT(TOKEN_MAX * 2);
+	int rc;
+
+	buf_str(&plain, c->basic_user);
+	buf_ch(&plain, ':');
+	buf_str(&plain, c->basic_password ? c->basic_password : "");
+	buf_str(&header, "Basic ");
+	base64_encode(&header, buf_view(&plain));
+	rc = buf_check(&plain, "basic_auth", err);
+	if (rc == 0)
+		rc = buf_check(&header, "basic_auth", err);
+	if (rc == 0)
+		rc = secret_set(&rw->basic, buf_view(&header), err);
+	secret_wipe_buf(&plain);
+	secret_wipe_buf(&header);
+	return rc;
+}
+
+static int
+check_conf(const struct sink_conf *c, struct err *err)
+{
+	static const char *const own[] = {
+	    "content-encoding", "content-type",	 "x-prometheus-remote-write-version",
+	    "user-agent",	"authorization", "host",
+	    "content-length"};
+	int ways =
+	    (c->sigv4_service ? 1 : 0) + (c->basic_user ? 1 : 0) + (c->bearer_token_file ? 1 : 0);
+
+	if (!c->url)
+		return err_set(err, ERR_USAGE, "needs a url");
+	if (ways > 1)
+		return err_set(err, ERR_USAGE,
+			       "only one of sigv4, basic_auth and bearer_token_file can be used");
+	if (c->role && !c->sigv4_service)
+		return err_set(err, ERR_USAGE, "role is of use only with sigv4");
+	if (c->role && strncmp(c->role, "arn:", 4) != 0)
+		return err_set(err, ERR_USAGE, "role has to be a complete ARN");
+	for (size_t i = 0; i < c->headers.n; i++)
+		for (size_t k = 0; k < ARRAY_LEN(own); k++)
+			if (strcasecmp(c->headers.v[i].key, own[k]) == 0)
+				return err_set(err, ERR_USAGE, "header %s is set by muster itself",
+					       c->headers.v[i].key);
+	return 0;
+}
+
+/* Nothing here talks to the network: the role is assumed with the first request. */
+static int
+open_auth(struct remote_write *rw, const struct sink_conf *c, struct err *err)
+{
+	if (c->sigv4_service) {
+		if (!rw->env->base_creds)
+			return err_set(err, ERR_AUTH, "there are no credentials to sign with");
+		rw->creds = rw->env->base_creds;
+		return c->role ? assume_role(rw, c, err) : 0;
+	}
+	if (c->basic_user)
+		return set_basic(rw, c, err);
+	return c->bearer_token_file ? refresh_bearer(rw, err) : 0;
+}
+
+static const struct sink_ops remote_write_ops = {
+    .kind = "remote_write",
+    .ordered = true,
+    .samples = true,
+    .publish = rw_publish,
+    .free = rw_free,
+};
+
+int
+sink_remote_write_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
+		       struct err *err)
+{
+	struct http_req probe = {0};
+	struct remote_write *rw;
+
+	if (check_conf(c, err) < 0 || fill_headers(c, &probe, err) < 0)
+		return -1;
+	rw = calloc(1, sizeof(*rw));
+	if (!rw)
+		return err_nomem(err);
+	rw->base = (struct sink){.ops = &remote_write_ops, .conf = c};
+	rw->env = env;
+	(void)pthread_mutex_init(&rw->lock, NULL);
+	if (set_region(rw, c, err) < 0 || open_auth(rw, c, err) < 0) {
+		rw_free(&rw->base);
+		return -1;
+	}
+	*ret = &rw->base;
+	return 0;
+}

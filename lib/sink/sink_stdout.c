@@ -1,0 +1,110 @@
+/*
+ * The stdout sink: a cell's lines as they are, for people and pipes.
+ *
+ * A cell is written under a lock, so that lines of cells published in parallel never mix. Where the
+ * reader is gone there is no use in going on: ERR_LOCAL. SIGPIPE is ignored by the program, not
+ * here.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <unistd.h>
+
+#include "sink/sink.h"
+
+struct stdout_sink {
+	struct sink base;
+	int fd;
+	struct clock *clock;
+	pthread_mutex_t lock;
+};
+
+#define POLL_MS 100 /* how soon a full pipe notices that the run was cancelled */
+
+static int
+wait_writable(struct stdout_sink *o, struct err *err)
+{
+	struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+
+	if (poll(&p, 1, POLL_MS) < 0 && errno != EINTR)
+		return err_sys(err, errno, "poll");
+	return clock_check(o->clock, err);
+}
+
+static int
+write_all(struct stdout_sink *o, struct sv s, uint64_t *requests, struct err *err)
+{
+	while (s.n > 0) {
+		ssize_t n = write(o->fd, s.p, s.n);
+
+		(*requests)++;
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+			if (wait_writable(o, err) < 0)
+				return -1;
+			continue;
+		}
+		if (n < 0 && errno == EINTR) {
+			if (clock_check(o->clock, err) < 0)
+				return -1;
+			continue;
+		}
+		if (n < 0)
+			return err_sys(err, errno, "write");
+		s.p += n;
+		s.n -= (size_t)n;
+	}
+	return 0;
+}
+
+static int
+stdout_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
+	       struct published *ret, struct err *err)
+{
+	struct stdout_sink *o = (struct stdout_sink *)s;
+	int rc = buf_check(&d->ndjson, "cell", err);
+
+	(void)p;
+	if (rc == 0) {
+		(void)pthread_mutex_lock(&o->lock);
+		rc = write_all(o, buf_view(&d->ndjson), &ret->requests, err);
+		(void)pthread_mutex_unlock(&o->lock);
+	}
+	if (rc < 0)
+		return err_wrap(err, "sink %s", s->conf->name);
+	ret->bytes += d->ndjson.n;
+	ret->acked = d->n_lines;
+	return 0;
+}
+
+static void
+stdout_free(struct sink *s)
+{
+	struct stdout_sink *o = (struct stdout_sink *)s;
+
+	(void)pthread_mutex_destroy(&o->lock);
+	free(o);
+}
+
+static const struct sink_ops stdout_ops = {
+    .kind = "stdout",
+    .ordered = false,
+    .samples = false,
+    .publish = stdout_publish,
+    .free = stdout_free,
+};
+
+int
+sink_stdout_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
+		 struct err *err)
+{
+	struct stdout_sink *o = calloc(1, sizeof(*o));
+
+	if (!o)
+		return err_nomem(err);
+	o->base = (struct sink){.ops = &stdout_ops, .conf = c};
+	o->fd = env->stdout_fd;
+	o->clock = env->clock;
+	(void)pthread_mutex_init(&o->lock, NULL);
+	*ret = &o->base;
+	return 0;
+}
