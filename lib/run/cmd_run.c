@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/cleanup.h"
+#include "aws/sigv4.h"
 #include "base/fsx.h"
 #include "run/command.h"
 #include "run/progress.h"

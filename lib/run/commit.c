@@ -48,7 +48,11 @@ lease_take(struct commit *c, int64_t due_end_ms, struct err *err)
 {
 	struct ckpt_lease *l = &c->locked.ckpt->lease;
 
-	c->begun_before_ms = l->begun_through_ms;
+	/* A checkpoint that was mended is older than what was done: anything due may have been
+	 * begun. */
+	c->begun_before_ms = c->locked.ckpt->recovered && due_end_ms > l->begun_through_ms
+				 ? due_end_ms
+				 : l->begun_through_ms;
 	if (c->env->dry_run)
 		return 0;
 	if (ckpt_set_str(&l->owner, c->env->run_id, err) ||

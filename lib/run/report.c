@@ -97,14 +97,29 @@ stats_json(const struct stream_stats *s)
 	    json_u64(s->metrics_requested), "bytes_scanned", json_u64(s->bytes_scanned));
 }
 
+/* A string that came from outside: bytes that are not UTF-8 must not cost us the report. */
+static json_t *
+json_text(const char *text)
+{
+	char ascii[sizeof(((struct err *)NULL)->msg)];
+	json_t *j = json_string(text);
+	size_t i;
+
+	if (j)
+		return j;
+	for (i = 0; text[i] && i < sizeof(ascii) - 1; i++)
+		ascii[i] = (char)((unsigned char)text[i] < 0x80 ? text[i] : '?');
+	ascii[i] = '\0';
+	return json_string(ascii);
+}
+
 static json_t *
 error_json(const struct err *e)
 {
 	if (e->kind == ERR_NONE)
 		return json_null();
-	return json_pack("{s:s,s:s%,s:s,s:s,s:i}", "kind", err_kind_name(e->kind), "message",
-			 e->msg, strlen(e->msg), "code", e->code, "request_id", e->request_id,
-			 "http_status", e->http_status);
+	return json_pack("{s:s,s:o,s:o,s:o,s:i}", "kind", err_kind_name(e->kind), "message", json_text(e->msg),
+	    "code", json_text(e->code), "request_id", json_text(e->request_id), "http_status", e->http_status);
 }
 
 static json_t *

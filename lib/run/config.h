@@ -1,0 +1,74 @@
+/*
+ * The configuration as C structs (interface.md section 2), read by the tables in config.c.
+ *
+ * Everything lives in one arena and is constant after config_load: shared by all threads without locks.
+ */
+#ifndef MUSTER_RUN_CONFIG_H
+#define MUSTER_RUN_CONFIG_H
+
+#include "fmt/conf.h"
+#include "run/job.h"
+#include "sink/sink.h"
+
+struct tenant {
+	const char *id;
+	const char *account;     /* 12 digits */
+	const char *role;        /* a name, or a full ARN of that account; NULL only if !assume */
+	const char *external_id; /* NULL: none (said so) */
+	const char **regions;
+	size_t n_regions;
+	struct label *labels; /* sorted by name */
+	size_t n_labels;
+	const char **jobs;
+	size_t n_jobs; /* 0: all */
+	bool assume;
+};
+
+struct job {
+	const char *name;
+	const struct job_kind *kind;
+	struct job_common common;
+	struct sink_conf **to; /* into config.sinks */
+	size_t n_to;
+	void *opts;          /* of the kind */
+	char definition[33]; /* hash of what the data are, not where they go */
+	const struct conf_node *node;
+};
+
+enum fail_on { FAIL_ON_ANY, FAIL_ON_ALL, FAIL_ON_PERCENT };
+
+struct run_conf {
+	int64_t workers, tenant_workers;
+	int64_t deadline_ms; /* 0: none */
+	int64_t max_catchup_ms;
+	int64_t cell_deadline_ms; /* how long one span is tried again (default 3m) */
+	enum fail_on fail_on;
+	double fail_percent;
+	const char *self_metrics, *status_page; /* NULL: none */
+	double price_get_metric_data_per_1000, price_insights_per_gb;
+};
+
+struct config {
+	const char *path;
+	const char *name; /* the file's name without folder and .yaml */
+	const char *region, *state;
+	bool state_ephemeral;
+	struct tenant *tenants; /* sorted by id */
+	size_t n_tenants;
+	struct job *jobs;
+	size_t n_jobs;
+	struct sink_conf *sinks;
+	size_t n_sinks;
+	struct run_conf run;
+	struct arena arena;
+};
+
+/* -1: see faults; err is set as well when the file cannot be read at all. */
+int config_load(const char *path, struct config **ret, struct conf_faults *f, struct err *err);
+void config_free(struct config *c);
+/* `muster help config` */
+void config_help(struct buf *out);
+/* What `muster init` writes. Static storage. */
+const char *config_init_text(void);
+
+#endif
