@@ -58,7 +58,10 @@ struct job_kind {
 	int (*open)(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n, int64_t now_ms, struct pull **ret, struct err *err);
 	/* Fill *call (reset before) with the next request: 1; 0: the pull is complete; -1: it cannot be (ERR_DATA, ...). */
 	int (*next)(struct pull *p, struct aws_call *call, struct err *err);
-	/* Read the answer to the last request. -1 with ERR_DATA: the answer makes no sense; the runner asks again once, then defers. */
+	/* Read the answer to the last request. -1 with ERR_DATA: the answer makes no sense; the runner asks again once, then defers.
+	 * A complete answer that refuses (status not 2xx, kind ERR_REJECTED, ERR_NOTFOUND or ERR_DATA) comes here too, with *err as the
+	 * transport filled it: 0 when the kind knows another way (a page token ran out, another protocol), and next() is asked; -1, *err
+	 * untouched, when it does not. */
 	int (*reply)(struct pull *p, const struct http_resp *resp, struct err *err);
 	/* What is still missing, in words, when the runner gives up at the cell's deadline: "3 metrics still InternalError: ..." */
 	void (*missing)(const struct pull *p, char *out, size_t size);

@@ -1,0 +1,720 @@
+/*
+ * CloudWatch metrics: the account's metrics are listed every now and then, and all points of all
+ * cells of a span are read in as few GetMetricData calls as there can be.
+ *
+ * A pull goes through the list (phase LIST, left out when the memo's inventory is young enough) and
+ * then through rounds of data (phase DATA). The first round asks for everything, 500 at a time,
+ * each with all its pages. What the service did not answer completely (PartialData without a
+ * further page, InternalError, Forbidden, or not at all) is asked for again in the next round,
+ * after a growing pause, until all is complete or the runner gives up. It is never taken for "no
+ * data".
+ *
+ * next() only builds; what moves the pull on is a reply that could be read whole. So a request may
+ * be sent any number of times.
+ */
+#include <math.h>
+
+#include "base/cleanup.h"
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/num.h"
+#include "jobs/metrics.h"
+
+#define MINUTE_MS 60000LL
+#define HOUR_MS	  (60 * MINUTE_MS)
+#define DAY_MS	  (24 * HOUR_MS)
+
+/* RecentlyActive means three hours with up to 50 minutes of slack; half an hour is kept for clocks
+ * and delays. */
+#define RECENT_MS (150 * MINUTE_MS)
+/* A metric that a listing left out may have been between two points: it is asked for this much
+ * longer. */
+#define KEEP_UNLISTED_MS HOUR_MS
+/* Points younger than this are read from the fastest store; spans are kept inside it. */
+#define SPAN_MAX_MS (3 * HOUR_MS)
+/* 500 metrics a page: a million metrics of one namespace. */
+#define LIST_PAGES_MAX 2000
+/* A call's points come in one page by design; a service that cuts pages to a few points still ends.
+ */
+#define DATA_PAGES_MAX 2000
+/* How often an expired token lets a listing or a chunk start again. */
+#define RESTARTS_MAX 3
+/* Asking again: the pause before a round. */
+#define AGAIN_FIRST_MS 1000
+#define AGAIN_MAX_MS   20000
+#define PULL_ARENA_MAX ((size_t)1 << 30)
+#define PAGE_ARENA_MAX ((size_t)512 << 20)
+
+enum phase { LIST, DATA, DONE };
+
+struct pull {
+	const struct job_stream *s;
+	const struct metrics_opts *o;
+	const struct cell *cells;
+	size_t n_cells, slots; /* slots: points a series may have in the span */
+	int64_t start_ms, end_ms, now_ms;
+	char definition[SHA256_HEX_LEN + 1];
+	struct arena mem, page;
+	enum cw_proto proto;
+	bool spoken; /* the endpoint has answered in this protocol */
+
+	enum phase phase;
+	/* Paging, in both phases. */
+	const char *token; /* in token_buf, or NULL */
+	struct buf token_buf;
+	struct map tokens; /* those seen */
+	unsigned pages, restarts;
+
+	/* LIST */
+	bool recent, listed;
+	const char **namespaces;
+	size_t n_namespaces, namespace_at;
+	struct inventory inv, fresh;
+
+	/* DATA */
+	struct metrics_plan plan;
+	size_t *todo; /* indices into plan.v */
+	size_t n_todo, todo_at;
+	unsigned round;
+	char words[256]; /* the last message of a whole call */
+	uint64_t n_outside, billed;
+};
+
+static void
+pull_free(struct pull *p)
+{
+	if (!p)
+		return;
+	map_done(&p->tokens, NULL);
+	buf_done(&p->token_buf);
+	arena_done(&p->page);
+	arena_done(&p->mem);
+	free(p);
+}
+DEFINE_FREEP(struct pull, pull_free)
+
+/* Paging */
+
+static void
+pages_begin(struct pull *p)
+{
+	map_done(&p->tokens, NULL);
+	p->tokens = MAP_INIT;
+	p->token = NULL;
+	p->pages = 0;
+}
+
+/* Is this page's token one that leads on? Must be asked before the page counts. */
+static int
+pages_check(const struct pull *p, const char *token, unsigned max, struct err *err)
+{
+	if (!token)
+		return 0;
+	if (map_get(&p->tokens, sv_of(token)))
+		return err_set(err, ERR_DATA, "the same NextToken came twice (page %u)",
+			       p->pages + 1);
+	return p->pages < max ? 0 : err_set(err, ERR_DATA, "more than %u pages", max);
+}
+
+static int
+pages_go_on(struct pull *p, const char *token, struct err *err)
+{
+	buf_reset(&p->token_buf);
+	buf_str(&p->token_buf, token);
+	if (buf_check(&p->token_buf, "NextToken", err) ||
+	    map_put(&p->tokens, sv_of(token), p, NULL, err))
+		return -1;
+	p->token = buf_cstr(&p->token_buf);
+	p->pages++;
+	return 0;
+}
+
+/* Data */
+
+static size_t
+chunk_size(const struct pull *p)
+{
+	size_t left = p->n_todo - p->todo_at;
+
+	return left < CW_QUERIES_MAX ? left : CW_QUERIES_MAX;
+}
+
+/* Whatever an earlier try of these left is forgotten: the new answer is the answer. */
+static void
+chunk_begin(struct pull *p)
+{
+	for (size_t i = 0; i < chunk_size(p); i++) {
+		struct wanted *w = &p->plan.v[p->todo[p->todo_at + i]];
+
+		for (size_t k = 0; k < p->slots; k++)
+			w->values[k] = NAN;
+		w->status = CW_OTHER;
+		w->answered = false;
+	}
+	pages_begin(p);
+}
+
+static bool
+incomplete(const struct wanted *w)
+{
+	return !w->answered || w->status != CW_COMPLETE;
+}
+
+/* The next round holds what this one left open. */
+static void
+round_end(struct pull *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_todo; i++)
+		if (incomplete(&p->plan.v[p->todo[i]]))
+			p->todo[n++] = p->todo[i];
+	p->n_todo = n;
+	p->todo_at = 0;
+	p->round++;
+	if (!n)
+		p->phase = DONE;
+	else
+		chunk_begin(p);
+}
+
+static void
+chunk_end(struct pull *p)
+{
+	p->restarts = 0;
+	p->todo_at += chunk_size(p);
+	if (p->todo_at < p->n_todo)
+		chunk_begin(p);
+	else
+		round_end(p);
+}
+
+static int
+data_begin(struct pull *p, struct err *err)
+{
+	if (metrics_plan_make(&p->plan, p->s, &p->inv, p->slots, &p->mem, err))
+		return -1;
+	p->todo = arena_array(&p->mem, p->plan.n, sizeof(*p->todo));
+	if (!p->todo)
+		return err_nomem(err);
+	for (size_t i = 0; i < p->plan.n; i++)
+		p->todo[i] = i;
+	p->n_todo = p->plan.n;
+	p->restarts = 0;
+	p->phase = p->n_todo ? DATA : DONE;
+	if (p->n_todo)
+		chunk_begin(p);
+	return 0;
+}
+
+static int64_t
+round_pause_ms(const struct pull *p)
+{
+	int64_t ms = AGAIN_FIRST_MS;
+
+	for (unsigned i = 1; i < p->round && ms < AGAIN_MAX_MS; i++)
+		ms *= 2;
+	return ms < AGAIN_MAX_MS ? ms : AGAIN_MAX_MS;
+}
+
+static int
+data_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	struct cw_query queries[CW_QUERIES_MAX];
+	struct cw_data_req q = {
+	    .queries = queries,
+	    .n = chunk_size(p),
+	    .start_ms = p->start_ms,
+	    .end_ms = p->end_ms,
+	    .period_ms = p->o->period_ms,
+	    .token = p->token,
+	};
+
+	for (size_t i = 0; i < q.n; i++) {
+		size_t id = p->todo[p->todo_at + i];
+
+		queries[i] = (struct cw_query){id, p->plan.v[id].metric, p->plan.v[id].stat};
+	}
+	if (p->round && !p->todo_at && !p->token)
+		call->wait_ms = round_pause_ms(p);
+	return cw_data_call(p->proto, &q, call, err);
+}
+
+static bool
+is_asked(const struct pull *p, size_t id)
+{
+	for (size_t i = 0; i < chunk_size(p); i++)
+		if (p->todo[p->todo_at + i] == id)
+			return true;
+	return false;
+}
+
+/* A point's slot; one that is no number, or not on the grid, only marks an empty slot. */
+static void
+take_point(struct pull *p, struct wanted *w, int64_t ts_ms, double value)
+{
+	int64_t at = ts_ms - p->start_ms;
+	double *slot;
+
+	if (ts_ms < p->start_ms || ts_ms >= p->end_ms) {
+		p->n_outside++;
+		return;
+	}
+	slot = &w->values[at / p->o->period_ms];
+	if (isfinite(value) && at % p->o->period_ms == 0)
+		*slot = value;
+	else if (!isfinite(*slot))
+		*slot = INFINITY;
+}
+
+static void
+take_result(struct pull *p, const struct cw_result *r)
+{
+	struct wanted *w = &p->plan.v[r->id];
+
+	for (size_t i = 0; i < r->n; i++)
+		take_point(p, w, r->ts_ms[i], r->values[i]);
+	w->answered = true;
+	w->status = r->status;
+	(void)snprintf(w->words, sizeof(w->words), "%s%s%s", r->status_text, r->message ? ": " : "",
+		       r->message ? r->message : "");
+}
+
+static int
+data_reply(struct pull *p, struct sv body, struct err *err)
+{
+	struct cw_data_page page;
+
+	if (cw_data_read(p->proto, body, &p->page, &page, err) ||
+	    pages_check(p, page.token, DATA_PAGES_MAX, err))
+		return -1;
+	for (size_t i = 0; i < page.n; i++)
+		if (page.results[i].id == CW_NO_ID || !is_asked(p, page.results[i].id))
+			return err_set(err, ERR_DATA,
+				       "a result that was not asked for (number %zu)", i);
+	for (size_t i = 0; i < page.n; i++)
+		take_result(p, &page.results[i]);
+	if (page.message)
+		(void)snprintf(p->words, sizeof(p->words), "%s", page.message);
+	p->billed += chunk_size(p);
+	if (page.token)
+		return pages_go_on(p, page.token, err);
+	chunk_end(p);
+	return 0;
+}
+
+/* The list */
+
+static int
+list_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	const struct cw_list_req q = {
+	    .ns = p->namespaces[p->namespace_at],
+	    .recent = p->recent,
+	    .token = p->token,
+	};
+
+	return cw_list_call(p->proto, &q, call, err);
+}
+
+static bool
+selected(const struct pull *p, const struct cw_metric *m)
+{
+	size_t n;
+	const struct metrics_from *from = metrics_from_list(p->o, &n);
+
+	for (size_t i = 1; i < m->n_dims; i++)
+		if (!strcmp(m->dims[i - 1].name, m->dims[i].name))
+			return false; /* no such metric can be asked for */
+	for (size_t i = 0; i < n && m->n_dims <= CW_DIMENSIONS_MAX; i++)
+		if (metrics_from_selects(&from[i], m))
+			return true;
+	return false;
+}
+
+static int
+list_end(struct pull *p, struct err *err)
+{
+	for (size_t i = 0; i < p->inv.n; i++) {
+		const struct inventory_entry *e = &p->inv.v[i];
+		bool young = e->seen_ms > p->now_ms - KEEP_UNLISTED_MS && e->seen_ms <= p->now_ms;
+
+		if (young && inventory_add(&p->fresh, &e->metric, e->seen_ms, &p->mem, err))
+			return -1;
+	}
+	inventory_sort(&p->fresh);
+	p->inv = p->fresh;
+	p->inv.discovered_ms = p->now_ms;
+	p->inv.recent = p->recent;
+	p->listed = true;
+	return data_begin(p, err);
+}
+
+static int
+list_reply(struct pull *p, struct sv body, struct err *err)
+{
+	struct cw_list_page page;
+
+	if (cw_list_read(p->proto, body, &p->page, &page, err) ||
+	    pages_check(p, page.token, LIST_PAGES_MAX, err))
+		return -1;
+	for (size_t i = 0; i < page.n; i++)
+		if (selected(p, &page.metrics[i]) &&
+		    inventory_add(&p->fresh, &page.metrics[i], p->now_ms, &p->mem, err))
+			return -1;
+	if (page.token)
+		return pages_go_on(p, page.token, err);
+	pages_begin(p);
+	p->restarts = 0;
+	return ++p->namespace_at < p->n_namespaces ? 0 : list_end(p, err);
+}
+
+/* Opening */
+
+static int
+cmp_strings(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+/* One listing a namespace, whatever number of entries name it. */
+static int
+collect_namespaces(struct pull *p, struct err *err)
+{
+	size_t n;
+	const struct metrics_from *from = metrics_from_list(p->o, &n);
+
+	p->namespaces = arena_array(&p->mem, n, sizeof(*p->namespaces));
+	if (!p->namespaces)
+		return err_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		p->namespaces[i] = from[i].ns;
+	qsort(p->namespaces, n, sizeof(*p->namespaces), cmp_strings);
+	for (size_t i = 0; i < n; i++)
+		if (!i || strcmp(p->namespaces[p->n_namespaces - 1], p->namespaces[i]) != 0)
+			p->namespaces[p->n_namespaces++] = p->namespaces[i];
+	return 0;
+}
+
+/* How long CloudWatch keeps points of a period (aws-protocols 4.2): beyond, it answers with nothing
+ * instead of an error. */
+static const struct {
+	int64_t period_ms; /* below this period ... */
+	int64_t kept_ms;
+	const char *kept;
+} retention[] = {
+    {60000, 3 * HOUR_MS, "3 hours"},
+    {300000, 15 * DAY_MS, "15 days"},
+    {3600000, 63 * DAY_MS, "63 days"},
+    {INT64_MAX, 455 * DAY_MS, "455 days"},
+};
+
+static int
+check_age(const struct pull *p, struct err *err)
+{
+	size_t i = 0;
+	char period[32];
+
+	while (p->o->period_ms >= retention[i].period_ms)
+		i++;
+	if (p->now_ms - p->start_ms <= retention[i].kept_ms)
+		return 0;
+	num_duration_format(p->o->period_ms, period);
+	return err_set(err, ERR_REJECTED,
+		       "CloudWatch keeps points of a period of %s for %s: these cells are older",
+		       period, retention[i].kept);
+}
+
+static bool
+inventory_young(const struct pull *p)
+{
+	int64_t age = p->now_ms - p->inv.discovered_ms;
+
+	return age >= 0 && age < p->o->discover_every_ms && (p->recent || !p->inv.recent);
+}
+
+static int
+pull_begin(struct pull *p, const json_t *memo, struct err *err)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT((size_t)1 << 20);
+
+	metrics_definition(p->s->common, p->o, &text);
+	if (buf_check(&text, "definition", err) || check_age(p, err) || collect_namespaces(p, err))
+		return -1;
+	sha256_hex(buf_view(&text), p->definition);
+	p->recent = p->start_ms > p->now_ms - RECENT_MS;
+	if (!inventory_load(&p->inv, memo, p->definition, &p->mem))
+		p->inv = (struct inventory){0};
+	else if (inventory_young(p))
+		return data_begin(p, err);
+	p->phase = LIST;
+	return 0;
+}
+
+static int
+metrics_open(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n,
+	     int64_t now_ms, struct pull **ret, struct err *err)
+{
+	CLEANUP(pull_freep) struct pull *p = calloc(1, sizeof(*p));
+	struct cell *copy;
+
+	if (!p)
+		return err_nomem(err);
+	*p = (struct pull){
+	    .s = s,
+	    .o = s->opts,
+	    .n_cells = n,
+	    .start_ms = cells[0].start_ms,
+	    .end_ms = cells[n - 1].end_ms,
+	    .now_ms = now_ms,
+	    .mem = ARENA_INIT(PULL_ARENA_MAX),
+	    .page = ARENA_INIT(PAGE_ARENA_MAX),
+	    .proto = cw_proto_of(s->region),
+	    .token_buf = BUF_INIT((size_t)64 << 10),
+	    .tokens = MAP_INIT,
+	};
+	p->slots = (size_t)((p->end_ms - p->start_ms) / p->o->period_ms);
+	copy = arena_array(&p->mem, n, sizeof(*copy));
+	if (!copy)
+		return err_nomem(err);
+	memcpy(copy, cells, n * sizeof(*copy));
+	p->cells = copy;
+	if (pull_begin(p, memo, err))
+		return -1;
+	*ret = STEAL(p);
+	return 0;
+}
+
+static int
+metrics_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	if (p->phase == DONE)
+		return 0;
+	return (p->phase == LIST ? list_next(p, call, err) : data_next(p, call, err)) ? -1 : 1;
+}
+
+/* Refusals */
+
+/* A token that ran out: the same list or chunk from its beginning. */
+static bool
+restart(struct pull *p)
+{
+	if (!p->token || p->restarts >= RESTARTS_MAX)
+		return false;
+	p->restarts++;
+	if (p->phase == LIST)
+		pages_begin(p);
+	else
+		chunk_begin(p);
+	return true;
+}
+
+/* An endpoint that does not know this protocol says so at once, or never. */
+static bool
+other_protocol(struct pull *p, const struct http_resp *resp, const struct err *err)
+{
+	enum cw_proto next;
+
+	if (p->spoken || !cw_proto_unknown(p->proto, resp, err))
+		return false;
+	next = cw_proto_avoid(p->s->region, p->proto);
+	if (next == CW_N_PROTOS)
+		return false;
+	p->proto = next;
+	return true;
+}
+
+static int
+refused(struct pull *p, const struct http_resp *resp, const struct err *err)
+{
+	bool expired = !strncmp(err->code, CW_EXPIRED_TOKEN, sizeof(CW_EXPIRED_TOKEN) - 1);
+
+	return (expired && restart(p)) || other_protocol(p, resp, err) ? 0 : -1;
+}
+
+static int
+metrics_reply(struct pull *p, const struct http_resp *resp, struct err *err)
+{
+	struct sv body = buf_view(&resp->body);
+
+	if (resp->status < 200 || resp->status > 299)
+		return refused(p, resp, err);
+	arena_reset(&p->page);
+	if ((p->phase == LIST ? list_reply : data_reply)(p, body, err))
+		return -1;
+	p->spoken = true;
+	return 0;
+}
+
+static void
+metrics_missing(const struct pull *p, char *out, size_t size)
+{
+	const struct wanted *example = NULL;
+	size_t n = 0;
+
+	if (p->phase == LIST) {
+		(void)snprintf(out, size, "the list of metrics of %s is at page %u",
+			       p->namespaces[p->namespace_at], p->pages + 1);
+		return;
+	}
+	for (size_t i = 0; p->phase == DATA && i < p->n_todo; i++) {
+		const struct wanted *w = &p->plan.v[p->todo[i]];
+
+		n += incomplete(w);
+		if (!example && incomplete(w) && w->words[0])
+			example = w;
+	}
+	(void)snprintf(out, size, "%zu of %zu metrics not complete%s%s%s%s%s", n, p->plan.n,
+		       example ? ", for one " : "", example ? example->metric->name : "",
+		       example ? " " : "", example ? example->words : "", p->words[0] ? "; " : "");
+	if (p->words[0] && strlen(out) < size)
+		(void)snprintf(out + strlen(out), size - strlen(out), "%s", p->words);
+}
+
+/* Harvest */
+
+/* A copy that outlives the pull. */
+static struct series *
+copy_series(const struct series *s, struct arena *a)
+{
+	struct series *to = arena_alloc(a, sizeof(*to));
+	struct label *labels = arena_array(a, s->n_labels, sizeof(*labels));
+
+	if (!to || !labels)
+		return NULL;
+	*to = *s;
+	to->name = arena_strdup(a, sv_of(s->name));
+	to->stat = arena_strdup(a, sv_of(s->stat));
+	to->labels = labels;
+	if (!to->name || !to->stat)
+		return NULL;
+	for (size_t i = 0; i < s->n_labels; i++) {
+		labels[i].name = arena_strdup(a, sv_of(s->labels[i].name));
+		labels[i].value = arena_strdup(a, sv_of(s->labels[i].value));
+		if (!labels[i].name || !labels[i].value)
+			return NULL;
+	}
+	return to;
+}
+
+static int
+harvest_series(const struct wanted *w, const double *values, size_t n, struct cell_data *d,
+	       struct err *err)
+{
+	struct sample_row *row = &d->rows[d->n_rows];
+	size_t points = 0, rejected = 0;
+	double *copy;
+
+	for (size_t i = 0; i < n; i++) {
+		points += isfinite(values[i]) != 0;
+		rejected += isinf(values[i]) != 0;
+	}
+	d->n_rejected += rejected + (w->collides ? points : 0);
+	if (!points || w->collides)
+		return 0;
+	copy = arena_array(&d->arena, n, sizeof(*copy));
+	row->series = copy_series(&w->series, &d->arena);
+	if (!copy || !row->series)
+		return err_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		copy[i] = isfinite(values[i]) ? values[i] : NAN;
+	row->first_ms = d->cell.start_ms;
+	row->values = copy;
+	row->n = n;
+	d->n_rows++;
+	return 0;
+}
+
+static int
+harvest_cell(const struct pull *p, struct cell_data *d, struct err *err)
+{
+	const struct line_origin origin = {p->s->tenant, p->s->account, p->s->region,
+					   p->s->common->name};
+	size_t first = (size_t)((d->cell.start_ms - p->start_ms) / p->o->period_ms);
+	size_t n = (size_t)((d->cell.end_ms - d->cell.start_ms) / p->o->period_ms);
+
+	d->rows = arena_array(&d->arena, p->plan.n, sizeof(*d->rows));
+	if (!d->rows)
+		return err_nomem(err);
+	for (size_t i = 0; i < p->plan.n; i++) {
+		const struct wanted *w = p->plan.by_series[i];
+
+		if (harvest_series(w, w->values + first, n, d, err))
+			return -1;
+	}
+	return metric_lines_encode(d, &origin, err);
+}
+
+static int
+metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (cells[i].cell.start_ms < p->start_ms || cells[i].cell.end_ms > p->end_ms)
+			return err_set(err, ERR_LOCAL, "a cell that was not pulled");
+		if (harvest_cell(p, &cells[i], err))
+			return -1;
+	}
+	return 0;
+}
+
+static json_t *
+metrics_memo(struct pull *p)
+{
+	return p->listed ? inventory_save(&p->inv, p->definition) : NULL;
+}
+
+static void
+metrics_billed(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned)
+{
+	*metrics = p->billed;
+	*bytes_scanned = 0;
+}
+
+/* One page should hold all points: series of one call times points of the span, and the span young
+ * enough to be read fast. */
+static size_t
+metrics_span_max(const struct job_stream *s, const json_t *memo)
+{
+	const struct metrics_opts *o = s->opts;
+	int64_t series = (int64_t)inventory_peek(memo),
+		per_cell = s->common->every_ms / o->period_ms;
+	int64_t by_points, by_time = SPAN_MAX_MS / s->common->every_ms;
+
+	if (series == 0 || series > CW_QUERIES_MAX)
+		series = CW_QUERIES_MAX;
+	by_points = CW_DATAPOINTS_MAX / (series * (per_cell > 0 ? per_cell : 1));
+	if (by_points > by_time)
+		by_points = by_time;
+	return by_points > 1 ? (size_t)by_points : 1;
+}
+
+static int
+metrics_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
+{
+	const struct line_origin origin = {s->tenant, s->account, s->region, s->common->name};
+
+	return metric_lines_decode(d, &origin, err);
+}
+
+const struct job_kind job_metrics = {
+    .name = "metrics",
+    .summary = "ECS, Container Insights and any other CloudWatch metrics",
+    .keys = metrics_keys,
+    .opts_size = sizeof(struct metrics_opts),
+    .every_ms = 5 * MINUTE_MS,
+    .delay_ms = 5 * MINUTE_MS,
+    .revisit_ms = 30 * MINUTE_MS,
+    .service = "monitoring",
+    .check = metrics_check,
+    .definition = metrics_definition,
+    .span_max = metrics_span_max,
+    .open = metrics_open,
+    .next = metrics_next,
+    .reply = metrics_reply,
+    .missing = metrics_missing,
+    .harvest = metrics_harvest,
+    .memo = metrics_memo,
+    .billed = metrics_billed,
+    .close = pull_free,
+    .adopt = metrics_adopt,
+};

@@ -1,0 +1,192 @@
+/*
+ * The inventory: which metrics an account has. Listing costs calls and time, so it is done every
+ * now and then and kept in the stream's memo between runs. A memo is never trusted: what is not
+ * exactly as we write it is as good as none.
+ */
+#include "base/cleanup.h"
+#include "fmt/json.h"
+#include "jobs/metrics.h"
+
+#define INVENTORY_VERSION 1
+
+static int
+grow(struct inventory *inv, struct arena *a, struct err *err)
+{
+	size_t cap = inv->cap ? inv->cap * 2 : 64;
+	struct inventory_entry *v;
+
+	if (inv->n < inv->cap)
+		return 0;
+	v = arena_array(a, cap, sizeof(*v));
+	if (!v)
+		return err_nomem(err);
+	if (inv->n)
+		memcpy(v, inv->v, inv->n * sizeof(*v));
+	inv->v = v;
+	inv->cap = cap;
+	return 0;
+}
+
+static const char *
+copy(struct arena *a, const char *s)
+{
+	return arena_strdup(a, sv_of(s));
+}
+
+int
+inventory_add(struct inventory *inv, const struct cw_metric *m, int64_t seen_ms, struct arena *a,
+	      struct err *err)
+{
+	struct cw_dim *dims = arena_array(a, m->n_dims, sizeof(*dims));
+	struct inventory_entry *e;
+
+	if (grow(inv, a, err))
+		return -1;
+	if (!dims)
+		return err_nomem(err);
+	e = &inv->v[inv->n];
+	*e = (struct inventory_entry){
+	    .metric = {.ns = copy(a, m->ns),
+		       .name = copy(a, m->name),
+		       .dims = dims,
+		       .n_dims = m->n_dims},
+	    .seen_ms = seen_ms,
+	};
+	if (!e->metric.ns || !e->metric.name)
+		return err_nomem(err);
+	for (size_t i = 0; i < m->n_dims; i++) {
+		dims[i].name = copy(a, m->dims[i].name);
+		dims[i].value = copy(a, m->dims[i].value);
+		if (!dims[i].name || !dims[i].value)
+			return err_nomem(err);
+	}
+	inv->n++;
+	return 0;
+}
+
+/* By metric, the latest sight first. */
+static int
+cmp_entries(const void *a, const void *b)
+{
+	const struct inventory_entry *x = a, *y = b;
+	int c = cw_metric_cmp(&x->metric, &y->metric);
+
+	return c ? c : (x->seen_ms < y->seen_ms) - (x->seen_ms > y->seen_ms);
+}
+
+void
+inventory_sort(struct inventory *inv)
+{
+	size_t n = 0;
+
+	if (inv->n > 1)
+		qsort(inv->v, inv->n, sizeof(*inv->v), cmp_entries);
+	for (size_t i = 0; i < inv->n; i++)
+		if (!n || cw_metric_cmp(&inv->v[n - 1].metric, &inv->v[i].metric) != 0)
+			inv->v[n++] = inv->v[i];
+	inv->n = n;
+}
+
+/* The memo */
+
+static int
+load_dims(const json_t *obj, struct cw_dim *dims, size_t *ret_n)
+{
+	json_t *tree = (json_t *)(uintptr_t)obj; /* jansson iterates over non-const trees */
+	const char *name;
+	json_t *value;
+
+	json_object_foreach(tree, name, value)
+	{
+		if (*ret_n == CW_DIMENSIONS_MAX || !json_is_string(value))
+			return -1;
+		dims[*ret_n].name = name;
+		dims[(*ret_n)++].value = json_string_value(value);
+	}
+	return 0;
+}
+
+static int
+cmp_dims(const void *a, const void *b)
+{
+	const struct cw_dim *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static int
+load_entry(struct inventory *inv, const json_t *j, struct arena *a)
+{
+	struct cw_dim dims[CW_DIMENSIONS_MAX];
+	struct cw_metric m = {.dims = dims};
+	int64_t seen_ms = 0;
+	json_t *obj;
+
+	if (json_get_str(j, "", "namespace", true, &m.ns, NULL) ||
+	    json_get_str(j, "", "metric", true, &m.name, NULL) ||
+	    json_get_obj(j, "", "dimensions", true, &obj, NULL) ||
+	    json_get_i64(j, "", "seen_ms", true, &seen_ms, NULL) || load_dims(obj, dims, &m.n_dims))
+		return -1;
+	if (m.n_dims > 1)
+		qsort(dims, m.n_dims, sizeof(*dims), cmp_dims);
+	return inventory_add(inv, &m, seen_ms, a, NULL);
+}
+
+bool
+inventory_load(struct inventory *inv, const json_t *memo, const char *definition, struct arena *a)
+{
+	const char *of = "";
+	int64_t version = 0;
+	json_t *entries;
+
+	*inv = (struct inventory){0};
+	if (!memo || json_get_i64(memo, "", "version", true, &version, NULL) ||
+	    version != INVENTORY_VERSION || json_get_str(memo, "", "definition", true, &of, NULL) ||
+	    strcmp(of, definition) != 0 ||
+	    json_get_i64(memo, "", "discovered_ms", true, &inv->discovered_ms, NULL) ||
+	    json_get_bool(memo, "", "recent", true, &inv->recent, NULL) ||
+	    json_get_arr(memo, "", "entries", true, &entries, NULL))
+		return false;
+	for (size_t i = 0; i < json_array_size(entries); i++)
+		if (load_entry(inv, json_array_get(entries, i), a))
+			return false;
+	inventory_sort(inv);
+	return true;
+}
+
+static json_t *
+save_entry(const struct inventory_entry *e)
+{
+	json_t *dims = json_object();
+
+	for (size_t i = 0; dims && i < e->metric.n_dims; i++)
+		if (json_object_set_new(dims, e->metric.dims[i].name,
+					json_string(e->metric.dims[i].value))) {
+			json_decref(dims);
+			return NULL;
+		}
+	return json_pack("{s:s, s:s, s:o, s:I}", "namespace", e->metric.ns, "metric",
+			 e->metric.name, "dimensions", dims, "seen_ms", (json_int_t)e->seen_ms);
+}
+
+json_t *
+inventory_save(const struct inventory *inv, const char *definition)
+{
+	json_t *entries = json_array();
+
+	for (size_t i = 0; entries && i < inv->n; i++) {
+		if (json_array_append_new(entries, save_entry(&inv->v[i]))) {
+			json_decref(entries);
+			return NULL;
+		}
+	}
+	return json_pack("{s:i, s:s, s:I, s:b, s:o}", "version", INVENTORY_VERSION, "definition",
+			 definition, "discovered_ms", (json_int_t)inv->discovered_ms, "recent",
+			 inv->recent, "entries", entries);
+}
+
+size_t
+inventory_peek(const json_t *memo)
+{
+	return json_array_size(json_object_get(memo, "entries"));
+}

@@ -1,0 +1,223 @@
+/*
+ * From the inventory to the series that are asked for: each metric with each of its statistics,
+ * named, filtered by keep and drop (what they leave out is never asked for and so never paid), and
+ * checked for two that would be one series.
+ */
+#include <math.h>
+#include <regex.h>
+
+#include "aws/endpoint.h"
+#include "base/cleanup.h"
+#include "jobs/metrics.h"
+
+struct filter {
+	regex_t re;
+	bool set;
+};
+
+static void
+filter_done(struct filter *f)
+{
+	if (f->set)
+		regfree(&f->re);
+}
+
+static int
+filter_init(struct filter *f, const char *key, const char *pattern, struct err *err)
+{
+	char why[128];
+	int r;
+
+	if (!pattern || !*pattern)
+		return 0;
+	r = regcomp(&f->re, pattern, REG_EXTENDED);
+	if (r) {
+		(void)regerror(r, &f->re, why, sizeof(why));
+		return err_set(err, ERR_USAGE, "%s: %s", key, why);
+	}
+	f->set = true;
+	return 0;
+}
+
+/* POSIX takes the leftmost match, and of those the longest: if the whole name can match, that is
+ * the one. */
+static bool
+filter_matches(const struct filter *f, const char *name)
+{
+	regmatch_t m;
+
+	return !regexec(&f->re, name, 1, &m, 0) && m.rm_so == 0 && (size_t)m.rm_eo == strlen(name);
+}
+
+struct planner {
+	struct metrics_plan *plan;
+	const struct job_stream *s;
+	const struct metrics_opts *o;
+	struct arena *a;
+	struct filter keep, drop;
+	size_t cap;
+	size_t metric_start; /* where the present metric's statistics begin in the plan */
+};
+
+static int
+grow(struct planner *pl, struct err *err)
+{
+	size_t cap = pl->cap ? pl->cap * 2 : 64;
+	struct wanted *v;
+
+	if (pl->plan->n < pl->cap)
+		return 0;
+	v = arena_array(pl->a, cap, sizeof(*v));
+	if (!v)
+		return err_nomem(err);
+	if (pl->plan->n)
+		memcpy(v, pl->plan->v, pl->plan->n * sizeof(*v));
+	pl->plan->v = v;
+	pl->cap = cap;
+	return 0;
+}
+
+static bool
+has_stat(const struct planner *pl, const char *stat)
+{
+	for (size_t i = pl->metric_start; i < pl->plan->n; i++)
+		if (!strcmp(pl->plan->v[i].stat, stat))
+			return true;
+	return false;
+}
+
+static int
+add_stat(struct planner *pl, const struct cw_metric *m, const struct label *dims, const char *stat,
+	 bool many_sets, struct err *err)
+{
+	const struct naming_rules rules = {(enum naming)pl->o->naming,
+					   (enum memory_unit)pl->o->memory_unit};
+	const struct series_owner owner = {
+	    .tenant = pl->s->tenant,
+	    .account = pl->s->account,
+	    .region = pl->s->region,
+	    .partition = endpoint_partition(pl->s->region),
+	    .labels = pl->s->labels,
+	    .n_labels = pl->s->n_labels,
+	};
+	const struct metric_source source = {m->ns, m->name, stat, dims, m->n_dims, many_sets};
+	struct wanted *w;
+
+	if (has_stat(pl, stat))
+		return 0;
+	if (grow(pl, err))
+		return -1;
+	w = &pl->plan->v[pl->plan->n];
+	*w = (struct wanted){.metric = m, .stat = stat, .status = CW_OTHER};
+	if (normalise_series(&rules, &owner, &source, pl->o->period_ms, pl->a, &w->series, err))
+		return -1;
+	if (pl->keep.set && !filter_matches(&pl->keep, w->series.name))
+		return 0;
+	if (pl->drop.set && filter_matches(&pl->drop, w->series.name))
+		return 0;
+	pl->plan->n++;
+	return 0;
+}
+
+static int
+add_metric(struct planner *pl, const struct cw_metric *m, bool many_sets, struct err *err)
+{
+	struct label *dims = arena_array(pl->a, m->n_dims, sizeof(*dims));
+	size_t n;
+	const struct metrics_from *from = metrics_from_list(pl->o, &n);
+
+	if (!dims)
+		return err_nomem(err);
+	for (size_t i = 0; i < m->n_dims; i++)
+		dims[i] = (struct label){m->dims[i].name, m->dims[i].value};
+	pl->metric_start = pl->plan->n;
+	for (size_t i = 0; i < n; i++) {
+		const struct conf_strings *stats = metrics_from_stats(&from[i]);
+
+		if (!metrics_from_selects(&from[i], m))
+			continue;
+		for (size_t k = 0; k < stats->n; k++)
+			if (add_stat(pl, m, dims, stats->v[k], many_sets, err))
+				return -1;
+	}
+	return 0;
+}
+
+static int
+add_inventory(struct planner *pl, const struct inventory *inv, struct err *err)
+{
+	const struct cw_metric *last = NULL;
+	bool many = false;
+
+	for (size_t i = 0; i < inv->n; i++) {
+		const struct cw_metric *m = &inv->v[i].metric;
+
+		if (!last || strcmp(last->ns, m->ns) != 0 || strcmp(last->name, m->name) != 0)
+			many = metrics_many_sets(pl->o, m->ns, m->name);
+		last = m;
+		if (add_metric(pl, m, many, err))
+			return -1;
+	}
+	return 0;
+}
+
+static int
+cmp_wanted(const void *a, const void *b)
+{
+	const struct wanted *x = *(struct wanted *const *)a, *y = *(struct wanted *const *)b;
+	int c = series_cmp(&x->series, &y->series);
+
+	return c ? c : (x > y) - (x < y);
+}
+
+/* Of those that would be one series the first asked for stays. */
+static int
+find_collisions(struct planner *pl, struct err *err)
+{
+	struct metrics_plan *p = pl->plan;
+
+	p->by_series = arena_array(pl->a, p->n, sizeof(struct wanted *));
+	if (!p->by_series)
+		return err_nomem(err);
+	for (size_t i = 0; i < p->n; i++)
+		p->by_series[i] = &p->v[i];
+	if (p->n > 1)
+		qsort(p->by_series, p->n, sizeof(struct wanted *), cmp_wanted);
+	for (size_t i = 1; i < p->n; i++) {
+		p->by_series[i]->collides =
+		    !series_cmp(&p->by_series[i - 1]->series, &p->by_series[i]->series);
+		p->n_collisions += p->by_series[i]->collides;
+	}
+	return 0;
+}
+
+static int
+make_slots(struct planner *pl, size_t slots, struct err *err)
+{
+	for (size_t i = 0; i < pl->plan->n; i++) {
+		double *values = arena_array(pl->a, slots, sizeof(*values));
+
+		if (!values)
+			return err_nomem(err);
+		for (size_t k = 0; k < slots; k++)
+			values[k] = NAN;
+		pl->plan->v[i].values = values;
+	}
+	return 0;
+}
+
+int
+metrics_plan_make(struct metrics_plan *p, const struct job_stream *s, const struct inventory *inv,
+		  size_t slots, struct arena *a, struct err *err)
+{
+	struct planner pl = {.plan = p, .s = s, .o = s->opts, .a = a};
+	int r;
+
+	*p = (struct metrics_plan){0};
+	r = filter_init(&pl.keep, "keep", pl.o->keep, err) ||
+	    filter_init(&pl.drop, "drop", pl.o->drop, err) || add_inventory(&pl, inv, err) ||
+	    find_collisions(&pl, err) || make_slots(&pl, slots, err);
+	filter_done(&pl.keep);
+	filter_done(&pl.drop);
+	return r ? -1 : 0;
+}
