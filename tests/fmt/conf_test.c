@@ -673,7 +673,7 @@ test_nearest(void **state)
 		const char *word, *near;
 	} cases[] = {
 	    {"evry", "every"},	    {"evrey", "every"}, {"regoin", "region"},
-	    {"REGIONS", "regions"}, {"ot", NULL},	{"id", NULL},
+	    {"REGIONS", "regions"}, {"ot", "to"},	{"id", NULL},
 	    {"tos", "to"},	    {"", NULL},		{"discovr_evry", "discover_every"},
 	    {"xxxxxx", NULL},	    {"each", NULL},
 	};
