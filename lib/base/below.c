@@ -17,8 +17,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/cleanup.h"
+#include "base/fsx_int.h"
 
 #define NAME_LONGEST 255
 #define FOLDER	     (O_RDONLY | O_DIRECTORY)
@@ -32,23 +32,11 @@ below_use_openat2(bool yes)
 	atomic_store(&no_openat2, !yes);
 }
 
-static void
-closep(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-}
-
+/* A way out of the folder can only be a link. */
 static int
-fail(struct err *err, int errnum, const char *doing, const char *path)
+fail(struct err *err, int errnum, const char *path)
 {
-	if (errnum == ELOOP || errnum == EXDEV)
-		return err_set(err, ERR_LOCAL, "%s %s: symbolic links are not followed here", doing,
-			       path);
-	(void)err_sys(err, errnum, "%s %s", doing, path);
-	if (err && errnum == ENOENT)
-		err->kind = ERR_NOTFOUND;
-	return -1;
+	return fsx_fail(err, errnum == EXDEV ? ELOOP : errnum, "open", path);
 }
 
 /* The next part of *rest, and *rest behind it; false at the end. */
@@ -107,7 +95,7 @@ open_part(int at, const char *part, int flags)
 static int
 walk(int dirfd, const char *path, int flags)
 {
-	CLEANUP(closep) int at = -1;
+	CLEANUP(fsx_closep) int at = -1;
 	char part[NAME_LONGEST + 1];
 	const char *rest = path;
 	int fd;
@@ -116,7 +104,7 @@ walk(int dirfd, const char *path, int flags)
 		fd = open_part(at >= 0 ? at : dirfd, part, *rest ? FOLDER : flags);
 		if (fd < 0)
 			return -1;
-		closep(&at);
+		fsx_closep(&at);
 		at = fd;
 	}
 	fd = at;
@@ -156,7 +144,7 @@ below_open(int dirfd, const char *path, int flags, int *ret_fd, struct err *err)
 	fd = open_below(dirfd, path, flags);
 	/* Below a file there is nothing either. */
 	if (fd < 0)
-		return fail(err, errno == ENOTDIR ? ENOENT : errno, "open", path);
+		return fail(err, errno == ENOTDIR ? ENOENT : errno, path);
 	*ret_fd = fd;
 	return 0;
 }
@@ -176,7 +164,7 @@ enter(int at, const char *part, const char *path, int *ret_fd, struct err *err)
 		fd = open_part(at, part, FOLDER);
 	}
 	if (fd < 0)
-		return fail(err, errno, "open", path);
+		return fail(err, errno, path);
 	*ret_fd = fd;
 	return 0;
 }
@@ -184,7 +172,7 @@ enter(int at, const char *part, const char *path, int *ret_fd, struct err *err)
 int
 below_mkdirs(int dirfd, const char *path, int *ret_fd, struct err *err)
 {
-	CLEANUP(closep) int at = -1;
+	CLEANUP(fsx_closep) int at = -1;
 	char part[NAME_LONGEST + 1];
 	const char *rest = path;
 	int fd = -1;
@@ -195,11 +183,11 @@ below_mkdirs(int dirfd, const char *path, int *ret_fd, struct err *err)
 	if (*ret_fd >= 0)
 		return 0;
 	if (errno != ENOENT)
-		return fail(err, errno, "open", path);
+		return fail(err, errno, path);
 	while (next_part(&rest, part)) {
 		if (enter(at >= 0 ? at : dirfd, part, path, &fd, err) < 0)
 			return -1;
-		closep(&at);
+		fsx_closep(&at);
 		at = fd;
 	}
 	*ret_fd = at;

@@ -7,13 +7,11 @@
  * that what a killed process left behind can be told from what is being written, also by a process
  * of another container.
  */
-#include "base/fsx.h"
+#include "base/fsx_int.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -21,34 +19,12 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/num.h"
 
-#define CHUNK	  65536
-#define DEPTH_MAX 32
+#define CHUNK	 65536
+#define NAME_CUT 200 /* leaves room for the rest of a temporary name */
 
-static void
-closep(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-}
-
-static void
-closedirp(DIR **d)
-{
-	if (*d)
-		(void)closedir(*d);
-}
-
-static int
-fd_of(DIR *d)
-{
-	return dirfd(d);
-}
-
-/* errno as an error; a missing file has its own kind, and O_NOFOLLOW's ELOOP its own words. */
-static int
-fail(struct err *err, int errnum, const char *doing, const char *path)
+int
+fsx_fail(struct err *err, int errnum, const char *doing, const char *path)
 {
 	if (errnum == ELOOP)
 		return err_set(err, ERR_LOCAL, "%s %s: symbolic links are not followed", doing,
@@ -83,12 +59,12 @@ open_parent(int dirfd, const char *path, int *ret_fd, const char **ret_name, str
 		return -1;
 	n = (size_t)(*ret_name - path);
 	if (n >= sizeof(dir))
-		return fail(err, ENAMETOOLONG, "open the folder of", path);
+		return fsx_fail(err, ENAMETOOLONG, "open the folder of", path);
 	memcpy(dir, n ? path : ".", n ? n : 1);
 	dir[n ? n : 1] = '\0';
 	*ret_fd = openat(dirfd, dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*ret_fd < 0)
-		return fail(err, errno, "open the folder of", path);
+		return fsx_fail(err, errno, "open the folder of", path);
 	return 0;
 }
 
@@ -140,12 +116,12 @@ int
 fsx_read(int dirfd, const char *path, struct buf *out, struct err *err)
 {
 	/* O_NONBLOCK: a FIFO must not hang the program; regular files do not care. */
-	CLEANUP(closep)
+	CLEANUP(fsx_closep)
 	int fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
 	struct stat st;
 
 	if (fd < 0)
-		return fail(err, errno, "open", path);
+		return fsx_fail(err, errno, "open", path);
 	if (fstat(fd, &st) < 0)
 		return err_sys(err, errno, "stat %s", path);
 	if (!S_ISREG(st.st_mode))
@@ -164,7 +140,7 @@ is_folder(int dirfd, const char *path)
 static int
 make_dir(int dirfd, const char *path, struct err *err)
 {
-	CLEANUP(closep) int parent = -1;
+	CLEANUP(fsx_closep) int parent = -1;
 	const char *name;
 	int errnum;
 
@@ -187,7 +163,7 @@ fsx_mkdirs(int dirfd, const char *path, struct err *err)
 	char part[PATH_MAX];
 
 	if (len == 0 || len >= sizeof(part))
-		return fail(err, len ? ENAMETOOLONG : ENOENT, "mkdir", path);
+		return fsx_fail(err, len ? ENAMETOOLONG : ENOENT, "mkdir", path);
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	for (size_t i = 0; i <= len; i++) {
@@ -203,6 +179,12 @@ fsx_mkdirs(int dirfd, const char *path, struct err *err)
 
 /* ".<name>.<pid>.<counter>.tmp" */
 static atomic_uint_least64_t tmp_counter;
+
+bool
+fsx_tmp_given_out(uint64_t counter)
+{
+	return counter < atomic_load(&tmp_counter);
+}
 
 /* Locks the new file. A sweep may have found it in the moment before; where the file system has no
  * locks there is none that could refuse. */
@@ -221,13 +203,8 @@ create_tmp(int dir, const char *name, char tmp[PATH_MAX], int *ret_fd)
 {
 	/* A name may be taken by a dead process that had our id. */
 	for (int tries = 0; tries < 1000; tries++) {
-		int n = snprintf(tmp, PATH_MAX, ".%s.%ld.%llu.tmp", name, (long)getpid(),
-				 (unsigned long long)atomic_fetch_add(&tmp_counter, 1));
-
-		if (n < 0 || n >= PATH_MAX) {
-			errno = ENAMETOOLONG;
-			return -1;
-		}
+		(void)snprintf(tmp, PATH_MAX, ".%.*s.%ld.%llu.tmp", NAME_CUT, name, (long)getpid(),
+			       (unsigned long long)atomic_fetch_add(&tmp_counter, 1));
 		*ret_fd =
 		    openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 		if (*ret_fd < 0 && errno == EEXIST)
@@ -340,7 +317,7 @@ int
 fsx_write(int dirfd, const char *path, struct sv data, const struct fsx_how *how, struct err *err)
 {
 	CLEANUP(tmp_drop) struct tmp_file tmp = {.fd = -1};
-	CLEANUP(closep) int dir = -1;
+	CLEANUP(fsx_closep) int dir = -1;
 	const char *name;
 
 	if (open_parent(dirfd, path, &dir, &name, err) < 0)
@@ -370,7 +347,7 @@ fsx_create(int dirfd, const char *path, struct sv data, struct err *err)
 int
 fsx_unlink(int dirfd, const char *path, struct err *err)
 {
-	CLEANUP(closep) int dir = -1;
+	CLEANUP(fsx_closep) int dir = -1;
 	struct err open_err;
 	const char *name;
 
@@ -390,11 +367,11 @@ int
 fsx_lock(int dirfd, const char *path, int *ret_fd, struct err *err)
 {
 	const int flags = O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK;
-	CLEANUP(closep) int fd = openat(dirfd, path, flags, 0600);
+	CLEANUP(fsx_closep) int fd = openat(dirfd, path, flags, 0600);
 	int rc;
 
 	if (fd < 0)
-		return fail(err, errno, "open", path);
+		return fsx_fail(err, errno, "open", path);
 	do
 		rc = flock(fd, LOCK_EX | LOCK_NB);
 	while (rc < 0 && errno == EINTR);
@@ -404,219 +381,5 @@ fsx_lock(int dirfd, const char *path, int *ret_fd, struct err *err)
 		return err_sys(err, errno, "lock %s", path);
 	*ret_fd = fd;
 	fd = -1;
-	return 0;
-}
-
-/* Folders */
-
-static int
-open_folder(int dirfd, const char *path, DIR **ret)
-{
-	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-
-	if (fd < 0)
-		return -1;
-	*ret = fdopendir(fd);
-	if (*ret)
-		return 0;
-	(void)close(fd);
-	return -1;
-}
-
-/* The next entry that is not "." or ".."; NULL at the end (errno 0) or on an error. */
-static const struct dirent *
-next_entry(DIR *d)
-{
-	const struct dirent *e;
-
-	do {
-		errno = 0;
-		e = readdir(d);
-	} while (e && (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0));
-	return e;
-}
-
-/* Takes ".<number>" off the end of s. */
-static bool
-cut_number(struct sv *s, uint64_t *ret)
-{
-	const char *dot = memrchr(s->p, '.', s->n);
-	struct sv digits;
-
-	if (!dot)
-		return false;
-	digits = (struct sv){dot + 1, (size_t)(s->p + s->n - dot) - 1};
-	s->n = (size_t)(dot - s->p);
-	return digits.n && digits.p[0] != '+' && num_u64(digits, ret);
-}
-
-static bool
-parse_tmp(const char *name, uint64_t *ret_pid, uint64_t *ret_counter)
-{
-	struct sv s = sv_of(name);
-
-	if (!sv_starts(s, SV(".")) || !sv_ends(s, SV(".tmp")))
-		return false;
-	s.n -= 4;
-	return cut_number(&s, ret_counter) && cut_number(&s, ret_pid) && s.n > 1;
-}
-
-/* Whether nobody writes this temporary file any more. One with our own id and a number that was not
- * given out yet is from a process that had our id before, as happens in containers. */
-static bool
-is_stale(const char *name)
-{
-	uint64_t pid, counter;
-
-	if (!parse_tmp(name, &pid, &counter) || pid == 0 || pid > INT_MAX)
-		return false;
-	if ((pid_t)pid == getpid())
-		return counter >= atomic_load(&tmp_counter);
-	return kill((pid_t)pid, 0) < 0 && errno == ESRCH;
-}
-
-/* Whether it went away. Who can lock it is not disturbing anybody. */
-static bool
-sweep(int dir, const char *name)
-{
-	CLEANUP(closep) int fd = openat(dir, name, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-
-	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return false;
-	return unlinkat(dir, name, 0) == 0;
-}
-
-int
-fsx_sweep_tmp(int dirfd, const char *dir, struct err *err)
-{
-	CLEANUP(closedirp) DIR *d = NULL;
-	const struct dirent *e;
-	bool removed = false;
-
-	if (open_folder(dirfd, dir, &d) < 0)
-		return fail(err, errno, "open", dir);
-	while ((e = next_entry(d))) {
-		if (is_stale(e->d_name) && sweep(fd_of(d), e->d_name))
-			removed = true;
-	}
-	if (errno)
-		return err_sys(err, errno, "read %s", dir);
-	return removed ? sync_fd(fd_of(d), dir, err) : 0;
-}
-
-struct names {
-	char **p;
-	size_t n, cap;
-};
-
-static void
-names_done(struct names *l)
-{
-	for (size_t i = 0; i < l->n; i++)
-		free(l->p[i]);
-	free(l->p);
-}
-
-static int
-names_add(struct names *l, const char *name, struct err *err)
-{
-	size_t cap = l->cap ? l->cap * 2 : 16;
-	char **p;
-
-	if (l->n == l->cap) {
-		p = reallocarray(l->p, cap, sizeof(*p));
-		if (!p)
-			return err_nomem(err);
-		l->p = p;
-		l->cap = cap;
-	}
-	l->p[l->n] = sv_dup(sv_of(name));
-	if (!l->p[l->n])
-		return err_nomem(err);
-	l->n++;
-	return 0;
-}
-
-static int
-cmp_names(const void *a, const void *b)
-{
-	return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-enum entry_type { ENTRY_OTHER, ENTRY_FILE, ENTRY_FOLDER };
-
-static enum entry_type
-entry_type(int dir, const struct dirent *e)
-{
-	struct stat st;
-
-	if (e->d_type == DT_REG)
-		return ENTRY_FILE;
-	if (e->d_type == DT_DIR)
-		return ENTRY_FOLDER;
-	if (e->d_type != DT_UNKNOWN || fstatat(dir, e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return ENTRY_OTHER;
-	return S_ISREG(st.st_mode) ? ENTRY_FILE : S_ISDIR(st.st_mode) ? ENTRY_FOLDER : ENTRY_OTHER;
-}
-
-static int walk(int at, const char *name, struct buf *path, int depth, struct names *l,
-		struct err *err);
-
-/* One entry of the open folder `dir`, whose path with its slash is in `path`. */
-static int
-walk_entry(int dir, const struct dirent *e, struct buf *path, int depth, struct names *l,
-	   struct err *err)
-{
-	enum entry_type type = entry_type(dir, e);
-	size_t before = path->n;
-	uint64_t pid, counter;
-	int rc;
-
-	if (type == ENTRY_OTHER || (type == ENTRY_FILE && parse_tmp(e->d_name, &pid, &counter)))
-		return 0;
-	buf_str(path, e->d_name);
-	if (type == ENTRY_FOLDER)
-		buf_ch(path, '/');
-	if (buf_check(path, "path", err) < 0)
-		return -1;
-	rc = type == ENTRY_FILE ? names_add(l, buf_cstr(path), err)
-				: walk(dir, e->d_name, path, depth + 1, l, err);
-	path->n = before;
-	path->p[before] = '\0';
-	return rc;
-}
-
-static int
-walk(int at, const char *name, struct buf *path, int depth, struct names *l, struct err *err)
-{
-	CLEANUP(closedirp) DIR *d = NULL;
-	const struct dirent *e;
-
-	if (depth > DEPTH_MAX)
-		return err_set(err, ERR_LOCAL, "%s: folders nested deeper than %d", name,
-			       DEPTH_MAX);
-	if (open_folder(at, name, &d) < 0) {
-		/* A folder below the first may go away meanwhile. */
-		return depth > 0 && errno == ENOENT ? 0 : fail(err, errno, "open", name);
-	}
-	while ((e = next_entry(d)))
-		if (walk_entry(fd_of(d), e, path, depth, l, err) < 0)
-			return -1;
-	return errno ? err_sys(err, errno, "read %s", name) : 0;
-}
-
-int
-fsx_list(int dirfd, const char *dir, char ***ret, size_t *ret_n, struct err *err)
-{
-	CLEANUP(buf_done) struct buf path = BUF_INIT(PATH_MAX);
-	CLEANUP(names_done) struct names l = {0};
-
-	if (walk(dirfd, dir, &path, 0, &l, err) < 0)
-		return -1;
-	if (l.n)
-		qsort(l.p, l.n, sizeof(*l.p), cmp_names);
-	*ret_n = l.n;
-	*ret = STEAL(l.p);
-	l.n = 0;
 	return 0;
 }

@@ -11,8 +11,17 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include "base/buf.h"
+
+/* For CLEANUP: closes a descriptor unless it is -1. */
+static inline void
+fsx_closep(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+}
 
 /* Whole file into out (its ceiling holds). A missing file is ERR_NOTFOUND. */
 int fsx_read(int dirfd, const char *path, struct buf *out, struct err *err);

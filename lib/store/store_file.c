@@ -41,13 +41,6 @@ file_of(struct store *s)
 	return (struct file_store *)s;
 }
 
-static void
-closep(int *fd)
-{
-	if (*fd >= 0)
-		(void)close(*fd);
-}
-
 /* The folder part of a key, "." if it has none, and the name in it. */
 static const char *
 split_key(const char *key, char dir[PATH_MAX])
@@ -69,7 +62,7 @@ wrap(const struct file_store *f, const char *key, struct err *err)
 static int
 open_object(int dir, const char *name, int *ret_fd, struct stat *st, struct err *err)
 {
-	CLEANUP(closep) int fd = -1;
+	CLEANUP(fsx_closep) int fd = -1;
 
 	if (below_open(dir, name, O_RDONLY, &fd, err) < 0)
 		return -1;
@@ -93,7 +86,7 @@ open_object(int dir, const char *name, int *ret_fd, struct stat *st, struct err 
 static int
 settle(const struct file_store *f, const char *key, const struct stat *st, struct err *err)
 {
-	CLEANUP(closep) int dir = -1;
+	CLEANUP(fsx_closep) int dir = -1;
 	struct timespec now;
 	char path[PATH_MAX];
 
@@ -110,7 +103,7 @@ static int
 read_object(const struct file_store *f, const char *key, const char *const *want, struct buf *out,
 	    struct store_info *info, struct err *err)
 {
-	CLEANUP(closep) int fd = -1;
+	CLEANUP(fsx_closep) int fd = -1;
 	struct stat st;
 
 	if (open_object(f->root, key, &fd, &st, err) < 0)
@@ -179,7 +172,7 @@ static int
 check_match(int dir, const char *name, const char *etag, struct err *err)
 {
 	CLEANUP(buf_done) struct buf now = BUF_INIT(OBJECT_MAX);
-	CLEANUP(closep) int fd = -1;
+	CLEANUP(fsx_closep) int fd = -1;
 	char hex[SHA256_HEX_LEN + 1];
 	struct err why;
 	struct stat st;
@@ -223,8 +216,8 @@ static int
 put_object(const struct file_store *f, const char *key, struct sv body, const struct store_put *opt,
 	   struct err *err)
 {
-	CLEANUP(closep) int lock = -1;
-	CLEANUP(closep) int dir = -1;
+	CLEANUP(fsx_closep) int lock = -1;
+	CLEANUP(fsx_closep) int dir = -1;
 	char path[PATH_MAX];
 	const char *name = split_key(key, path);
 
@@ -256,8 +249,8 @@ file_put(struct store *s, const char *key, struct sv body, const struct store_pu
 static int
 del_object(const struct file_store *f, const char *key, struct err *err)
 {
-	CLEANUP(closep) int lock = -1;
-	CLEANUP(closep) int dir = -1;
+	CLEANUP(fsx_closep) int lock = -1;
+	CLEANUP(fsx_closep) int dir = -1;
 	char path[PATH_MAX];
 	const char *name = split_key(key, path);
 	struct err why;
@@ -323,9 +316,9 @@ file_free(struct store *s)
 {
 	struct file_store *f = file_of(s);
 
-	closep(&f->locks);
-	closep(&f->tmp);
-	closep(&f->root);
+	fsx_closep(&f->locks);
+	fsx_closep(&f->tmp);
+	fsx_closep(&f->root);
 	free(f->dir);
 	free(f);
 }
