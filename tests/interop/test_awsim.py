@@ -1,0 +1,99 @@
+"""A second simulator of STS, CloudWatch and Amazon's Prometheus, with its own reading of AWS and its own truth.
+
+MUSTER_AWSIM names its program (awsim.mjs, run by node; truth.mjs beside it computes what is true).
+"""
+import json
+import os
+import shutil
+import subprocess
+import unittest
+import urllib.request
+
+from outside import Outside
+
+import arrivals
+from expected import EIGHT, due_end, first_start, rfc3339
+from lab import NOW, free_port
+
+PROGRAM = os.environ.get("MUSTER_AWSIM", "")
+REGIONS = "eu-west-1,us-east-1"
+THERE = os.path.isfile(PROGRAM) and shutil.which("node")
+# Each is legal, and each breaks a client that guesses.
+QUIRKS = ({}, {"sciTimestamps": True}, {"cborCompact": True}, {"cborDefinite": True}, {"gmdPaging": "query"})
+
+
+@unittest.skipUnless(THERE, "MUSTER_AWSIM is not set to awsim.mjs, or there is no node")
+class Awsim(Outside):
+    def begin(self, quirks, *flags):
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        truth = os.path.join(os.path.dirname(PROGRAM), "truth.mjs")
+        text = subprocess.run(["node", truth, "world", "--tenants", "6", "--seed", "42", "--regions", REGIONS,
+                               "--epoch", str(NOW)], check=True, capture_output=True, text=True, timeout=60).stdout
+        self.world = {**json.loads(text), "quirks": quirks}
+        world_file = self.path("world.json", json.dumps(self.world))
+        self.daemon(["node", PROGRAM, "--port", str(port), "--world", world_file, "--now", str(NOW), "--data",
+                     self.path("data"), "--amp-max-age", "86400", "--latency", "0", *flags], self.ready)
+
+    def ready(self):
+        try:
+            arrivals.get_json(f"{self.url}/_sim/health")
+            return True
+        except OSError:
+            return False
+
+    def configure(self):
+        workspace = self.world["amp"]["workspaces"][0]["id"]
+        tenants = [{"id": t["id"], "account": t["account"], "role": t["roles"][0]["arn"], "external_id": t["externalId"],
+                    "regions": t["regions"]} for t in self.world["tenants"]]
+        self.path("muster.yaml", json.dumps({
+            "region": self.world["central"]["region"], "state": f"file://{self.folder}/state", "tenants": tenants,
+            "jobs": {"ecs": {"kind": "metrics", "to": ["amp", "lake"]}},
+            "sinks": {"amp": {"kind": "remote_write", "sigv4": {"service": "aps"},
+                              "url": f"{self.url}/workspaces/{workspace}/api/v1/remote_write"},
+                      "lake": {"kind": "objects", "url": f"file://{self.folder}/lake"}}}))
+
+    def run_once(self):
+        central = self.world["central"]
+        return self.muster("--now", rfc3339(NOW) + "Z", env={
+            "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": central["accessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": central["secretAccessKey"]})
+
+    def truth(self):
+        """{(account, region, name, cluster, service): {ms: value}} that could be seen at NOW."""
+        start, end = first_start(NOW), due_end(NOW)
+        command = ["node", os.path.join(os.path.dirname(PROGRAM), "truth.mjs"), "metrics", "--world",
+                   self.path("world.json"), "--start", start, "--end", end, "--period", 60, "--stat", "Average", "--ns",
+                   "ECS/ContainerInsights", "--now", NOW]
+        text = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True, timeout=120).stdout
+        found = {}
+        for row in map(json.loads, text.splitlines()):
+            if row["metric"] in EIGHT and set(row["dims"]) == {"ClusterName", "ServiceName"}:
+                key = (row["account"], row["region"], EIGHT[row["metric"]], *(row["dims"][n] for n in sorted(row["dims"])))
+                found.setdefault(key, {})[row["t"] * 1000] = row["v"]
+        return found
+
+    def received(self):
+        with urllib.request.urlopen(f"{self.url}/_sim/amp/dump", timeout=60) as answer:
+            rows = [json.loads(line) for line in answer.read().decode().split("\n") if line]
+        keys = ("account_id", "region", "__name__", "cluster", "service")
+        return {tuple(row["labels"][key] for key in keys): dict(map(tuple, row["samples"])) for row in rows}
+
+    def test_exactly_its_truth_whatever_it_answers_like(self):
+        for quirks in QUIRKS:
+            with self.subTest(quirks=quirks):
+                self.begin(quirks)
+                self.configure()
+                self.run_once()
+                truth = self.truth()
+                self.assertTrue(truth)
+                self.assertEqual(self.received(), truth)
+                self.assertEqual(len(arrivals.samples_in(arrivals.lake(self.path("lake")))), len(truth))
+                stats = arrivals.get_json(f"{self.url}/_sim/stats")
+                self.assertEqual(stats["violations"], [])
+                shutil.rmtree(self.path("lake"))
+                shutil.rmtree(self.path("state"))
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,160 @@
+"""moto, the AWS mock that others wrote, as a second STS and CloudWatch: it checks signatures, sessions, trust policies
+and permissions by its own reading of AWS, and serves real series that were loaded into it. Prometheus must end with
+exactly those points.
+
+MUSTER_DATA names the folder with the series (metrics/nab/*.csv: `timestamp,value`, a point each 300 s).
+"""
+import calendar
+import csv
+import glob
+import json
+import os
+import sys
+import time
+import unittest
+import urllib.request
+
+import boto3
+
+from outside import Outside
+
+import arrivals
+from expected import due_end, rfc3339
+from lab import free_port, start_prometheus
+
+REGION = "eu-west-1"
+PERIOD = 300
+FILES = sorted(glob.glob(os.path.join(os.environ.get("MUSTER_DATA", "/nonexistent"), "metrics", "nab", "*.csv")))
+DAY = 86400
+DAYS = int(os.environ.get("MUSTER_NAB_DAYS", "2"))
+READER = {"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Action": ["cloudwatch:GetMetricData", "cloudwatch:ListMetrics"], "Resource": "*"}]}
+
+
+def read_series(path):
+    """[(epoch, value)], the first DAYS of the file."""
+    with open(path, encoding="ascii", newline="") as file:
+        rows = [(calendar.timegm(time.strptime(row["timestamp"], "%Y-%m-%d %H:%M:%S")), float(row["value"]))
+                for row in csv.DictReader(file)]
+    return [row for row in rows if row[0] < rows[0][0] + DAYS * DAY]
+
+
+def by_period(rows):
+    """{period's start: average}: what CloudWatch makes of points that do not lie on the period's grid."""
+    slots = {}
+    for second, value in rows:
+        slots.setdefault(second // PERIOD * PERIOD, []).append(value)
+    return {second: sum(values) / len(values) for second, values in slots.items()}
+
+
+class Tenant:
+    """One file, in an account of its own, behind a role with an external id."""
+
+    def __init__(self, number, path):
+        self.id = os.path.basename(path).removesuffix(".csv").replace("_", "-").lower()
+        self.account = f"4{number:011d}"
+        self.role = f"arn:aws:iam::{self.account}:role/muster-reader"
+        self.external_id = f"outside-{number:04d}"
+        self.rows = read_series(path)
+        self.points = by_period(self.rows)
+        self.end = (max(self.points) // 3600 + 1) * 3600
+
+    def trust(self):
+        return json.dumps({"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sts:AssumeRole",
+             "Condition": {"StringEquals": {"sts:ExternalId": self.external_id}}}]})
+
+
+class Moto(Outside):
+    def setUp(self):
+        super().setUp()
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        server = os.path.join(os.path.dirname(sys.executable), "moto_server")
+        self.daemon([server, "-H", "127.0.0.1", "-p", str(port)], self.ready)
+
+    def ready(self):
+        try:
+            arrivals.get_json(f"{self.url}/moto-api/data.json")
+            return True
+        except OSError:
+            return False
+
+    def client(self, service, keys=("setup", "setup", None)):
+        return boto3.client(service, endpoint_url=self.url, region_name=REGION, aws_access_key_id=keys[0],
+                            aws_secret_access_key=keys[1], aws_session_token=keys[2])
+
+    def create_central(self):
+        """A user that may assume roles and nothing else; returns its keys."""
+        iam = self.client("iam")
+        iam.create_user(UserName="muster")
+        iam.put_user_policy(UserName="muster", PolicyName="assume", PolicyDocument=json.dumps(
+            {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]}))
+        key = iam.create_access_key(UserName="muster")["AccessKey"]
+        return key["AccessKeyId"], key["SecretAccessKey"]
+
+    def create_tenant(self, tenant):
+        session = self.client("sts").assume_role(RoleArn=tenant.role, RoleSessionName="setup")["Credentials"]
+        keys = session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]
+        iam, metrics = self.client("iam", keys), self.client("cloudwatch", keys)
+        iam.create_role(RoleName="muster-reader", AssumeRolePolicyDocument=tenant.trust())
+        iam.put_role_policy(RoleName="muster-reader", PolicyName="read", PolicyDocument=json.dumps(READER))
+        for start in range(0, len(tenant.rows), 500):
+            metrics.put_metric_data(Namespace="NAB", MetricData=[
+                {"MetricName": "Value", "Timestamp": second, "Value": value,
+                 "Dimensions": [{"Name": "Series", "Value": tenant.id}]}
+                for second, value in tenant.rows[start:start + 500]])
+
+    def enforce(self):
+        """From here on every request must be signed and permitted."""
+        request = urllib.request.Request(f"{self.url}/moto-api/reset-auth", b"0", method="POST")
+        urllib.request.urlopen(request, timeout=30).close()
+
+    def configure(self, tenants, receiver):
+        self.path("muster.yaml", json.dumps({
+            "region": REGION, "state": f"file://{self.folder}/state",
+            "tenants": [{"id": t.id, "account": t.account, "role": t.role, "external_id": t.external_id} for t in tenants],
+            "jobs": {"nab": {"kind": "metrics", "every": "1h", "period": "5m", "lookback": f"{DAYS}d", "to": ["prom", "lake"],
+                             "from": [{"namespace": "NAB", "metrics": ["*"]}]}},
+            "sinks": {"prom": {"kind": "remote_write", "url": f"{receiver.url}/api/v1/write"},
+                      "lake": {"kind": "objects", "url": f"file://{self.folder}/lake"}},
+            "run": {"max_catchup": "30d"}}))
+
+    @unittest.skipUnless(FILES, "MUSTER_DATA is not set to a folder with metrics/nab/*.csv")
+    def test_real_series_arrive_point_by_point(self):
+        tenants = [Tenant(number, path) for number, path in enumerate(FILES, 1)]
+        keys = self.create_central()
+        for tenant in tenants:
+            self.create_tenant(tenant)
+        self.enforce()
+        receiver = start_prometheus(self.path("prometheus"))
+        self.addCleanup(receiver.stop)
+        self.configure(tenants, receiver)
+        # Oldest first: a time-series database takes nothing from long before its newest sample.
+        for tenant in sorted(tenants, key=lambda tenant: tenant.end):
+            self.muster("--tenant", tenant.id, "--now", rfc3339(tenant.end + 300) + "Z", env={
+                "AWS_ENDPOINT_URL_STS": self.url, "AWS_ENDPOINT_URL_CLOUDWATCH": self.url,
+                "AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1]})
+        objects = arrivals.lake(self.path("lake"), 3600)
+        for tenant in tenants:
+            with self.subTest(series=tenant.id):
+                self.check(tenant, receiver, objects)
+
+    def check(self, tenant, receiver, objects):
+        begin = (tenant.end + 300 - DAYS * DAY) // 3600 * 3600
+        wanted = {second * 1000: value for second, value in tenant.points.items()
+                  if begin <= second < due_end(tenant.end + 300, 3600)}
+        self.assertGreater(len(wanted), 100)
+        selector = f'{{tenant="{tenant.id}"}}'
+        found = arrivals.prometheus(receiver.url, begin - DAY, tenant.end + DAY, selector)
+        self.assertEqual(len(found), 1, list(found))
+        self.assertEqual(next(iter(found.values())), wanted)
+        labels = dict(next(iter(found)))
+        self.assertEqual((labels["account_id"], labels["series"]), (tenant.account, tenant.id))
+        frozen = {second * 1000: value for key, rows in objects.items() if f"/tenant={tenant.id}/" in key
+                  for row in rows for second, value in row["values"].items()}
+        self.assertEqual(frozen, wanted)
+
+
+if __name__ == "__main__":
+    unittest.main()
