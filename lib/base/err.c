@@ -77,13 +77,11 @@ const char *
 err_kind_name(enum err_kind kind)
 {
 	static const char *const names[] = {
-		[ERR_NONE] = "none",           [ERR_USAGE] = "usage",
-		[ERR_AUTH] = "auth",           [ERR_THROTTLED] = "throttled",
-		[ERR_TRANSIENT] = "transient", [ERR_EXPIRED] = "expired",
-		[ERR_SKEW] = "skew",           [ERR_REJECTED] = "rejected",
-		[ERR_DATA] = "data",           [ERR_CONFLICT] = "conflict",
-		[ERR_NOTFOUND] = "notfound",   [ERR_LOCAL] = "local",
-		[ERR_CANCELLED] = "cancelled",
+	    [ERR_NONE] = "none",	   [ERR_USAGE] = "usage",	  [ERR_AUTH] = "auth",
+	    [ERR_THROTTLED] = "throttled", [ERR_TRANSIENT] = "transient", [ERR_EXPIRED] = "expired",
+	    [ERR_SKEW] = "skew",	   [ERR_REJECTED] = "rejected",	  [ERR_DATA] = "data",
+	    [ERR_CONFLICT] = "conflict",   [ERR_NOTFOUND] = "notfound",	  [ERR_LOCAL] = "local",
+	    [ERR_CANCELLED] = "cancelled",
 	};
 
 	return (size_t)kind < sizeof(names) / sizeof(names[0]) ? names[kind] : "unknown";
