@@ -405,7 +405,6 @@ failed(const struct exchange *x, CURLcode rc, struct err *err)
 	case CURLE_SSL_ENGINE_INITFAILED:
 		return err_set(err, ERR_LOCAL, "%s", text);
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_BAD_FUNCTION_ARGUMENT:
 		return err_set(err, ERR_USAGE, "%s", text);
 	default:
@@ -443,7 +442,12 @@ drive(struct exchange *x, struct err *err)
 			return err_set(err, ERR_LOCAL, "libcurl: %s", curl_multi_strerror(m));
 	}
 	x->rc = result_of(x->h->multi);
-	return x->rc == CURLE_OK ? 0 : failed(x, x->rc, err);
+	if (x->rc != CURLE_OK)
+		return failed(x, x->rc, err);
+	/* libcurl lets an answer pass that ends within its headers. */
+	if (!x->headers_done)
+		return err_set(err, ERR_TRANSIENT, "the answer was cut off in its headers");
+	return 0;
 }
 
 static int
