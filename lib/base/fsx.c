@@ -316,8 +316,9 @@ tmp_place(struct tmp_file *t, int dir, const char *name, const char *path, bool 
 int
 fsx_write(int dirfd, const char *path, struct sv data, const struct fsx_how *how, struct err *err)
 {
-	CLEANUP(tmp_drop) struct tmp_file tmp = {.fd = -1};
+	/* In this order: the cleanup goes backwards and needs the folder for the temporary file. */
 	CLEANUP(fsx_closep) int dir = -1;
+	CLEANUP(tmp_drop) struct tmp_file tmp = {.fd = -1};
 	const char *name;
 
 	if (open_parent(dirfd, path, &dir, &name, err) < 0)
