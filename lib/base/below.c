@@ -116,7 +116,8 @@ static int
 open_below(int dirfd, const char *path, int flags)
 {
 	struct open_how how = {
-	    .flags = (uint64_t)(unsigned)(flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK),
+	    /* O_NOFOLLOW with O_DIRECTORY would say ENOTDIR of a link. */
+	    .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NONBLOCK),
 	    .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS,
 	};
 	int tries = atomic_load_explicit(&no_openat2, memory_order_relaxed) ? 0 : TRIES;
