@@ -1,49 +1,50 @@
 /*
- * One bad sample costs one sample: splitting a refused request until it is known which samples were
- * meant.
+ * One bad sample costs one sample: splitting a refused request until it is known which samples
+ * were meant.
  *
  * Receivers differ in what a 400 leaves behind, and none of them says. Prometheus rolls the whole
  * request back. Cortex, Mimir and Amazon's service keep what was good and name one of the bad.
  * Either way the same bytes must not simply be given up. So a refused part is split, by series
- * first and then by time, oldest first, and the halves are sent again:
+ * first and then by time, oldest first, and the halves are sent again. If everything was rolled
+ * back, good halves are now taken, and a sample refused alone was never stored: it is poison. If
+ * the good ones were kept, sending them again is refused for order (out of order, duplicate, too
+ * old), for all but the newest of each series: an identical copy of the newest is taken as a
+ * matter of course. A stored sample and one that is poison for its order then look alike.
  *
- * - If the whole request was rolled back, good halves are now taken, and a sample refused alone was
- * never stored: poison.
- * - If the good ones were kept, sending them again is refused for order (out of order, duplicate,
- * too old), for all but the newest of each series: an identical copy of the newest is taken as a
- * matter of course. A stored sample and a sample that was poison for its order look the same then.
+ * Hence the rule. A sample that is refused is `rejected`
  *
- * Hence the rule. A sample refused alone is `rejected`
- *   1. if the reason is not order, duplicate or age (a label, a limit, a time in the future): a
- * stored sample is not refused for that;
- *   2. if it was in no refused request before: it was certainly not stored;
- *   3. if the first refusal names it by timestamp and series: what is stored at a request's first
- * arrival is not named;
+ *   1. if the reason is not order, duplicate or age (but a label, a limit, a time in the future):
+ *      no stored sample is refused for that;
+ *   2. if it was alone in its request and in no refused one before: it cannot have been stored;
+ *   3. if the first refusal of its request names it by timestamp and series: a first arrival is
+ *      not refused for having been stored;
  *   4. if no newer sample of its series out of the same request was taken when sent again: had any
- * been stored, the newest stored one would have been;
- *   5. if the receiver, out of the same request, took a sample again which was not its series'
- * newest: one older than the out-of-order window proves that nothing had been kept; one inside the
- * window (where a second copy is dropped without a word) at least says that a refusal of anything
- * as new is about that sample itself. Otherwise it is counted `already`. What this cannot decide:
- * older samples of a series whose newest was taken, at a receiver that keeps good ones and does not
- * name the bad, refused for order in their own right (another writer was faster). They count as
- * `already`: the receiver holds something newer, and only a query could tell. An empty refusal
- * counts as order.
+ *      of them been stored, the newest that was would have been taken;
+ *   5. if the receiver took a sample of the same request again that was not its series' newest.
+ *      Where that one is older than the out-of-order window, nothing had been kept. Inside the
+ *      window second copies are dropped without a word, so that a refusal of anything as new is
+ *      about that sample itself.
+ *
+ * Otherwise it is counted `already`. What this cannot decide: older samples of a series whose
+ * newest was taken, at a receiver that keeps the good ones and does not name the bad, refused for
+ * order in their own right (another writer was faster). They count as `already`: the receiver
+ * holds something newer, and only a query could tell more. A refusal without words may mean
+ * anything and counts as one for order.
  *
  * Where an earlier run (maybe_sent) or a lost reply that the transport repeated (answer.repeated)
  * may have brought the sample, a refusal for order or age is always `already`, never poison.
  *
  * At a receiver that keeps the good ones, splitting down to single samples would cost two requests
- * for every good sample. So when address or wording point to one, a few series' oldest samples are
- * sent alone first: safe in any case, since each is the next in order if nothing was stored. If all
- * are refused for order, the good ones were kept and it is enough to send each series' newest
- * sample, all in one request: taken means that the series was stored; refused, the few series that
- * are meant are found by halving. If one is taken, the suspicion was wrong and the halving goes its
- * way.
+ * for every good sample. So when address or wording point to one, the oldest samples of a few
+ * series are sent alone first. That is safe in any case: each is the next in order if nothing was
+ * stored. If one is taken, the suspicion was wrong and the halving goes its way. If all are refused
+ * for order, the good ones were kept, and it is enough to send the newest sample of each series,
+ * all in one request: taken, the series was stored when the request came first; refused, the few
+ * series that are meant are found by halving.
  *
  * Splitting is bounded by RW_MAX_BISECT requests a cell. Beyond that the publish fails as
- * transient: nothing is given up silently, the cell stays where it is. Refusals are reported only
- * when the whole cell has been dealt with.
+ * transient: nothing is given up, the cell stays where it is. Refusals are reported only when the
+ * whole cell has been dealt with.
  */
 #include "sink/rw_bisect.h"
 
@@ -98,8 +99,8 @@ rw_delivery_done(struct rw_delivery *v)
 
 /* ---- the receiver's words ---- */
 
-/* Whether one of the words occurs before the label set that some receivers append: labels are the
- * tenant's words. */
+/* Whether one of the words occurs in front of the label set that some receivers append: labels
+ * are the tenant's words. */
 static bool
 says(const char *reason, const char *const *words)
 {
@@ -133,8 +134,17 @@ classify(const char *reason)
 					    "more recent timestamp",
 					    "greater_than_max_sample_age",
 					    NULL};
-	static const char *const series[] = {"series limit", "series_limit", "max-series", "label",
-					     "metric name",  "metric_name",  NULL};
+	/* None of them can be part of a metric's name, which some receivers put in. */
+	static const char *const series[] = {"series limit",
+					     "label name",
+					     "label value",
+					     "invalid label",
+					     " labels",
+					     "metric name",
+					     "err-mimir-max-series",
+					     "err-mimir-label",
+					     "err-mimir-max-label",
+					     NULL};
 
 	if (reason[strspn(reason, " \t\r\n")] == '\0')
 		return REASON_NONE;
@@ -192,8 +202,8 @@ names_series(const char *reason, const struct series *s)
 	return true;
 }
 
-/* Finds the sample that the words name. Of several series that fit, the one with the most labels is
- * meant; a tie is none. */
+/* Finds the sample that the words name. Of several series that fit, the one with the most labels
+ * is meant; a tie is none. */
 static void
 find_named(const struct cell_data *d, struct rw_top *top, const char *reason)
 {
@@ -592,8 +602,8 @@ is_rejected(const struct rw_delivery *v, const struct rw_refusal *r, bool top_ru
 	       (top->named && r->row == top->named_row && r->i == top->named_i);
 }
 
-/* Decide what is open among the refusals of this request. What turns out to be there already leaves
- * the list. */
+/* Decide what is open among the refusals of this request. What turns out to be there already
+ * leaves the list. */
 static void
 settle(struct rw_delivery *v)
 {
@@ -622,8 +632,8 @@ settle(struct rw_delivery *v)
 	v->n_refused = kept;
 }
 
-/* Before the first refused content is split: a receiver that refuses even an empty request cannot
- * be used at all. */
+/* Before the first refused content is split: a receiver that refuses even an empty request
+ * cannot be used at all. */
 static int
 check_usable(struct rw_delivery *v, const struct rw_answer *refusal, struct err *err)
 {

@@ -133,8 +133,8 @@ is_default(double v)
 	return v == 0 && !signbit(v);
 }
 
-/* Bytes of a Sample message, without its tag and length: never more than 20, so the length is one
- * byte. */
+/* A Sample message without its tag and length: never more than 20 bytes, so the length takes one.
+ */
 static size_t
 sample_size(double v, int64_t ts)
 {
@@ -300,8 +300,7 @@ row_size(const struct sample_row *r, int64_t from_ms, int64_t to_ms, uint64_t *n
 	return *n_samples > 0 ? field_size(labels_size(r->series) + size) : 0;
 }
 
-/* The rest of a row that was begun, or the beginning of one that is too large: such a part holds
- * one row. */
+/* The rest of a row that was begun, or the beginning of one that is too large. */
 static bool
 cut_one(const struct cell_data *d, int64_t from_ms, int64_t to_ms, size_t max_body, size_t *row,
 	int64_t *next_ms, struct rw_part *part)

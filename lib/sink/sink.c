@@ -21,10 +21,8 @@ sink_open(const struct sink_conf *c, const struct sink_env *env, struct sink **r
 	*ret = NULL;
 	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
 		if (rows[i].kind == c->kind)
-			return rows[i].open(c, env, ret, err) < 0
-				   ? err_wrap(err, "sink %s", c->name)
-				   : 0;
-	return err_set(err, ERR_USAGE, "sink %s: unknown kind %d", c->name, (int)c->kind);
+			return rows[i].open(c, env, ret, err);
+	return err_set(err, ERR_USAGE, "unknown kind %d", (int)c->kind);
 }
 
 void

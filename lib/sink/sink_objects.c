@@ -78,7 +78,7 @@ objects_publish(struct sink *s, const struct publish *p, const struct cell_data 
 	int rc;
 
 	if (buf_check(&d->ndjson, "cell", err) < 0)
-		return err_wrap(err, "sink %s", s->conf->name);
+		return -1;
 	if (d->ndjson.n == 0)
 		return 0;
 	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, 0);
@@ -86,7 +86,7 @@ objects_publish(struct sink *s, const struct publish *p, const struct cell_data 
 	if (rc == 0)
 		rc = put_cell(s, p, d, buf_cstr(&key), ret, err);
 	buf_done(&key);
-	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
+	return rc;
 }
 
 static int
@@ -130,8 +130,7 @@ objects_read(struct sink *s, const struct publish *p, struct cell_data *d, char 
 	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
 }
 
-/* Whether the object under this key holds these very lines (compressors may differ between
- * versions). */
+/* Whether the object under this key holds these very lines (its bytes may be another version's). */
 static int
 holds(struct objects *o, const char *key, struct sv lines, bool *ret, struct err *err)
 {

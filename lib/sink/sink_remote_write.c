@@ -27,13 +27,14 @@
 #include "sink/rw_bisect.h"
 #include "sink/sink.h"
 
-#define SLAB_MS	     ((int64_t)30 * 60 * 1000)
-#define ANSWER_MAX   ((size_t)1 << 20)
-#define TOKEN_MAX    ((size_t)64 << 10)
-#define USER_AGENT   "muster/" MUSTER_VERSION
-#define REGION_MAX   64
-#define BODY_CEILING ((size_t)4 << 20) /* one sample whose labels alone are larger cannot be sent  \
-					*/
+#define SLAB_MS	   ((int64_t)30 * 60 * 1000)
+#define ANSWER_MAX ((size_t)1 << 20)
+#define TOKEN_MAX  ((size_t)64 << 10)
+#define USER_AGENT "muster/" MUSTER_VERSION
+#define REGION_MAX 64
+#define BODY_CEILING                                                                               \
+	((size_t)4 << 20) /* one sample whose labels alone are larger cannot be sent               \
+			   */
 
 struct remote_write {
 	struct sink base;
@@ -107,8 +108,7 @@ set_bearer(struct secret *to, const char *path, struct sv text, struct err *err)
 	return rc;
 }
 
-/* The token, read again if the file changed. A file that cannot be read leaves the old token in
- * use. */
+/* The token, read again if the file changed. While it cannot be read the old token stays in use. */
 static int
 refresh_bearer(struct remote_write *rw, struct err *err)
 {
@@ -211,8 +211,7 @@ fill_request(struct exchange *x, struct http_req *req, struct err *err)
 	return fill_headers(c, req, err);
 }
 
-/* The receiver's words as one line: control characters and broken UTF-8 become blanks, the end is
- * cut off. */
+/* The receiver's words as one line: control characters and broken UTF-8 become blanks. */
 static void
 copy_reason(struct sv body, char out[RW_REASON_MAX])
 {
@@ -400,7 +399,7 @@ rw_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 	int rc;
 
 	if (rw_check(d, err) < 0)
-		return err_wrap(err, "sink %s", s->conf->name);
+		return -1;
 	all = count_all(d, INT64_MIN, INT64_MAX);
 	x.raw = BUF_INIT(BODY_CEILING);
 	x.packed = BUF_INIT(BODY_CEILING * 2);
@@ -422,7 +421,7 @@ rw_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 	secret_done(&x.auth);
 	buf_done(&x.raw);
 	buf_done(&x.packed);
-	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
+	return rc;
 }
 
 /* ---- open ---- */
@@ -440,8 +439,7 @@ rw_free(struct sink *s)
 	free(rw);
 }
 
-/* The label behind "aps-workspaces" in the host's name, in front of which a VPC endpoint's name may
- * stand. */
+/* The part behind "aps-workspaces" in the host's name; a VPC endpoint's name may stand in front. */
 static bool
 aps_region(struct sv host, struct sv *ret)
 {
