@@ -27,7 +27,6 @@ save_locked(struct commit *c, struct err *err)
 	c->locked.ckpt->lease.until_ms = clock_wall_ms(c->env->clock) + LEASE_MS;
 	if (ckpt_save(c->env->state, c->env->base, c->locked.ckpt, err)) {
 		c->locked.lost = err->kind == ERR_CONFLICT;
-		c->locked.broken = err->kind == ERR_LOCAL;
 		return err_wrap(err, "write the checkpoint");
 	}
 	c->locked.dirty = false;
@@ -74,11 +73,13 @@ open_loaded(struct commit *c, int64_t due_end_ms, struct err *err)
 			      l->host ? l->host : "?");
 		return COMMIT_HELD;
 	}
-	if (!c->env->dry_run && ckpt_keep_prev(c->env->state, c->env->base, c->locked.ckpt, err))
-		return COMMIT_FAILED;
-	if (lease_take(c, due_end_ms, err))
-		return err->kind == ERR_CONFLICT ? COMMIT_HELD : COMMIT_FAILED;
-	return COMMIT_OPENED;
+	if ((c->env->dry_run ||
+	     !ckpt_keep_prev(c->env->state, c->env->base, c->locked.ckpt, err)) &&
+	    !lease_take(c, due_end_ms, err))
+		return COMMIT_OPENED;
+	if (err->kind == ERR_CONFLICT)
+		return COMMIT_HELD;
+	return err->kind == ERR_LOCAL ? COMMIT_BROKEN : COMMIT_FAILED;
 }
 
 static enum commit_opened
@@ -300,17 +301,6 @@ commit_lost(struct commit *c)
 
 	lock(c);
 	r = c->locked.lost;
-	unlock(c);
-	return r;
-}
-
-bool
-commit_broken(struct commit *c)
-{
-	bool r;
-
-	lock(c);
-	r = c->locked.broken;
 	unlock(c);
 	return r;
 }

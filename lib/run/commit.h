@@ -42,15 +42,18 @@ struct commit {
 		pthread_mutex_t mu;
 		struct ckpt *ckpt;
 		bool dirty, lost;
-		bool broken; /* the store failed us (disk, descriptors): nothing central works any
-				more */
 		int64_t saved_mono_ms;
 		int64_t attempted_ms; /* end of the newest cell that was sent to a sink but not
 					 acknowledged in full */
 	} locked;
 };
 
-enum commit_opened { COMMIT_OPENED, COMMIT_HELD /* by another run */, COMMIT_FAILED };
+enum commit_opened {
+	COMMIT_OPENED,
+	COMMIT_HELD,   /* by another run */
+	COMMIT_FAILED, /* this checkpoint cannot be used */
+	COMMIT_BROKEN, /* the store cannot be written: no checkpoint can */
+};
 
 /* `due_end_ms`: end of the newest cell this run may begin. On COMMIT_HELD err says who holds it. */
 enum commit_opened commit_open(const struct commit_env *env, const char *tenant, const char *job,
@@ -74,7 +77,6 @@ bool commit_may_publish(struct commit *c, const struct plan *p, const char *regi
 			struct cell cell);
 bool commit_sink_done(struct commit *c, const char *region, const char *sink, struct cell cell);
 bool commit_lost(struct commit *c);
-bool commit_broken(struct commit *c);
 
 /* What was pulled for one cell, once it is frozen (or needs no freezing). */
 int commit_cell_frozen(struct commit *c, const char *region, const struct cell_data *d,

@@ -115,6 +115,7 @@ job_open(const struct sched *sc, struct tenant_job *tj, const struct err *failed
 			continue;
 		}
 		s->creds = tj->owner->creds;
+		s->open = true;
 		s->from_ms = 0;
 		tj->open_streams++;
 	}
@@ -168,7 +169,7 @@ fill_window_locked(struct sched *sc)
 static bool
 stream_is_open(const struct sched *sc, const struct stream *s)
 {
-	return wants_pass(s, sc->pass) && s->creds && !s->in_hand;
+	return wants_pass(s, sc->pass) && s->open && !s->in_hand;
 }
 
 /* A stream of this tenant that may run now; *soonest gets the time of the next one that may not
@@ -239,13 +240,16 @@ window_remove_locked(struct sched *sc, struct tenant_run *t)
 	sc->tenants_done++;
 }
 
+/* The state store is gone: begin nothing more. */
 static void
-central_failure_locked(struct sched *sc, const struct err *err)
+central_failure(struct sched *sc, const struct err *err)
 {
+	(void)pthread_mutex_lock(&sc->mu);
 	if (!sc->central)
 		sc->why = *err;
 	sc->central = true;
 	sc->stop = true;
+	(void)pthread_mutex_unlock(&sc->mu);
 }
 
 /* ---- what a worker does with a stream ---- */
@@ -272,8 +276,10 @@ ensure_commit(struct sched *sc, struct stream *s, struct tenant_job *tj)
 				plan_due_end(s->plan), &tj->commit, &tj->why);
 		if (opened == COMMIT_HELD)
 			tj->refused = STREAM_SKIPPED;
-		if (opened == COMMIT_FAILED)
+		if (opened == COMMIT_FAILED || opened == COMMIT_BROKEN)
 			tj->refused = STREAM_FAILED;
+		if (opened == COMMIT_BROKEN)
+			central_failure(sc, &tj->why);
 	}
 	ok = tj->commit != NULL;
 	s->commit = tj->commit;
@@ -341,23 +347,14 @@ static void
 close_commit(struct sched *sc, struct tenant_job *tj)
 {
 	struct err err = {0};
-	bool broken;
 
-	if (!tj->commit)
-		return;
-	broken = commit_broken(tj->commit);
-	if (commit_close(tj->commit, &err)) {
-		log_event(LOG_ERROR, "checkpoint not written",
-			  LOG_S("tenant", tj->owner->tenant->id), LOG_S("job", tj->job->name),
-			  LOG_E(&err));
-		broken = broken || err.kind == ERR_LOCAL;
+	if (tj->commit && commit_close(tj->commit, &err)) {
+		log_event(LOG_ERROR, "checkpoint not written", LOG_S("tenant", tj->owner->tenant->id),
+			  LOG_S("job", tj->job->name), LOG_E(&err));
+		if (err.kind == ERR_LOCAL)
+			central_failure(sc, &err);
 	}
 	tj->commit = NULL;
-	if (!broken)
-		return;
-	(void)pthread_mutex_lock(&sc->mu);
-	central_failure_locked(sc, &err);
-	(void)pthread_mutex_unlock(&sc->mu);
 }
 
 static void
@@ -379,6 +376,7 @@ put_back_locked(struct sched *sc, struct stream *s, struct tenant_job *tj, bool 
 	if (!through)
 		return false;
 	s->creds = NULL;
+	s->open = false;
 	sc->streams_failed += s->state == STREAM_FAILED;
 	return --tj->open_streams == 0;
 }

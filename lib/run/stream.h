@@ -76,7 +76,9 @@ struct stream {
 	int64_t not_before_mono_ms;
 	unsigned tries;
 	struct stream_stats stats;
-	bool in_hand; /* the runner's: some worker has it */
+	/* The runner's: */
+	bool open;    /* not yet through with the present pass */
+	bool in_hand; /* some worker has it */
 };
 
 enum step {

@@ -7,9 +7,9 @@
 
 #include "run/plan.h"
 
-#define MIN 60000LL
+#define MIN  60000LL
 #define HOUR (60 * MIN)
-#define T0 (1767225600000LL) /* 2026-01-01T00:00:00Z */
+#define T0   (1767225600000LL) /* 2026-01-01T00:00:00Z */
 
 struct fixture {
 	struct ckpt *ckpt;
@@ -23,25 +23,25 @@ static void
 setup(struct fixture *f, int64_t later, int64_t max_age)
 {
 	struct store *store = NULL;
-	struct err err = { 0 };
+	struct err err = {0};
 
 	assert_int_equal(store_mem_new(&store, &err), 0);
 	assert_int_equal(ckpt_load(store, "", "acme", "ecs", &f->ckpt, &err), 0);
 	store_free(store);
 	f->s = ckpt_stream_add(f->ckpt, "eu-west-1", T0, 5 * MIN, &err);
 	assert_non_null(f->s);
-	f->sinks[0] = (struct plan_sink){ .name = "lake", .lake = true };
-	f->sinks[1] = (struct plan_sink){ .name = "prom", .ordered = true, .max_age_ms = max_age };
+	f->sinks[0] = (struct plan_sink){.name = "lake", .lake = true};
+	f->sinks[1] = (struct plan_sink){.name = "prom", .ordered = true, .max_age_ms = max_age};
 	for (size_t i = 0; i < 2; i++)
 		assert_non_null(ckpt_sink_add(f->s, f->sinks[i].name, T0, &err));
 	f->plan = (struct plan){
-		.now_ms = T0 + later,
-		.every_ms = 5 * MIN,
-		.delay_ms = 5 * MIN,
-		.lookback_ms = 30 * MIN,
-		.max_catchup_ms = 24 * HOUR,
-		.sinks = f->sinks,
-		.n_sinks = 2,
+	    .now_ms = T0 + later,
+	    .every_ms = 5 * MIN,
+	    .delay_ms = 5 * MIN,
+	    .lookback_ms = 30 * MIN,
+	    .max_catchup_ms = 24 * HOUR,
+	    .sinks = f->sinks,
+	    .n_sinks = 2,
 	};
 }
 
@@ -54,16 +54,17 @@ teardown(struct fixture *f)
 static void
 done(struct fixture *f, size_t sink, int64_t from, int64_t to)
 {
-	struct err err = { 0 };
+	struct err err = {0};
 
-	assert_int_equal(
-	    ckpt_done(ckpt_sink_find(f->s, f->sinks[sink].name), (struct cell){ T0 + from, T0 + to }, &err), 0);
+	assert_int_equal(ckpt_done(ckpt_sink_find(f->s, f->sinks[sink].name),
+				   (struct cell){T0 + from, T0 + to}, &err),
+			 0);
 }
 
 static struct plan_span
 next(const struct fixture *f, enum plan_pass pass, int64_t from, size_t max)
 {
-	struct plan_span span = { 0 };
+	struct plan_span span = {0};
 
 	if (!plan_next(&f->plan, f->s, pass, from, max, &span))
 		span.n = 0;
@@ -138,7 +139,7 @@ fresh_cells_first_after_an_outage(void **state)
 static void
 order_is_kept_for_each_sink(void **state)
 {
-	const struct cell third = { T0 + 10 * MIN, T0 + 15 * MIN };
+	const struct cell third = {T0 + 10 * MIN, T0 + 15 * MIN};
 	struct fixture f;
 
 	(void)state;
@@ -156,8 +157,8 @@ static void
 what_a_sink_cannot_take_does_not_hold_it_up(void **state)
 {
 	struct fixture f;
-	const struct cell fresh = { T0 + 4 * HOUR, T0 + 4 * HOUR + 5 * MIN };
-	const struct cell after = { T0 + 4 * HOUR + 5 * MIN, T0 + 4 * HOUR + 10 * MIN };
+	const struct cell fresh = {T0 + 4 * HOUR, T0 + 4 * HOUR + 5 * MIN};
+	const struct cell after = {T0 + 4 * HOUR + 5 * MIN, T0 + 4 * HOUR + 10 * MIN};
 
 	(void)state;
 	setup(&f, 5 * HOUR, HOUR);
@@ -189,12 +190,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(due_cells_come_in_one_span),
-		cmocka_unit_test(frozen_cells_are_republished_not_pulled),
-		cmocka_unit_test(fresh_cells_first_after_an_outage),
-		cmocka_unit_test(order_is_kept_for_each_sink),
-		cmocka_unit_test(what_a_sink_cannot_take_does_not_hold_it_up),
-		cmocka_unit_test(beyond_max_catchup_is_given_up),
+	    cmocka_unit_test(due_cells_come_in_one_span),
+	    cmocka_unit_test(frozen_cells_are_republished_not_pulled),
+	    cmocka_unit_test(fresh_cells_first_after_an_outage),
+	    cmocka_unit_test(order_is_kept_for_each_sink),
+	    cmocka_unit_test(what_a_sink_cannot_take_does_not_hold_it_up),
+	    cmocka_unit_test(beyond_max_catchup_is_given_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

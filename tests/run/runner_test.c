@@ -1,0 +1,660 @@
+/*
+ * The runner with everything around it replaced: a job kind that invents its points, a transport
+ * that does as told, a receiver that keeps the rules of a time-series database, a state store in
+ * memory, a lake on disk. What is shown: who gets which cells, in which order, and what is left for
+ * the next run.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "run/runner.h"
+
+#define MIN	60000LL
+#define T0	(1767225600000LL) /* 2026-01-01T00:00:00Z */
+#define TENANTS 4
+#define REGIONS 2
+#define SLOTS	2000 /* minutes that the receiver remembers for each stream */
+
+/* ---- a receiver: takes each stream's minutes in order, once ---- */
+
+struct receiver {
+	struct sink base;
+	pthread_mutex_t mu;
+	bool down;
+	int fail_cells; /* so many cells are taken, then the answer is lost */
+	uint64_t refused_order, doubled;
+	int64_t newest[TENANTS][REGIONS];
+	double values[TENANTS][REGIONS][SLOTS];
+	int64_t max_age_ms;
+};
+
+static size_t
+tenant_index(const char *id)
+{
+	return (size_t)(id[1] - '0');
+}
+
+static size_t
+region_index(const char *region)
+{
+	return strcmp(region, "eu-west-1") ? 1 : 0;
+}
+
+static void
+receive(struct receiver *r, const struct publish *p, const struct sample_row *row,
+	struct published *ret)
+{
+	size_t t = tenant_index(p->tenant);
+	size_t g = region_index(p->region);
+
+	for (size_t i = 0; i < row->n; i++) {
+		int64_t ts = row->first_ms + (int64_t)i * row->series->period_ms;
+		double *slot = &r->values[t][g][(ts - T0) / MIN];
+
+		if (r->max_age_ms && ts < p->now_ms - r->max_age_ms) {
+			ret->too_old++;
+		} else if (ts <= r->newest[t][g]) {
+			r->refused_order += !p->maybe_sent;
+			r->doubled += *slot != row->values[i];
+			ret->already++;
+		} else {
+			r->newest[t][g] = ts;
+			*slot = row->values[i];
+			ret->acked++;
+		}
+	}
+}
+
+static int
+receiver_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
+		 struct published *ret, struct err *err)
+{
+	struct receiver *r = (struct receiver *)s;
+	int rc = 0;
+
+	(void)pthread_mutex_lock(&r->mu);
+	if (r->down) {
+		rc = err_set(err, ERR_TRANSIENT, "connection refused");
+	} else {
+		for (size_t i = 0; i < d->n_rows; i++)
+			receive(r, p, &d->rows[i], ret);
+		if (r->fail_cells && --r->fail_cells == 0)
+			rc = err_set(err, ERR_TRANSIENT, "answer lost");
+	}
+	(void)pthread_mutex_unlock(&r->mu);
+	return rc;
+}
+
+static void
+receiver_free(struct sink *s)
+{
+	(void)s;
+}
+
+static const struct sink_ops receiver_ops = {
+    .kind = "receiver",
+    .ordered = true,
+    .samples = true,
+    .publish = receiver_publish,
+    .free = receiver_free,
+};
+
+/* ---- a job kind: one series, a point each minute ---- */
+
+struct fake_pull {
+	const struct job_stream *s;
+	struct cell cells[256];
+	size_t n;
+	bool asked;
+};
+static atomic_int pulls_made;
+
+static double
+truth(const char *tenant, const char *region, int64_t ts)
+{
+	return (double)((ts - T0) / MIN) * 10 + (double)tenant_index(tenant) +
+	       (double)region_index(region) / 2;
+}
+
+static size_t
+fake_span_max(const struct job_stream *s, const json_t *memo)
+{
+	(void)s;
+	(void)memo;
+	return 7;
+}
+
+static int
+fake_open(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n,
+	  int64_t now_ms, struct pull **ret, struct err *err)
+{
+	struct fake_pull *p = calloc(1, sizeof(*p));
+
+	(void)memo;
+	(void)now_ms;
+	if (!p || n > 256)
+		return err_nomem(err);
+	p->s = s;
+	p->n = n;
+	memcpy(p->cells, cells, n * sizeof(*cells));
+	*ret = (struct pull *)(void *)p;
+	return 0;
+}
+
+static int
+fake_next(struct pull *pull, struct aws_call *call, struct err *err)
+{
+	struct fake_pull *p = (struct fake_pull *)(void *)pull;
+
+	(void)err;
+	if (p->asked)
+		return 0;
+	call->service = "monitoring";
+	call->operation = "GetMetricData";
+	call->proto = PROTO_AWS_JSON;
+	buf_str(&call->body, "{}");
+	return 1;
+}
+
+static int
+fake_reply(struct pull *pull, const struct http_resp *resp, struct err *err)
+{
+	(void)err;
+	(void)resp;
+	((struct fake_pull *)(void *)pull)->asked = true;
+	atomic_fetch_add(&pulls_made, 1);
+	return 0;
+}
+
+static int
+fill_cell(const struct job_stream *s, struct cell_data *d, struct err *err)
+{
+	const struct line_origin o = {s->tenant, s->account, s->region, s->common->name};
+	struct series *series = arena_alloc(&d->arena, sizeof(*series));
+	struct label *labels = arena_array(&d->arena, 3, sizeof(*labels));
+	size_t n = (size_t)((d->cell.end_ms - d->cell.start_ms) / MIN);
+	double *values = arena_array(&d->arena, n, sizeof(*values));
+
+	d->rows = arena_alloc(&d->arena, sizeof(*d->rows));
+	if (!series || !labels || !values || !d->rows)
+		return err_nomem(err);
+	labels[0] = (struct label){"account_id", s->account};
+	labels[1] = (struct label){"region", s->region};
+	labels[2] = (struct label){"tenant", s->tenant};
+	*series = (struct series){
+	    .name = "m", .labels = labels, .n_labels = 3, .stat = "Average", .period_ms = MIN};
+	for (size_t i = 0; i < n; i++)
+		values[i] = truth(s->tenant, s->region, d->cell.start_ms + (int64_t)i * MIN);
+	d->rows[0] = (struct sample_row){
+	    .series = series, .first_ms = d->cell.start_ms, .values = values, .n = n};
+	d->n_rows = 1;
+	return metric_lines_encode(d, &o, err);
+}
+
+static int
+fake_harvest(struct pull *pull, struct cell_data *cells, size_t n, struct err *err)
+{
+	struct fake_pull *p = (struct fake_pull *)(void *)pull;
+
+	for (size_t i = 0; i < n; i++)
+		if (fill_cell(p->s, &cells[i], err))
+			return -1;
+	return 0;
+}
+
+static void
+fake_close(struct pull *p)
+{
+	free(p);
+}
+
+static int
+fake_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
+{
+	const struct line_origin o = {s->tenant, s->account, s->region, s->common->name};
+
+	return metric_lines_decode(d, &o, err);
+}
+
+static const struct job_kind fake_kind = {
+    .name = "fake",
+    .service = "monitoring",
+    .span_max = fake_span_max,
+    .open = fake_open,
+    .next = fake_next,
+    .reply = fake_reply,
+    .harvest = fake_harvest,
+    .close = fake_close,
+    .adopt = fake_adopt,
+};
+
+/* ---- a transport: by account, as told ---- */
+
+struct told {
+	struct transport base;
+	enum err_kind kind[TENANTS]; /* ERR_NONE: answers */
+	atomic_int left[TENANTS];    /* so many failures; -1: for good */
+	atomic_int calls[TENANTS];
+};
+
+static int
+told_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err)
+{
+	struct told *told = (struct told *)t;
+	size_t i = (size_t)(req->account[11] - '0');
+
+	atomic_fetch_add(&told->calls[i], 1);
+	if (told->kind[i] != ERR_NONE && atomic_load(&told->left[i]) != 0) {
+		atomic_fetch_sub(&told->left[i], 1);
+		return err_set(err, told->kind[i], "told to fail");
+	}
+	resp->status = 200;
+	return 0;
+}
+
+static const struct transport_ops told_ops = {.name = "told", .send = told_send};
+
+/* ---- the world ---- */
+
+struct world {
+	struct clock *clock;
+	struct told transport;
+	struct receiver receiver;
+	struct store *state;
+	char dir[64];
+	struct sink_conf confs[2];
+	struct sink_conf *to[2];
+	struct outlet *outlets;
+	struct job job;
+	struct config config;
+	struct tenant tenants[TENANTS];
+	struct plan_sink plan_sinks[2];
+	struct plan plan;
+	size_t outlet_of[2];
+	struct run_env env;
+	struct commit_env commit_env;
+	struct tenant_run runs[TENANTS];
+	struct runner runner;
+};
+
+static const char *region_names[] = {"eu-west-1", "us-east-1"};
+static const char *tenant_names[] = {"t0", "t1", "t2", "t3"};
+static const char *accounts[] = {"000000000000", "000000000001", "000000000002", "000000000003"};
+
+static void
+world_open(struct world *w)
+{
+	struct err err = {0};
+	static char url[96];
+
+	memset(w, 0, sizeof(*w));
+	w->clock = clock_fake_new(T0);
+	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/runner_test.XXXXXX");
+	assert_non_null(mkdtemp(w->dir));
+	(void)snprintf(url, sizeof(url), "file://%s/lake", w->dir);
+	assert_int_equal(store_mem_new(&w->state, &err), 0);
+	w->transport.base.ops = &told_ops;
+	(void)pthread_mutex_init(&w->receiver.mu, NULL);
+	w->receiver.base.ops = &receiver_ops;
+	for (size_t i = 0; i < TENANTS; i++)
+		atomic_store(&w->transport.left[i], -1);
+	w->confs[0] =
+	    (struct sink_conf){.name = "lake", .kind = SINK_OBJECTS, .url = url, .zstd_level = 3};
+	w->confs[1] = (struct sink_conf){.name = "prom", .kind = SINK_REMOTE_WRITE};
+	w->job = (struct job){.name = "ecs", .kind = &fake_kind, .n_to = 2, .to = w->to};
+	w->job.common = (struct job_common){
+	    .name = "ecs", .every_ms = 5 * MIN, .delay_ms = 5 * MIN, .lookback_ms = 30 * MIN};
+	for (size_t k = 0; k < 2; k++) {
+		w->to[k] = &w->confs[k];
+		w->outlet_of[k] = k;
+		w->plan_sinks[k] =
+		    (struct plan_sink){.name = w->confs[k].name, .ordered = k == 1, .lake = k == 0};
+	}
+	for (size_t i = 0; i < TENANTS; i++)
+		w->tenants[i] = (struct tenant){.id = tenant_names[i],
+						.account = accounts[i],
+						.regions = region_names,
+						.n_regions = REGIONS};
+}
+
+static void
+world_close(struct world *w)
+{
+	char cmd[128];
+
+	store_free(w->state);
+	clock_fake_free(w->clock);
+	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", w->dir);
+	assert_int_equal(system(cmd), 0);
+}
+
+static void
+make_streams(struct world *w, struct stream streams[TENANTS][REGIONS],
+	     struct tenant_job jobs[TENANTS])
+{
+	for (size_t i = 0; i < TENANTS; i++) {
+		for (size_t g = 0; g < REGIONS; g++) {
+			streams[i][g] = (struct stream){.env = &w->env,
+							.job = &w->job,
+							.tenant = &w->tenants[i],
+							.plan = &w->plan,
+							.outlet_of = w->outlet_of,
+							.lake = 0};
+			streams[i][g].endpoint = (char *)(uintptr_t) "http://nowhere";
+			streams[i][g].js = (struct job_stream){.common = &w->job.common,
+							       .tenant = w->tenants[i].id,
+							       .account = w->tenants[i].account,
+							       .region = region_names[g]};
+		}
+		jobs[i] = (struct tenant_job){.owner = &w->runs[i],
+					      .job = &w->job,
+					      .streams = streams[i],
+					      .n_streams = REGIONS};
+		(void)pthread_mutex_init(&jobs[i].mu, NULL);
+		w->runs[i] =
+		    (struct tenant_run){.tenant = &w->tenants[i], .jobs = &jobs[i], .n_jobs = 1};
+	}
+}
+
+/* One run at `now`; the streams show how it went. */
+static int
+run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENANTS][REGIONS])
+{
+	const struct sink_env env = {.clock = w->clock, .stdout_fd = -1};
+	struct tenant_job jobs[TENANTS];
+	struct err err = {0};
+	int r;
+
+	assert_int_equal(outlets_open(w->confs, 1, &env, &w->outlets, &err), 0);
+	w->outlets = realloc(w->outlets, 2 * sizeof(*w->outlets));
+	assert_non_null(w->outlets);
+	w->outlets[1] =
+	    (struct outlet){.conf = &w->confs[1], .sink = &w->receiver.base, .clock = w->clock};
+	(void)pthread_mutex_init(&w->outlets[1].locked.mu, NULL);
+	w->receiver.max_age_ms = w->plan_sinks[1].max_age_ms = max_age;
+	w->plan = (struct plan){.now_ms = now,
+				.every_ms = 5 * MIN,
+				.delay_ms = 5 * MIN,
+				.lookback_ms = 30 * MIN,
+				.max_catchup_ms = 1440 * MIN,
+				.sinks = w->plan_sinks,
+				.n_sinks = 2};
+	w->env = (struct run_env){.config = &w->config,
+				  .clock = w->clock,
+				  .run_id = "run",
+				  .now_ms = now,
+				  .now_fixed = true,
+				  .cell_deadline_ms = 3 * MIN,
+				  .transport = &w->transport.base,
+				  .outlets = w->outlets};
+	w->commit_env = (struct commit_env){
+	    .state = w->state, .base = "", .clock = w->clock, .run_id = "run", .host = "here"};
+	w->runner = (struct runner){.env = &w->env,
+				    .commit_env = &w->commit_env,
+				    .tenants = w->runs,
+				    .n_tenants = TENANTS,
+				    .workers = 3,
+				    .tenant_workers = 2};
+	make_streams(w, streams, jobs);
+	r = runner_run(&w->runner, &err);
+	outlets_free(w->outlets, 2);
+	return r;
+}
+
+static void
+assert_received(const struct world *w, size_t tenant, int64_t from, int64_t to)
+{
+	for (size_t g = 0; g < REGIONS; g++)
+		for (int64_t ts = from; ts < to; ts += MIN)
+			assert_float_equal(w->receiver.values[tenant][g][(ts - T0) / MIN],
+					   truth(tenant_names[tenant], region_names[g], ts), 0);
+}
+
+static void
+all_due_cells_arrive_once(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	for (size_t i = 0; i < TENANTS; i++) {
+		assert_received(&w, i, T0 + 35 * MIN, T0 + 60 * MIN);
+		for (size_t g = 0; g < REGIONS; g++) {
+			assert_int_equal(s[i][g].state, STREAM_DONE);
+			assert_int_equal(s[i][g].stats.cells, 5);
+			assert_int_equal(s[i][g].stats.acked, 25);
+		}
+	}
+	/* Again at once: nothing is due, nothing is asked. */
+	atomic_store(&pulls_made, 0);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(atomic_load(&pulls_made), 0);
+	assert_int_equal(s[0][0].state, STREAM_DONE);
+	/* Later: only what is new. */
+	assert_int_equal(run_at(&w, T0 + 80 * MIN, 0, s), 0);
+	assert_int_equal(s[0][0].stats.cells, 3);
+	assert_int_equal(s[0][0].stats.acked, 15);
+	assert_received(&w, 0, T0 + 35 * MIN, T0 + 75 * MIN);
+	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	world_close(&w);
+}
+
+static void
+one_denied_tenant_fails_alone(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.transport.kind[2] = ERR_AUTH;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	for (size_t i = 0; i < TENANTS; i++)
+		assert_int_equal(s[i][0].state, i == 2 ? STREAM_FAILED : STREAM_DONE);
+	assert_int_equal(s[2][0].error.kind, ERR_AUTH);
+	assert_int_equal(atomic_load(&w.transport.calls[2]), REGIONS); /* no second try */
+	/* Healed: the next run, later, loses nothing. */
+	w.transport.kind[2] = ERR_NONE;
+	assert_int_equal(run_at(&w, T0 + 70 * MIN, 0, s), 0);
+	assert_received(&w, 2, T0 + 35 * MIN, T0 + 65 * MIN);
+	world_close(&w);
+}
+
+static void
+a_passing_trouble_is_tried_again_in_the_same_run(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.transport.kind[1] = ERR_THROTTLED;
+	atomic_store(&w.transport.left[1], 0);
+	w.transport.kind[3] = ERR_DATA;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[1][0].state, STREAM_DONE);
+	assert_int_equal(s[3][0].state, STREAM_FAILED);
+	world_close(&w);
+}
+
+static void
+a_receiver_that_is_down_holds_up_only_itself(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.receiver.down = true;
+	atomic_store(&pulls_made, 0);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	for (size_t i = 0; i < TENANTS; i++)
+		for (size_t g = 0; g < REGIONS; g++) {
+			assert_int_equal(s[i][g].state, STREAM_FAILED);
+			assert_int_equal(s[i][g].stats.cells, 5); /* frozen all the same */
+		}
+	w.receiver.down = false;
+	atomic_store(&pulls_made, 0);
+	assert_int_equal(run_at(&w, T0 + 66 * MIN, 0, s), 0);
+	assert_int_equal(atomic_load(&pulls_made), 0); /* from the lake, not asked again */
+	for (size_t i = 0; i < TENANTS; i++)
+		assert_received(&w, i, T0 + 35 * MIN, T0 + 60 * MIN);
+	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	world_close(&w);
+}
+
+static void
+a_lost_answer_is_not_a_refused_sample(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.receiver.fail_cells = 3;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(run_at(&w, T0 + 80 * MIN, 0, s), 0);
+	for (size_t i = 0; i < TENANTS; i++) {
+		assert_received(&w, i, T0 + 35 * MIN, T0 + 75 * MIN);
+		assert_int_equal(s[i][0].state, STREAM_DONE);
+	}
+	assert_int_equal(w.receiver.refused_order, 0); /* each resend said that it may be one */
+	assert_int_equal(w.receiver.doubled, 0);
+	world_close(&w);
+}
+
+static void
+after_an_outage_the_receiver_is_current_first(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 35 * MIN, 60 * MIN, s), 0);
+	assert_int_equal(run_at(&w, T0 + 335 * MIN, 60 * MIN, s), 0);
+	for (size_t i = 0; i < TENANTS; i++) {
+		assert_received(&w, i, T0 + 275 * MIN, T0 + 330 * MIN);
+		for (size_t g = 0; g < REGIONS; g++) {
+			assert_int_equal(s[i][g].state, STREAM_DONE);
+			assert_int_equal(s[i][g].stats.cells, 60); /* 30..330, all in the lake */
+			assert_int_equal(s[i][g].stats.acked, 55);
+			assert_int_equal(s[i][g].stats.too_old, 245);
+		}
+	}
+	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	world_close(&w);
+}
+
+static void
+a_frozen_cell_is_adopted_when_the_checkpoint_is_gone(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct err err = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	store_free(w.state);
+	assert_int_equal(store_mem_new(&w.state, &err), 0);
+	atomic_store(&pulls_made, 0);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(atomic_load(&pulls_made), 0);
+	assert_int_equal(s[0][0].stats.adopted_cells, 5);
+	assert_int_equal(s[0][0].stats.already, 25);
+	assert_int_equal(w.receiver.doubled, 0);
+	world_close(&w);
+}
+
+static void
+a_signal_stops_it_and_the_next_run_carries_on(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	clock_cancel(w.clock, 15);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[0][0].state, STREAM_FAILED);
+	assert_int_equal(s[0][0].error.kind, ERR_CANCELLED);
+	atomic_store(&w.clock->cancelled, 0);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_received(&w, 0, T0 + 35 * MIN, T0 + 60 * MIN);
+	world_close(&w);
+}
+
+static void
+what_is_too_long_ago_is_a_gap_on_record(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct ckpt *c = NULL;
+	struct err err = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 40 * MIN, 0, s), 0);
+	assert_int_equal(run_at(&w, T0 + 40 * MIN + 1440 * MIN, 0, s), 0);
+	assert_int_equal(ckpt_load(w.state, "", "t0", "ecs", &c, &err), 0);
+	assert_int_equal(c->streams[0].n_gaps, 2); /* one for each sink */
+	assert_int_equal(c->streams[0].gaps[0].start_ms, T0 + 35 * MIN);
+	assert_int_equal(c->streams[0].gaps[0].end_ms, T0 + 40 * MIN);
+	assert_string_equal(c->streams[0].gaps[0].reason, "max_catchup");
+	assert_int_equal(ckpt_watermark(&c->streams[0]), T0 + 1475 * MIN);
+	ckpt_free(c);
+	world_close(&w);
+}
+
+static void
+a_run_that_holds_the_lease_is_left_alone(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct commit *other = NULL;
+	struct err err = {0};
+	struct commit_env env;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	env = (struct commit_env){
+	    .state = w.state, .base = "", .clock = w.clock, .run_id = "other", .host = "there"};
+	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, &other, &err),
+			 COMMIT_OPENED);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[0][0].state, STREAM_DONE);
+	assert_int_equal(s[1][0].state, STREAM_SKIPPED);
+	assert_int_equal(s[1][1].state, STREAM_SKIPPED);
+	assert_int_equal(commit_close(other, &err), 0);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[1][0].state, STREAM_DONE);
+	world_close(&w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(all_due_cells_arrive_once),
+	    cmocka_unit_test(one_denied_tenant_fails_alone),
+	    cmocka_unit_test(a_passing_trouble_is_tried_again_in_the_same_run),
+	    cmocka_unit_test(a_receiver_that_is_down_holds_up_only_itself),
+	    cmocka_unit_test(a_lost_answer_is_not_a_refused_sample),
+	    cmocka_unit_test(after_an_outage_the_receiver_is_current_first),
+	    cmocka_unit_test(a_frozen_cell_is_adopted_when_the_checkpoint_is_gone),
+	    cmocka_unit_test(a_signal_stops_it_and_the_next_run_carries_on),
+	    cmocka_unit_test(what_is_too_long_ago_is_a_gap_on_record),
+	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
