@@ -31,8 +31,16 @@ struct parse {
 	struct xml_doc *doc;
 	struct level stack[DEPTH_MAX];
 	size_t depth, nodes;
-	const char *why; /* our own reason to stop, static text */
+	const char *why; /* our own reason to stop, static text, and where */
+	unsigned long line, column;
 };
+
+static void
+mark_place(struct parse *p)
+{
+	p->line = XML_GetCurrentLineNumber(p->parser);
+	p->column = XML_GetCurrentColumnNumber(p->parser) + 1;
+}
 
 static void
 stop(struct parse *p, const char *why)
@@ -40,6 +48,7 @@ stop(struct parse *p, const char *why)
 	if (p->why)
 		return;
 	p->why = why;
+	mark_place(p);
 	(void)XML_StopParser(p->parser, XML_FALSE);
 }
 
@@ -145,10 +154,12 @@ run(struct parse *p, struct sv text, const char *what, struct err *err)
 	XML_SetStartDoctypeDeclHandler(p->parser, on_doctype);
 	if (XML_Parse(p->parser, text.n ? text.p : "", (int)text.n, 1) == XML_STATUS_OK)
 		return 0;
-	return err_set(err, ERR_DATA, "%s: line %lu, column %lu: %s", what,
-		       XML_GetCurrentLineNumber(p->parser),
-		       XML_GetCurrentColumnNumber(p->parser) + 1,
-		       p->why ? p->why : XML_ErrorString(XML_GetErrorCode(p->parser)));
+	if (!p->why) {
+		p->why = XML_ErrorString(XML_GetErrorCode(p->parser));
+		mark_place(p);
+	}
+	return err_set(err, ERR_DATA, "%s: line %lu, column %lu: %s", what, p->line, p->column,
+		       p->why);
 }
 
 static void
