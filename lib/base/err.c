@@ -11,7 +11,7 @@ err_clear(struct err *err)
 		memset(err, 0, sizeof(*err));
 }
 
-static void
+static void __attribute__((format(printf, 3, 0)))
 err_vset(struct err *err, enum err_kind kind, const char *fmt, va_list ap)
 {
 	err_clear(err);

@@ -49,20 +49,15 @@ civil_from_days(int64_t z, struct civil *c)
 	c->year = yoe + era * 400 + (c->month <= 2);
 }
 
-static int64_t
-floor_div(int64_t a, int64_t b)
-{
-	return a / b - (a % b < 0);
-}
-
 static struct civil
 civil_of(int64_t ms)
 {
-	int64_t days = floor_div(ms, DAY_MS);
-	int rest = (int)(ms - days * DAY_MS);
+	int rest = (int)(ms % DAY_MS);
 	struct civil c;
 
-	civil_from_days(days, &c);
+	if (rest < 0)
+		rest += DAY_MS;
+	civil_from_days(ms / DAY_MS - (ms % DAY_MS < 0), &c);
 	c.hour = rest / 3600000;
 	c.minute = rest / 60000 % 60;
 	c.second = rest / 1000 % 60;
