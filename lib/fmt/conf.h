@@ -140,6 +140,9 @@ bool conf_is_map(const struct conf_node *node);
 bool conf_is_null(const struct conf_node *node);
 /* Already the subject of a fault: say no more about it. */
 bool conf_is_bad(const struct conf_node *node);
+/* Where a node stands: its file and line. */
+const char *conf_file(const struct conf_node *node);
+unsigned conf_line(const struct conf_node *node);
 /* The key under which a value stands in its mapping; NULL in lists. */
 const char *conf_name(const struct conf_node *node);
 /* Was an unknown key of this mapping taken for a misspelling of `key`? Then that it is missing has
@@ -147,6 +150,10 @@ const char *conf_name(const struct conf_node *node);
 bool conf_meant(const struct conf_node *map, const char *key);
 /* [a-z0-9][a-z0-9._-]{0,62}: what tenants, jobs and sinks may be called. */
 bool conf_name_valid(const char *name);
+#define CONF_NAME_RULE                                                                             \
+	"names are made of a-z, 0-9, '.', '_' and '-', begin with a letter or digit and have at "  \
+	"most "                                                                                    \
+	"63 characters"
 
 /* The nearest of n words for "(did you mean x?)": at most 2 edits or a third of the length away, or
  * NULL. */

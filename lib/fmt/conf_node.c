@@ -67,6 +67,18 @@ conf_name(const struct conf_node *node)
 	return node->key_line ? node->key : NULL;
 }
 
+const char *
+conf_file(const struct conf_node *node)
+{
+	return node->file;
+}
+
+unsigned
+conf_line(const struct conf_node *node)
+{
+	return node->line;
+}
+
 bool
 conf_meant(const struct conf_node *map, const char *key)
 {

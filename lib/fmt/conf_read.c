@@ -151,10 +151,7 @@ read_structs(const struct conf_key *k, const struct conf_node *node, void *at,
 		if (k->type == CONF_NAMED) {
 			*(const char **)(void *)((char *)elem + k->name_offset) = c->key;
 			if (!conf_name_valid(c->key))
-				conf_fault_key(r->f, c,
-					       "names are made of a-z, 0-9, '.', '_' and "
-					       "'-', begin with a letter or digit and have "
-					       "at most 63 characters");
+				conf_fault_key(r->f, c, CONF_NAME_RULE);
 		}
 		fill(c, tables, &elem, true, r);
 	}

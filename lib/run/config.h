@@ -1,7 +1,8 @@
 /*
  * The configuration as C structs (interface.md section 2), read by the tables in config.c.
  *
- * Everything lives in one arena and is constant after config_load: shared by all threads without locks.
+ * Everything lives in one arena and is constant after config_load: shared by all threads without
+ * locks.
  */
 #ifndef MUSTER_RUN_CONFIG_H
 #define MUSTER_RUN_CONFIG_H
@@ -12,8 +13,8 @@
 
 struct tenant {
 	const char *id;
-	const char *account;     /* 12 digits */
-	const char *role;        /* a name, or a full ARN of that account; NULL only if !assume */
+	const char *account;	 /* 12 digits */
+	const char *role;	 /* a name, or a full ARN of that account; NULL only if !assume */
 	const char *external_id; /* NULL: none (said so) */
 	const char **regions;
 	size_t n_regions;
@@ -30,7 +31,7 @@ struct job {
 	struct job_common common;
 	struct sink_conf **to; /* into config.sinks */
 	size_t n_to;
-	void *opts;          /* of the kind */
+	void *opts;	     /* of the kind */
 	char definition[33]; /* hash of what the data are, not where they go */
 	const struct conf_node *node;
 };
@@ -60,6 +61,8 @@ struct config {
 	struct sink_conf *sinks;
 	size_t n_sinks;
 	struct run_conf run;
+	const char **unused_sinks; /* names of sinks that nothing goes to: worth a warning */
+	size_t n_unused_sinks;
 	struct arena arena;
 };
 
