@@ -43,7 +43,7 @@ SUP_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 Q := $(if $(filter 0,$(V)),@)
 say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
-.PHONY: all debug test unit e2e asan tsan sanitized valgrind memchecked clang lint cover analyze check install clean help \
+.PHONY: all debug test unit e2e asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
 	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
@@ -157,6 +157,9 @@ lint-python:
 
 analyze:                  ## gcc's own analyzer over lib/ and jobs/ (slow, and not part of check)
 	$(Q)for f in $(LIB_SRC) $(JOB_SRC); do gcc $(CPPFLAGS) $(CFLAGS) -O1 -fanalyzer -c -o /dev/null $$f || exit 1; done
+
+bench: all                ## CPU and memory of whole runs, for 1, 10 and 100 tenants
+	$(Q)/usr/bin/python3 tests/bench/runs.py
 
 check:                    ## what CI runs: lint, all tests, both compilers, all sanitizers
 	$(Q)scripts/test
