@@ -34,6 +34,7 @@ const struct member ckpt_members[] = {
     MEMBER(ckpt, "nonce", NONCE, nonce),
     KNOWN("format"),
     KNOWN("version"),
+    KNOWN("checksum"),
     KNOWN("lease"),
     KNOWN("streams"),
     END,
