@@ -138,7 +138,7 @@ find_now(struct session *s, struct err *err)
 static int
 open_outlets(struct session *s, struct err *err)
 {
-	const struct sink_env env = {
+	s->sink_env = (struct sink_env){
 	    .transport = s->top,
 	    .base_creds = s->base,
 	    .clock = s->clock,
@@ -147,8 +147,8 @@ open_outlets(struct session *s, struct err *err)
 	    .run_id = s->run_id,
 	    .stdout_fd = STDOUT_FILENO,
 	};
-
-	return outlets_open(s->config->sinks, s->config->n_sinks, &env, &s->env.outlets, err);
+	return outlets_open(s->config->sinks, s->config->n_sinks, &s->sink_env, &s->env.outlets,
+			    err);
 }
 
 /* A sink that freezes: it keeps what it was given and can give it back. */

@@ -34,6 +34,7 @@ struct session {
 	int64_t started_wall_ms;
 	struct run_env env;
 	struct commit_env commit_env;
+	struct sink_env sink_env;
 	struct runner runner;
 	struct tenant_run *tenants;
 };
