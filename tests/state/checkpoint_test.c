@@ -1219,6 +1219,48 @@ test_bad_read(void **state)
 	ckpt_free(c);
 }
 
+/* Memory that runs out once, at every place: never taken for damage. */
+static int allocations, fail_at;
+
+static void *
+failing_malloc(size_t n)
+{
+	return ++allocations == fail_at ? NULL : malloc(n);
+}
+
+static void
+test_no_memory(void **state)
+{
+	struct buf text = BUF_INIT(CKPT_MAX);
+	int done = 0;
+
+	store_two(*state);
+	json_set_alloc_funcs(failing_malloc, free);
+	for (fail_at = 1; !done; fail_at++) {
+		struct ckpt *c = NULL;
+		struct err err;
+
+		allocations = 0;
+		if (ckpt_load(*state, "", "acme", "ecs", &c, &err) < 0) {
+			assert_int_equal(err.kind, ERR_LOCAL);
+			continue;
+		}
+		assert_false(c->recovered);
+		assert_int_equal(c->generation, 2);
+		done = allocations < fail_at;
+		allocations = 0;
+		buf_reset(&text);
+		if (ckpt_dump(c, &text, &err) < 0)
+			assert_int_equal(err.kind, ERR_LOCAL);
+		else
+			done = done && allocations < fail_at;
+		ckpt_free(c);
+	}
+	json_set_alloc_funcs(malloc, free);
+	assert_true(fail_at > 100);
+	buf_done(&text);
+}
+
 int
 main(void)
 {
@@ -1255,6 +1297,7 @@ main(void)
 	    T(test_unknown_then_overtaken),
 	    T(test_plain_errors),
 	    T(test_bad_read),
+	    T(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

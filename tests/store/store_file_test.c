@@ -538,7 +538,9 @@ write_on(int id)
 	struct store *s = open_root(NULL);
 	char key[64], text[8192];
 
-	for (int i = 0; s; i++) {
+	if (!s)
+		return 1;
+	for (int i = 0;; i++) {
 		(void)snprintf(key, sizeof(key), "t%d/dt=%d/o%d", id, i / 10, i);
 		memset(text, '.', sizeof(text));
 		(void)snprintf(text + 8000, 100, "%s", key);
@@ -547,7 +549,6 @@ write_on(int id)
 		(void)snprintf(text + 8000, 100, "%s", key);
 		(void)suite_put(s, key, text, STORE_ANY, NULL, NULL, NULL);
 	}
-	return 1;
 }
 
 static int
