@@ -11,7 +11,6 @@ import sys
 import tempfile
 import time
 import unittest
-import urllib.parse
 from http.client import HTTPException, IncompleteRead
 
 HERE = os.path.dirname(os.path.realpath(__file__))
@@ -27,80 +26,14 @@ from standin.receiver import STALE  # noqa: E402
 from standin.truth import Truth  # noqa: E402
 from standin.wire import Request  # noqa: E402
 from standin.world import World, generate  # noqa: E402
-from testing import HEADERS, Daemon, chunk, send, signed, write_request  # noqa: E402
+from testing import (HEADERS, NOW, REGION, START, TARGET, Case, Daemon, chunk, send, signed,  # noqa: E402
+                     write_request)
 
 try:
     import boto3
     from botocore.config import Config
 except ImportError:
     boto3 = None
-
-NOW = 1767240000
-START = NOW - 7200
-REGION = "eu-west-1"
-TARGET = "GraniteServiceVersion20100801."
-RATES = {"gap_rate": 0.05, "late_rate": 0.1}
-
-
-class Case(unittest.TestCase):
-    """A daemon with a small world, and the ways to call it."""
-    flags = ()
-
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory()
-        cls.world = World(generate(2, 7, [REGION, "us-east-1"], 2, births=0.5, ends=0.3, epoch=START, **RATES))
-        world_file = os.path.join(cls.folder.name, "world.json")
-        with open(world_file, "w", encoding="utf-8") as file:
-            json.dump(cls.world.document, file)
-        cls.arguments = ("--world", world_file, "--now", NOW, *cls.flags)
-        cls.daemon = Daemon(cls.folder.name, *cls.arguments)
-        cls.tenant = cls.world.tenants[0]
-        cls.base = Keys(cls.world.central["access_key"], cls.world.central["secret_key"])
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.daemon.stop()
-        cls.folder.cleanup()
-
-    def setUp(self):
-        self.daemon.control("faults", method="DELETE")
-        self.daemon.control("reset", method="POST")
-        self.daemon.control("ttl", {"seconds": None})
-
-    def query(self, keys, service, version, region=REGION, **fields):
-        body = "&".join(f"{name}={urllib.parse.quote(str(value), safe='')}"
-                        for name, value in {**fields, "Version": version}.items()).encode()
-        headers = signed(self.daemon.url + "/", keys, service, region, body,
-                         {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"})
-        return send("POST", self.daemon.url + "/", headers, body)
-
-    def sts(self, action, keys=None, **fields):
-        return self.query(keys or self.base, "sts", "2011-06-15", Action=action, **fields)
-
-    def assume(self, tenant=None, **fields):
-        tenant = tenant or self.tenant
-        return self.sts("AssumeRole", **{"RoleArn": tenant["role"], "RoleSessionName": "test",
-                                         "ExternalId": tenant["external_id"], **fields})
-
-    def session(self, tenant=None):
-        status, _, body = self.assume(tenant)
-        self.assertEqual(status, 200, body)
-        return Keys(*(re.search(f"<{name}>(.*?)</{name}>", body.decode())[1]
-                      for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")))
-
-    def metrics(self, operation, keys, value, region=REGION):
-        body = json.dumps(value).encode()
-        headers = signed(self.daemon.url + "/", keys, "monitoring", region, body,
-                         {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": TARGET + operation})
-        status, headers, answer = send("POST", self.daemon.url + "/", headers, body)
-        return status, headers, json.loads(answer)
-
-    def violations(self):
-        return self.daemon.control("stats")["violations"]["total"]
-
-    def faults(self, *rules):
-        self.daemon.control("faults", list(rules))
 
 
 def question(series, start=START, end=NOW, period=60, stat="Average", **more):

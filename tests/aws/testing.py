@@ -1,17 +1,32 @@
-"""What a test needs to run the stand-in and to talk to it: awsd, signatures, remote-write bodies."""
+"""What a test needs to run the stand-in and to talk to it: awsd, signatures, a case, remote-write bodies."""
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
+import sys
+import tempfile
 import time
+import unittest
 import urllib.error
+import urllib.parse
 import urllib.request
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-
 HERE = os.path.dirname(os.path.realpath(__file__))
+sys.path.insert(0, HERE)
+
+from botocore.auth import SigV4Auth  # noqa: E402
+from botocore.awsrequest import AWSRequest  # noqa: E402
+from botocore.credentials import Credentials as Keys  # noqa: E402
+
+from standin.world import World, generate  # noqa: E402
+
+NOW = 1767240000
+START = NOW - 7200
+REGION = "eu-west-1"
+TARGET = "GraniteServiceVersion20100801."
+RATES = {"gap_rate": 0.05, "late_rate": 0.1}
 HEADERS = {"Content-Type": "application/x-protobuf", "Content-Encoding": "snappy", "User-Agent": "test",
            "X-Prometheus-Remote-Write-Version": "0.1.0"}
 
@@ -42,7 +57,8 @@ class Daemon:
         method = method or ("GET" if value is None else "PUT")
         status, _, answer = send(method, f"{self.url}/_standin/{name}", {}, body)
         assert status == 200, answer
-        return [json.loads(line) for line in answer.splitlines()] if name.startswith("rw/dump") else json.loads(answer)
+        lines = name.startswith(("rw/dump", "s3/objects"))
+        return [json.loads(line) for line in answer.splitlines()] if lines else json.loads(answer)
 
 
 def send(method, url, headers, body=None):
@@ -61,6 +77,71 @@ def signed(url, keys, service, region, body, headers):
     request = AWSRequest("POST", url, headers, body)
     SigV4Auth(keys, service, region).add_auth(request)
     return dict(request.headers)
+
+
+class Case(unittest.TestCase):
+    """A daemon with a small world, and the ways to call it."""
+    flags = ()
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.world = World(cls.document())
+        world_file = os.path.join(cls.folder.name, "world.json")
+        with open(world_file, "w", encoding="utf-8") as file:
+            json.dump(cls.world.document, file)
+        cls.arguments = ("--world", world_file, "--now", NOW, *cls.flags)
+        cls.daemon = Daemon(cls.folder.name, *cls.arguments)
+        cls.tenant = cls.world.tenants[0]
+        cls.base = Keys(cls.world.central["access_key"], cls.world.central["secret_key"])
+
+    @classmethod
+    def document(cls):
+        return generate(2, 7, [REGION, "us-east-1"], 2, births=0.5, ends=0.3, epoch=START, **RATES)
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.daemon.stop()
+        cls.folder.cleanup()
+
+    def setUp(self):
+        self.daemon.control("faults", method="DELETE")
+        self.daemon.control("reset", method="POST")
+        self.daemon.control("ttl", {"seconds": None})
+
+    def query(self, keys, service, version, region=REGION, **fields):
+        body = "&".join(f"{name}={urllib.parse.quote(str(value), safe='')}"
+                        for name, value in {**fields, "Version": version}.items()).encode()
+        headers = signed(self.daemon.url + "/", keys, service, region, body,
+                         {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"})
+        return send("POST", self.daemon.url + "/", headers, body)
+
+    def sts(self, action, keys=None, **fields):
+        return self.query(keys or self.base, "sts", "2011-06-15", Action=action, **fields)
+
+    def assume(self, tenant=None, **fields):
+        tenant = tenant or self.tenant
+        return self.sts("AssumeRole", **{"RoleArn": tenant["role"], "RoleSessionName": "test",
+                                         "ExternalId": tenant["external_id"], **fields})
+
+    def session(self, tenant=None):
+        status, _, body = self.assume(tenant)
+        self.assertEqual(status, 200, body)
+        return Keys(*(re.search(f"<{name}>(.*?)</{name}>", body.decode())[1]
+                      for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")))
+
+    def metrics(self, operation, keys, value, region=REGION):
+        body = json.dumps(value).encode()
+        headers = signed(self.daemon.url + "/", keys, "monitoring", region, body,
+                         {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": TARGET + operation})
+        status, headers, answer = send("POST", self.daemon.url + "/", headers, body)
+        return status, headers, json.loads(answer)
+
+    def violations(self):
+        return self.daemon.control("stats")["violations"]["total"]
+
+    def faults(self, *rules):
+        self.daemon.control("faults", list(rules))
 
 
 def varint(number):

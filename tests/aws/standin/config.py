@@ -20,8 +20,12 @@ def add_options(group):
     group.add_argument("--writer-role", action="store_true", help="let the aps sink assume the world's amp-writer")
     group.add_argument("--max-age", metavar="DURATION", help="of the receiver's sink")
     group.add_argument("--out-of-order", metavar="DURATION", help="of the receiver's sink")
-    group.add_argument("--lake", default="file:///tmp/muster/lake", metavar="URL", help="'' for none")
-    group.add_argument("--state", default="file:///tmp/muster/state", metavar="URL")
+    group.add_argument("--lake", default="file:///tmp/muster/lake", metavar="URL",
+                       help="file:///DIR or s3://BUCKET/PREFIX; '' for none")
+    group.add_argument("--state", default="file:///tmp/muster/state", metavar="URL", help="the same")
+    group.add_argument("--kms-key", metavar="ID", help="of the lake")
+    group.add_argument("--expected-owner", metavar="ACCOUNT", help="of the lake's bucket")
+    group.add_argument("--lake-role", action="store_true", help="let the lake sink assume the world's lake-writer")
     group.add_argument("--jobs", default="ecs", metavar="A,B", help=f"of {','.join(METRICS)}")
     group.add_argument("--only", action="append", metavar="GLOB", help="tenants (default: all; repeatable)")
     for name in ("every", "period", "delay", "lookback", "hold", "revisit", "discover-every"):
@@ -81,7 +85,7 @@ def _sinks(world, args):
     if args.receiver != "none":
         sinks["amp"] = _receiver(world, args)
     if args.lake:
-        sinks["lake"] = {"kind": "objects", "url": args.lake}
+        sinks["lake"] = _lake(world, args)
     return sinks
 
 
@@ -92,11 +96,24 @@ def _receiver(world, args):
     if signed:
         sink["sigv4"] = {"service": "aps"}
     if args.writer_role:
-        sink["role"] = next(arn for arn in world.roles if arn.endswith("role/amp-writer"))
-    for key in ("max_age", "out_of_order"):
-        if getattr(args, key):
-            sink[key] = getattr(args, key)
+        sink["role"] = _writer(world, "amp")
+    return {**sink, **_given(args, "max_age", "out_of_order")}
+
+
+def _lake(world, args):
+    sink = {"kind": "objects", "url": args.lake, **_given(args, "kms_key", "expected_owner")}
+    if args.lake_role:
+        sink["role"] = _writer(world, "lake")
     return sink
+
+
+def _writer(world, sink):
+    return next(arn for arn in world.roles if arn.endswith(f"role/{sink}-writer"))
+
+
+def _given(args, *names):
+    """The options that were given, by their configuration's names."""
+    return {name: getattr(args, name) for name in names if getattr(args, name)}
 
 
 def _flow(value):

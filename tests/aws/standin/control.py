@@ -10,13 +10,21 @@ PREFIX = "/_standin/"
 
 def answer(standin, request):
     name = request.path[len(PREFIX):]
-    function = ROUTES.get((request.method, name))
+    function = ROUTES.get((request.method, name)) or _of_service(standin, request.method, name)
     if function is None:
         return as_json({"error": f"no {request.method} {request.path}"}, 404)
     try:
         return function(standin, request)
     except (ValueError, KeyError, TypeError) as error:
         return as_json({"error": f"{type(error).__name__}: {error}"}, 400)
+
+
+def _of_service(standin, method, name):
+    """The endpoint that one of the services brings along."""
+    for service in standin.services:
+        if (method, name) in service.controls:
+            return lambda _standin, request: service.controls[method, name](service, request)
+    return None
 
 
 def as_json(value, status=200):
@@ -109,8 +117,10 @@ def _rw_reset(standin, _request):
 
 
 def _reset(standin, _request):
-    """Forget what was counted; the samples stay."""
+    """Forget what was counted; samples, objects and queries stay."""
     standin.ledger.reset()
+    for service in standin.services:
+        service.forget()
     return as_json({"ok": True})
 
 

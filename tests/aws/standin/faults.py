@@ -4,6 +4,7 @@ A rule says which requests it looks at (match), which of those it hits (nth, eve
 The first rule that hits is the one that counts. Everything is decided by counters and by the world's seed.
 """
 import email.utils
+import fnmatch
 import json
 import threading
 import time
@@ -12,12 +13,14 @@ from collections import Counter
 from .credentials import expired_token
 from .errors import Refusal, denied
 from .protocols import RestJson, Text
+from .s3xml import S3Rest, error_body
+from .sigv4 import skewed
 from .wire import Reply, reset
 from .world import fraction
 
-MATCH = {"service", "operation", "account", "region"}
+MATCH = {"service", "operation", "account", "region", "resource"}
 KEYS = {"match", "nth", "every", "after", "times", "prob", "per_account", "kind", "effect", "status", "ms", "drop",
-        "at", "chunk", "interval_ms", "fraction", "seconds", "retry_after", "message"}
+        "at", "chunk", "interval_ms", "fraction", "seconds", "retry_after", "message", "code"}
 HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>\n"
 
 
@@ -72,7 +75,9 @@ class Rule:
     def hits(self, call):
         have = {"service": call.service.name, "operation": call.operation, "account": call.account,
                 "region": call.region}
-        if any(have[name] != value for name, value in self.match.items()):
+        if any(have[name] != value for name, value in self.match.items() if name != "resource"):
+            return False
+        if not fnmatch.fnmatchcase(call.resource, self.match.get("resource", "*")):
             return False
         self.seen[call.account if self.get("per_account") else None] += 1
         return self._due(call.account, self.seen[call.account if self.get("per_account") else None])
@@ -135,11 +140,32 @@ def _denied(_rule, call):
     return denied(f"User: {who} is not authorized to perform: {call.service.iam}:{call.operation}")
 
 
-def _skew(rule, _call):
+def _skew(rule, call):
     """Refused as if the service's clock were ahead, by a service whose Date header says so, this once."""
     ahead = rule.standin.clock.wall() + rule.get("seconds", 600)
-    return Refusal("SignatureDoesNotMatch", "Signature expired: the request is too old (- 5 min.)", 403,
-                   headers={"Date": email.utils.formatdate(ahead, usegmt=True)})
+    refusal = skewed(call.request.headers.get("x-amz-date", ""), True, ahead, call.service.rules)
+    refusal.headers["Date"] = email.utils.formatdate(ahead, usegmt=True)
+    return refusal
+
+
+def _named(rule, _call):
+    """Any error of the service's protocol: `code`, `status`, `message`."""
+    return Refusal(rule.get("code", "InternalFailure"), rule.get("message", "Injected."), rule.get("status", 400))
+
+
+def _conflict(_rule, call):
+    """Another conditional write was faster. An upload that was to be completed is void then."""
+    if call.protocol is S3Rest:
+        call.service.void(call)
+    return Refusal("ConditionalRequestConflict", "The conditional request cannot succeed due to a conflicting operation"
+                   " against this resource.", 409)
+
+
+def _late_error(rule, call):
+    """What CompleteMultipartUpload may do: blanks to keep the line alive under status 200, and then an error."""
+    body = error_body(rule.get("code", "InternalError"), rule.get("message", "We encountered an internal error."),
+                      call.request_id, filler=" \n" * 20)
+    return Reply(200, {"Content-Type": "application/xml"}, body)
 
 
 def _plain(status, default):
@@ -262,6 +288,9 @@ KINDS = {
     "rw400": _refusing(_plain(400, "out of order sample")),
     "rw429": _refusing(_plain(429, "ingestion rate limit (70000) exceeded")),
     "rw503": _refusing(_plain(503, "no healthy upstream")),
+    "error": _refusing(_named),
+    "s3-conflict": _refusing(_conflict),
+    "s3-late-error": _refusing(_late_error),
     "reset-before": _refusing(_reset_now),
     "gmd-internal": _altering(_spoiled("InternalError", "An internal error occurred.", keep=False)),
     "gmd-partial": _altering(_spoiled("PartialData", "Not all data could be read.", keep=True)),

@@ -42,9 +42,7 @@ class Standin:
     def handle(self, request):
         if request.path.startswith(control.PREFIX):
             return control.answer(self, request)
-        request_id = str(uuid.uuid4())
-        reply = self._answer(request, request_id)
-        reply.headers.setdefault("x-amzn-RequestId", request_id)
+        reply = self._answer(request, str(uuid.uuid4()))
         reply.headers.setdefault("Date", email.utils.formatdate(self.clock.wall(), usegmt=True))
         return reply
 
@@ -63,6 +61,7 @@ class Standin:
             reply = call.protocol.error(refusal, request_id)
             if refusal.blame:
                 self.ledger.violation(f"{refusal.code}: {refusal.message}", call)
+        reply.headers.setdefault(call.service.request_id_header, request_id)
         self.ledger.call(call, reply, code, time.perf_counter() - began)
         return reply
 
@@ -94,7 +93,7 @@ class Standin:
             claim = sigv4.read_claim(request.headers)
             now = self.clock.wall()
             principal = self.credentials.find(claim.key_id, request.headers.get("x-amz-security-token"), now)
-            sigv4.check(request, claim, principal.secret, service.scope, now)
+            sigv4.check(request, claim, principal.secret, service.scope, now, service.rules)
             if claim.region not in service.regions():
                 raise Refusal("SignatureDoesNotMatch",
                               f"Credential should be scoped to a valid region, not '{claim.region}'. ", 403)
@@ -102,10 +101,13 @@ class Standin:
         call.params = call.load(request.body)
         call.account = service.subject(call)
 
+    def permits(self, principal, action):
+        role = self.world.roles.get(principal.role)
+        return not role or action not in role.get("deny", ())
+
     def _authorise(self, call):
         """A role may be denied single actions, to see how a client takes it."""
-        role = self.world.roles.get(call.principal.role) if call.principal else None
-        action = f"{call.service.iam}:{call.operation}"
-        if role and action in role.get("deny", ()):
+        action = call.service.action(call)
+        if call.principal and not self.permits(call.principal, action):
             raise denied(f"User: {call.principal.arn} is not authorized to perform: {action} because no "
                          f"identity-based policy allows the {action} action")

@@ -20,6 +20,15 @@ def add_world(parser):
         group.add_argument(f"--{name}", type=float, metavar="SHARE")
     for name in ("late-max", "delay", "list-delay"):
         group.add_argument(f"--{name}", type=int, metavar="SECONDS")
+    group.add_argument("--bucket", action="append", default=[], metavar="NAME[:OWNER[:REGION]]",
+                       help="a bucket beside those of the file (default: the central account's, in the central region)")
+
+
+def add_s3(parser):
+    """The options of S3."""
+    group = parser.add_argument_group("S3")
+    group.add_argument("--s3-ignore-conditions", action="store_true", help="a store that does not know If-None-Match "
+                       "and If-Match of a write, and does not say so")
 
 
 def add_receiver(parser):
@@ -39,9 +48,22 @@ def add_receiver(parser):
 
 def read_world(args):
     """The World that the options describe."""
+    document = _document(args)
+    named = [_bucket(document, text) for text in args.bucket]
+    there = {row["name"] for row in named}
+    kept = [row for row in document.get("buckets", []) if row["name"] not in there]
+    return World({**document, "buckets": kept + named})
+
+
+def _bucket(document, text):
+    name, owner, region = (text.split(":") + ["", ""])[:3]
+    return {"name": name, "owner": owner or document["central"]["account"], "region": region or document["region"]}
+
+
+def _document(args):
     if args.world:
-        return World.load(args.world)
-    return World(generate(
+        return World.load(args.world).document
+    return generate(
         args.tenants, args.seed, args.regions.split(","), args.services, args.clusters, args.regions_per_tenant,
         args.births, args.ends, args.epoch, args.span, gap_rate=args.gap_rate, late_rate=args.late_rate,
-        late_max=args.late_max, delay=args.delay, list_delay=args.list_delay))
+        late_max=args.late_max, delay=args.delay, list_delay=args.list_delay)

@@ -141,7 +141,7 @@ def render(reply, headless=False):
     """An answer as bytes."""
     lines = [f"HTTP/1.1 {reply.status} {REASONS.get(reply.status, 'Unknown')}"]
     lines += [f"{name}: {value}" for name, value in reply.headers.items()]
-    if reply.status != 204:
+    if reply.status not in (204, 304) and "Content-Length" not in reply.headers:
         lines.append(f"Content-Length: {len(reply.body)}")
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
     return head if headless else head + reply.body

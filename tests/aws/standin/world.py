@@ -122,8 +122,8 @@ def generate(tenants, seed, regions, services, clusters=1, regions_per_tenant=No
         "central": central,
         **DEFAULTS,
         **{name: value for name, value in rates.items() if value is not None},
-        "roles": [{"arn": f"arn:aws:iam::{central['account']}:role/amp-writer", "external_id": None,
-                   "max_session": 3600}],
+        "roles": [{"arn": f"arn:aws:iam::{central['account']}:role/{name}-writer", "external_id": None,
+                   "max_session": 3600} for name in ("amp", "lake")],
         "tenants": [_tenant(seed, n, share(n - 1), build) for n in range(1, tenants + 1)],
     }
 
@@ -143,6 +143,7 @@ class World:
         self.roles = {role["arn"]: role for role in document.get("roles", [])}
         for tenant in self.tenants:
             self.roles[tenant["role"]] = {**tenant, "arn": tenant["role"]}
+        self.buckets = document.get("buckets", [])
         self.regions = {self.region}.union(*(tenant["regions"] for tenant in self.tenants))
 
     def __getitem__(self, name):

@@ -1,6 +1,7 @@
 """The table of services. A further one is a module here with a subclass of Service, and a row below."""
 from .cloudwatch import CloudWatch
 from .remote_write import Prometheus, Workspaces
+from .s3 import S3
 from .sts import Sts
 
-TABLE = (CloudWatch, Sts, Workspaces, Prometheus)
+TABLE = (S3, CloudWatch, Sts, Workspaces, Prometheus)

@@ -2,6 +2,7 @@
 import re
 from dataclasses import dataclass, field
 
+from .. import sigv4
 from ..errors import Refusal, invalid
 from ..protocols import Json, Query, read_form, read_json
 from ..wire import Request
@@ -24,6 +25,7 @@ class Call:
     region: str = None
     token: object = None  # a paging position, where the operation pages
     fault: str = None     # the kind of the fault that hit it
+    resource: str = ""    # what it is about, where a fault rule may want to know
 
     def whole(self, name, default=None, low=None, high=None):
         value = self.params.get(name)
@@ -58,7 +60,10 @@ class Service:
     version = None      # the API version of the query protocol
     namespace = None    # the XML namespace of the query protocol
     json_version = "1.0"
+    rules = sigv4.USUAL  # how signatures are judged
+    request_id_header = "x-amzn-RequestId"
     operations = {}     # name -> function(self, call)
+    controls = {}       # (method, name below /_standin/) -> function(self, request)
 
     def __init__(self, standin):
         self.standin = standin
@@ -82,6 +87,13 @@ class Service:
     def subject(self, call):
         """The account a call is about: the caller's, unless the service knows better."""
         return call.principal.account if call.principal else None
+
+    def action(self, call):
+        """What IAM calls the operation."""
+        return f"{self.iam}:{call.operation}"
+
+    def forget(self):
+        """Forget what was counted."""
 
     def regions(self):
         """Where there is an endpoint of the service."""

@@ -8,8 +8,9 @@ from ..errors import Refusal
 
 
 class Pager:
-    def __init__(self, key):
+    def __init__(self, key, name="NextToken"):
         self.key = key
+        self.name = name
 
     def token(self, call, position):
         """The token that makes this call's next page begin at `position`."""
@@ -19,7 +20,7 @@ class Pager:
 
     def position(self, call):
         """Where the page begins that a call asks for, None for the first; refused if the token is of another call."""
-        given = call.text("NextToken")
+        given = call.text(self.name)
         if given is None:
             return None
         try:
@@ -36,7 +37,7 @@ class Pager:
 
     def _request(self, call):
         """A digest of what must not change between pages."""
-        same = {name: value for name, value in call.params.items() if name != "NextToken"}
+        same = {name: value for name, value in call.params.items() if name != self.name}
         text = json.dumps([call.operation, call.account, call.region, same], sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
