@@ -223,6 +223,17 @@ read_json(struct sv body, struct story *st)
 	return true;
 }
 
+/* S3 keeps long operations alive with blanks, also before the XML declaration. */
+static struct sv
+skip_blanks(struct sv s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t' || s.p[0] == '\r' || s.p[0] == '\n')) {
+		s.p++;
+		s.n--;
+	}
+	return s;
+}
+
 static bool
 read_xml(struct sv body, struct story *st)
 {
@@ -230,7 +241,7 @@ read_xml(struct sv body, struct story *st)
 	const struct xml_node *root, *error;
 	const char *id;
 
-	if (xml_parse(body, "error", &doc, NULL) < 0)
+	if (xml_parse(skip_blanks(body), "error", &doc, NULL) < 0)
 		return false;
 	root = xml_root(doc);
 	error = strcmp(root->name, "Error") == 0 ? root : xml_child(root, "Error");
@@ -365,21 +376,21 @@ report(enum err_kind kind, const struct http_resp *resp, const struct story *st,
 static bool
 is_error_document(const struct http_req *req, struct sv body)
 {
-	const char *p = body.p, *end = body.p + body.n;
+	const char *end;
 
 	if (req->proto != PROTO_AWS_REST_XML ||
 	    (strcmp(req->method, "POST") != 0 && strcmp(req->method, "PUT") != 0))
 		return false;
-	while (p < end && strchr(" \t\r\n", *p))
-		p++;
-	if (sv_starts((struct sv){p, (size_t)(end - p)}, SV("<?xml"))) {
-		p = memchr(p, '>', (size_t)(end - p));
-		p = p ? p + 1 : end;
+	body = skip_blanks(body);
+	if (sv_starts(body, SV("<?xml"))) {
+		end = memchr(body.p, '>', body.n);
+		if (!end)
+			return false;
+		body.n -= (size_t)(end + 1 - body.p);
+		body.p = end + 1;
+		body = skip_blanks(body);
 	}
-	while (p < end && strchr(" \t\r\n", *p))
-		p++;
-	return sv_starts((struct sv){p, (size_t)(end - p)}, SV("<Error>")) ||
-	       sv_starts((struct sv){p, (size_t)(end - p)}, SV("<Error "));
+	return sv_starts(body, SV("<Error>")) || sv_starts(body, SV("<Error "));
 }
 
 int
