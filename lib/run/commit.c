@@ -401,6 +401,33 @@ commit_memo_set(struct commit *c, const char *region, json_t *memo)
 }
 
 int
+commit_gap(struct commit *c, const char *region, struct cell range, const char *reason,
+	   int64_t now_ms, struct err *err)
+{
+	struct ckpt_stream *s;
+	int r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	r = s ? ckpt_gap_add(s, "", range, reason, now_ms, err)
+	      : err_set(err, ERR_LOCAL, "no stream for region %s", region);
+	c->locked.dirty = true;
+	unlock(c);
+	return r;
+}
+
+int
+commit_flush(struct commit *c, struct err *err)
+{
+	int r;
+
+	lock(c);
+	r = save_locked(c, err);
+	unlock(c);
+	return r;
+}
+
+int
 commit_stream_end(struct commit *c, const char *region, const char *error, int64_t now_ms,
 		  struct err *err)
 {

@@ -90,6 +90,11 @@ void commit_cell_attempted(struct commit *c, struct cell cell);
 json_t *commit_memo(struct commit *c, const char *region);
 /* Takes the reference. */
 void commit_memo_set(struct commit *c, const char *region, json_t *memo);
+/* Cells of the span are done but for a range that nobody can have: on record, for all sinks. */
+int commit_gap(struct commit *c, const char *region, struct cell range, const char *reason,
+	       int64_t now_ms, struct err *err);
+/* Write now: what comes next must find it after a crash. */
+int commit_flush(struct commit *c, struct err *err);
 /* The end of a stream's turn in this run: NULL error text for success. */
 int commit_stream_end(struct commit *c, const char *region, const char *error, int64_t now_ms,
 		      struct err *err);

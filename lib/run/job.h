@@ -1,10 +1,11 @@
 /*
  * A job kind: how to ask for a page and how to read one. Nothing else.
  *
- * The runner owns the loop: it calls next() for a request, sends it (credentials, rate limits, retries, deadlines), hands the answer to
- * reply(), until next() says that the pull is complete; then it takes the cells with harvest(), freezes, publishes and commits them. A
- * kind never sees a retry, a sink or a checkpoint, so it cannot forget one. To add a kind: one file in jobs/ that defines
- * `const struct job_kind job_<name>`, and its row in jobs/table.c.
+ * The runner owns the loop: it calls next() for a request, sends it (credentials, rate limits,
+ * retries, deadlines), hands the answer to reply(), until next() says that the pull is complete;
+ * then it takes the cells with harvest(), freezes, publishes and commits them. A kind never sees a
+ * retry, a sink or a checkpoint, so it cannot forget one. To add a kind: one file in jobs/ that
+ * defines `const struct job_kind job_<name>`, and its row in jobs/table.c.
  *
  * A pull is used by one thread at a time; different pulls run at once and share only `const` data.
  */
@@ -34,11 +35,16 @@ struct job_stream {
 	size_t n_labels;
 };
 
+struct job_gap {
+	int64_t from_ms, to_ms;
+	const char *reason; /* lives as long as the pull */
+};
+
 struct pull; /* each kind embeds it first in its own struct */
 
 struct job_kind {
-	const char *name;    /* `kind:` in the configuration */
-	const char *summary; /* one line for help */
+	const char *name;	     /* `kind:` in the configuration */
+	const char *summary;	     /* one line for help */
 	const struct conf_key *keys; /* the kind's own keys beside the common ones */
 	size_t opts_size;
 	/* Defaults, in ms. */
@@ -46,29 +52,48 @@ struct job_kind {
 	/* Service whose endpoint the calls go to (signing name). */
 	const char *service;
 
-	/* Cross-checks after reading; faults go to `f`, derived values may be stored in opts (memory from `a`). */
-	void (*check)(const struct job_common *c, void *opts, const struct conf_node *node, struct arena *a, struct conf_faults *f);
-	/* Canonical text of everything that decides what the data are (not when or where to): its hash is the job's definition. */
+	/* Cross-checks after reading; faults go to `f`, derived values may be stored in opts
+	 * (memory from `a`). */
+	void (*check)(const struct job_common *c, void *opts, const struct conf_node *node,
+		      struct arena *a, struct conf_faults *f);
+	/* Canonical text of everything that decides what the data are (not when or where to): its
+	 * hash is the job's definition. */
 	void (*definition)(const struct job_common *c, const void *opts, struct buf *out);
-	/* The most cells one pull should span for this memo (bounded pages and memory); at least 1. */
+	/* The most cells one pull should span for this memo (bounded pages and memory); at least 1.
+	 */
 	size_t (*span_max)(const struct job_stream *s, const json_t *memo);
 
-	/* Begin to pull cells[0..n), contiguous, oldest first. `memo` is what the last pull of this stream left (may be NULL, from an older
-	 * version, or damaged: then start without). now_ms is the run's present. */
-	int (*open)(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n, int64_t now_ms, struct pull **ret, struct err *err);
-	/* Fill *call (reset before) with the next request: 1; 0: the pull is complete; -1: it cannot be (ERR_DATA, ...). */
+	/* Begin to pull cells[0..n), contiguous, oldest first. `memo` is what the last pull of this
+	 * stream left (may be NULL, from an older version, or damaged: then start without). now_ms
+	 * is the run's present. */
+	int (*open)(const struct job_stream *s, const json_t *memo, const struct cell *cells,
+		    size_t n, int64_t now_ms, struct pull **ret, struct err *err);
+	/* Fill *call (reset before) with the next request: 1; 0: the pull is complete; -1: it
+	 * cannot be (ERR_DATA, ...). */
 	int (*next)(struct pull *p, struct aws_call *call, struct err *err);
-	/* Read the answer to the last request. -1 with ERR_DATA: the answer makes no sense; the runner asks again once, then defers.
-	 * A complete answer that refuses (status not 2xx, kind ERR_REJECTED, ERR_NOTFOUND or ERR_DATA) comes here too, with *err as the
-	 * transport filled it: 0 when the kind knows another way (a page token ran out, another protocol), and next() is asked; -1, *err
-	 * untouched, when it does not. */
+	/* Read the answer to the last request. -1 with ERR_DATA: the answer makes no sense; the
+	 * runner asks again once, then defers. A complete answer that refuses (status not 2xx, kind
+	 * ERR_REJECTED, ERR_NOTFOUND or ERR_DATA) comes here too, with *err as the transport filled
+	 * it: 0 when the kind knows another way (a page token ran out, another protocol), and
+	 * next() is asked; -1, *err untouched, when it does not. */
 	int (*reply)(struct pull *p, const struct http_resp *resp, struct err *err);
-	/* What is still missing, in words, when the runner gives up at the cell's deadline: "3 metrics still InternalError: ..." */
+	/* What is still missing, in words, when the runner gives up at the cell's deadline: "3
+	 * metrics still InternalError: ..." */
 	void (*missing)(const struct pull *p, char *out, size_t size);
-	/* After next() returned 0, once: fill cells[i] (initialised with their bounds) with lines and rows. */
+	/* After next() returned 0, once: fill cells[i] (initialised with their bounds) with lines
+	 * and rows. */
 	int (*harvest)(struct pull *p, struct cell_data *cells, size_t n, struct err *err);
 	/* The memo to keep, or NULL for "as it was". The caller owns the result. */
 	json_t *(*memo)(struct pull *p);
+	/* True when the memo must be durable before the next call: a query that was started and
+	 * paid for is collected after a crash, not started again. NULL: never. */
+	bool (*memo_urgent)(const struct pull *p);
+	/* The pull is given up: fill *call with a call that ends what still runs there (StopQuery):
+	 * 1; 0: nothing more. Answers are not read. NULL: nothing to end. */
+	int (*leave)(struct pull *p, struct aws_call *call);
+	/* Ranges of time whose events cannot be had although the pull is complete, with the reason;
+	 * called after harvest. NULL: never any. */
+	size_t (*gaps)(const struct pull *p, const struct job_gap **ret);
 	/* What is billed: metrics requested, bytes scanned; added up by the runner. */
 	void (*billed)(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned);
 	void (*close)(struct pull *p); /* NULL is fine */

@@ -207,7 +207,7 @@ options_help(struct buf *out)
 			buf_str(out, "      ");
 		buf_fmt(out, "--%s%s%s", rows[i].opt.name, rows[i].arg ? " " : "",
 			rows[i].arg ? rows[i].arg : "");
-		while (out->n - start < 34 && buf_ok(out))
+		while (out->n - start < 38 && buf_ok(out))
 			buf_ch(out, ' ');
 		buf_fmt(out, " %s\n", rows[i].help);
 	}

@@ -1,6 +1,8 @@
 /* The loop that no job kind has; see pull.h. */
 #include "run/pull.h"
 
+#define LEAVE_MAX_CALLS 100
+
 static int64_t
 span_deadline(const struct stream *s)
 {
@@ -63,8 +65,17 @@ exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct 
 	}
 }
 
+static void
+keep_memo(struct stream *s, struct pull *p)
+{
+	json_t *memo = s->job->kind->memo ? s->job->kind->memo(p) : NULL;
+
+	if (memo)
+		commit_memo_set(s->commit, s->js.region, memo);
+}
+
 static int
-pull_loop(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	struct err ignored;
 
@@ -79,6 +90,11 @@ pull_loop(const struct stream *s, struct worker_mem *mem, struct pull *p, struct
 			return more;
 		if (wait_for_call(s, p, mem->call.wait_ms, err) || exchange(s, mem, p, err))
 			return -1;
+		if (s->job->kind->memo_urgent && s->job->kind->memo_urgent(p)) {
+			keep_memo(s, p);
+			if (commit_flush(s->commit, err))
+				return -1;
+		}
 		/* A lost lease shows up at the next commit; here it is only kept alive. */
 		(void)commit_tick(s->commit, &ignored);
 	}
@@ -87,13 +103,39 @@ pull_loop(const struct stream *s, struct worker_mem *mem, struct pull *p, struct
 		       PULL_MAX_CALLS);
 }
 
-static void
-keep_memo(struct stream *s, struct pull *p)
+/* The span is tried again later, or by the next run, and finds what it left. */
+static bool
+comes_back(enum err_kind kind)
 {
-	json_t *memo = s->job->kind->memo ? s->job->kind->memo(p) : NULL;
+	return kind == ERR_TRANSIENT || kind == ERR_THROTTLED || kind == ERR_EXPIRED;
+}
 
-	if (memo)
-		commit_memo_set(s->commit, s->js.region, memo);
+/* Best effort: whatever still runs over there for a pull that is given up is told to end. */
+static void
+leave(const struct stream *s, struct worker_mem *mem, struct pull *p)
+{
+	struct err ignored;
+
+	for (int i = 0; s->job->kind->leave && i < LEAVE_MAX_CALLS; i++) {
+		aws_call_reset(&mem->call);
+		if (s->job->kind->leave(p, &mem->call) <= 0)
+			return;
+		(void)send_call(s, mem, &ignored);
+	}
+}
+
+static int
+record_gaps(struct stream *s, const struct pull *p, struct err *err)
+{
+	const struct job_gap *gaps = NULL;
+	size_t n = s->job->kind->gaps ? s->job->kind->gaps(p, &gaps) : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (commit_gap(s->commit, s->js.region,
+			       (struct cell){gaps[i].from_ms, gaps[i].to_ms}, gaps[i].reason,
+			       s->env->now_ms, err))
+			return -1;
+	return 0;
 }
 
 static void
@@ -119,11 +161,15 @@ pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
 
 	if (!r) {
 		r = pull_loop(s, mem, p, err);
+		if (r && !comes_back(err->kind))
+			leave(s, mem, p);
 		keep_memo(s, p);
 		count_bill(s, p);
 	}
 	if (!r)
 		r = kind->harvest(p, data, n, err);
+	if (!r)
+		r = record_gaps(s, p, err);
 	if (p)
 		kind->close(p);
 	json_decref(memo);
