@@ -425,12 +425,14 @@ check_age(const struct pull *p, struct err *err)
 		       period, retention[i].kept);
 }
 
+/* Compared, not subtracted: the memo's time may be anything. */
 static bool
 inventory_young(const struct pull *p)
 {
-	int64_t age = p->now_ms - p->inv.discovered_ms;
+	bool young = p->inv.discovered_ms <= p->now_ms &&
+		     p->inv.discovered_ms > p->now_ms - p->o->discover_every_ms;
 
-	return age >= 0 && age < p->o->discover_every_ms && (p->recent || !p->inv.recent);
+	return young && (p->recent || !p->inv.recent);
 }
 
 static int
@@ -670,22 +672,32 @@ metrics_billed(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned)
 	*bytes_scanned = 0;
 }
 
-/* One page should hold all points: series of one call times points of the span, and the span young
- * enough to be read fast. */
+/* How many series a call for this memo's metrics has, at most. */
+static int64_t
+series_of_call(const struct metrics_opts *o, const json_t *memo)
+{
+	size_t metrics = inventory_peek(memo), stats = 1, n;
+	const struct metrics_from *from = metrics_from_list(o, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (metrics_from_stats(&from[i])->n > stats)
+			stats = metrics_from_stats(&from[i])->n;
+	return metrics && metrics <= CW_QUERIES_MAX / stats ? (int64_t)(metrics * stats)
+							    : CW_QUERIES_MAX;
+}
+
+/* One page should hold all points of a call, and the span be young enough to be read fast. */
 static size_t
 metrics_span_max(const struct job_stream *s, const json_t *memo)
 {
 	const struct metrics_opts *o = s->opts;
-	int64_t series = (int64_t)inventory_peek(memo),
-		per_cell = s->common->every_ms / o->period_ms;
-	int64_t by_points, by_time = SPAN_MAX_MS / s->common->every_ms;
+	int64_t per_cell = s->common->every_ms / o->period_ms;
+	int64_t by_points =
+	    CW_DATAPOINTS_MAX / (series_of_call(o, memo) * (per_cell > 0 ? per_cell : 1));
+	int64_t by_time = SPAN_MAX_MS / s->common->every_ms;
+	int64_t cells = by_points < by_time ? by_points : by_time;
 
-	if (series == 0 || series > CW_QUERIES_MAX)
-		series = CW_QUERIES_MAX;
-	by_points = CW_DATAPOINTS_MAX / (series * (per_cell > 0 ? per_cell : 1));
-	if (by_points > by_time)
-		by_points = by_time;
-	return by_points > 1 ? (size_t)by_points : 1;
+	return cells > 1 ? (size_t)cells : 1;
 }
 
 static int
