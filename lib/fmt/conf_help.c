@@ -24,7 +24,7 @@ short_type(const struct conf_key *k)
 	    [CONF_TABLE] = "keys below",
 	    [CONF_TABLES] = "list of the keys below",
 	    [CONF_NAMED] = "NAME: the keys below",
-	    [CONF_NODE] = "keys below",
+	    [CONF_NODE] = "section",
 	};
 
 	if (k->flags & CONF_REGEX)

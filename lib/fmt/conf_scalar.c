@@ -73,14 +73,16 @@ range_text(const struct conf_key *k, char *out, size_t size)
 		(void)snprintf(out, size, "between %s and %s", min, max);
 }
 
+/* A value out of range is not stored: what stood there before it is. */
 static void
 store_ranged(const struct scalar *s, int64_t v)
 {
 	char range[96];
 
-	*(int64_t *)s->at = v;
-	if (s->k->min == s->k->max || (v >= s->k->min && v <= s->k->max))
+	if (s->k->min == s->k->max || (v >= s->k->min && v <= s->k->max)) {
+		*(int64_t *)s->at = v;
 		return;
+	}
 	range_text(s->k, range, sizeof(range));
 	conf_fault(s->f, s->node, "'%.60s' should be %s", s->text, range);
 }

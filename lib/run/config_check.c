@@ -107,10 +107,14 @@ config_check_store_url(struct config_read *r, const struct conf_node *node, cons
 		return false;
 	}
 	if (!strncmp(url, "file://", 7)) {
-		if (url[7] == '/' && url[8] != '\0')
+		if (url[7] != '/' || url[8] == '\0')
+			conf_fault(r->f, node,
+				   "a file URL has three slashes and a whole path: file:///dir");
+		else if (strpbrk(url, "?#"))
+			conf_fault(r->f, node,
+				   "'?' and '#' in a file URL are written %%3F and %%23");
+		else
 			return true;
-		conf_fault(r->f, node,
-			   "a file URL has three slashes and a whole path: file:///dir");
 		return false;
 	}
 	conf_fault(r->f, node, "should be s3://bucket/prefix or file:///dir");

@@ -7,6 +7,7 @@
  */
 #include "run/config_tenants.h"
 
+#include <errno.h>
 #include <glob.h>
 #include <stdlib.h>
 
@@ -184,6 +185,14 @@ add_file(struct tenants_read *t, const char *path, const struct tenant_given *co
 	add_tenants(t, root, from);
 }
 
+/* A folder that is not there has no files; one that cannot be read may have. */
+static int
+glob_trouble(const char *path, int errnum)
+{
+	(void)path;
+	return errnum != ENOENT && errnum != ENOTDIR;
+}
+
 /* The pattern, below the configuration's folder if it is relative. */
 static void
 add_pattern(struct tenants_read *t, const struct conf_node *node, const char *pattern,
@@ -197,7 +206,7 @@ add_pattern(struct tenants_read *t, const struct conf_node *node, const char *pa
 	if (pattern[0] != '/' && slash)
 		buf_add(&full, t->r->c->path, (size_t)(slash - t->r->c->path) + 1);
 	buf_str(&full, pattern);
-	rc = glob(buf_cstr(&full), GLOB_ERR, NULL, &g);
+	rc = glob(buf_cstr(&full), 0, glob_trouble, &g);
 	if (rc == GLOB_NOMATCH)
 		conf_fault(t->r->f, node, "no such file: %s", buf_cstr(&full));
 	else if (rc)
