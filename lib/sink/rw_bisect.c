@@ -75,8 +75,9 @@ struct rw_top {
 	size_t named_row, named_i;
 	int named_status;
 	const char *named_reason;
-	bool rolled_back; /* proof that the receiver had not kept the good ones */
-	int64_t again_ms; /* oldest sample taken again that was not its series' newest */
+	bool kept;        /* dealt with as by a receiver that keeps the good ones */
+	bool again;       /* rule 5: the oldest sample taken again that was not its series' newest */
+	int64_t again_ms;
 	bool bounds;	  /* refused "out of bounds" alone: samples this old are, of all series */
 	int64_t bounds_ms;
 	const char *bounds_reason;
@@ -322,30 +323,6 @@ taken(struct rw_delivery *v, const struct rw_part *part)
 	}
 }
 
-/* A part of a refused request was taken when sent again: rule 5's evidence. */
-static void
-taken_again(struct rw_delivery *v, const struct rw_part *part)
-{
-	struct rw_top *top = v->top;
-	size_t oldest, newest;
-
-	taken(v, part);
-	for (size_t r = part->row0; r < part->row1; r++) {
-		const struct sample_row *row = &v->d->rows[r];
-		int64_t ts;
-
-		if (!oldest_of(v->d, part, r, &oldest) ||
-		    !newest_of(v->d, &top->part, r, &newest) || oldest == newest)
-			continue;
-		ts = rw_time(row, oldest);
-		if (ts < top->again_ms)
-			top->again_ms = ts;
-		if (v->head_ms > ts &&
-		    (uint64_t)v->head_ms - (uint64_t)ts > (uint64_t)v->out_of_order_ms)
-			top->rolled_back = true;
-	}
-}
-
 static int
 send_extra(struct rw_delivery *v, struct rw_part *part, struct rw_answer *a, struct err *err)
 {
@@ -433,7 +410,7 @@ resend(struct rw_delivery *v, struct rw_part *part, struct err *err)
 	if (send_extra(v, part, &a, err) < 0)
 		return -1;
 	if (a.verdict == RW_TAKEN) {
-		taken_again(v, part);
+		taken(v, part);
 		return 0;
 	}
 	if (a.verdict == RW_REFUSED && a.repeated)
@@ -503,7 +480,7 @@ shows_partial(struct rw_delivery *v, const struct rw_part *part, bool *ret, stru
 			break;
 		row -= step;
 	}
-	*ret = refusals > 0;
+	*ret = refusals >= PROBES_MIN; /* with fewer series the halving is cheap enough */
 	return 0;
 }
 
@@ -591,15 +568,59 @@ by_place(const void *a, const void *b)
 	return x->i < y->i ? -1 : x->i > y->i;
 }
 
-/* Rules 3 and 5 of the head comment; `top_run`: rule 4. */
+/* The times of a row's first and last sample in the request that are not among the refused, which
+ * begin at list[*k]. False if these are the same sample, or none. */
 static bool
-is_rejected(const struct rw_delivery *v, const struct rw_refusal *r, bool top_run)
+taken_of_row(const struct rw_delivery *v, size_t row, size_t *k, int64_t *ret_ms)
+{
+	const struct sample_row *r = &v->d->rows[row];
+	const struct rw_part *part = &v->top->part;
+	size_t i, i1, n = 0;
+
+	rw_span(r, part->from_ms, part->to_ms, &i, &i1);
+	for (; i < i1; i++) {
+		if (!isfinite(r->values[i]))
+			continue;
+		if (*k < v->n_refused && v->refused[*k].row == row && v->refused[*k].i == i)
+			(*k)++;
+		else if (n++ == 0)
+			*ret_ms = rw_time(r, i);
+	}
+	return n > 1;
+}
+
+/* Rule 5's evidence: what is not refused was taken when sent again. */
+static void
+find_again(struct rw_delivery *v)
+{
+	struct rw_top *top = v->top;
+	size_t k = top->mark;
+	int64_t ms = 0;
+
+	if (top->maybe || top->kept)
+		return;
+	for (size_t r = top->part.row0; r < top->part.row1; r++) {
+		if (!taken_of_row(v, r, &k, &ms) || (top->again && ms >= top->again_ms))
+			continue;
+		top->again = true;
+		top->again_ms = ms;
+	}
+}
+
+static bool
+is_rejected(const struct rw_delivery *v, const struct rw_refusal *r, bool none_newer_taken)
 {
 	const struct rw_top *top = v->top;
 
-	return !r->open || top_run || top->rolled_back ||
-	       rw_time(&v->d->rows[r->row], r->i) >= top->again_ms ||
-	       (top->named && r->row == top->named_row && r->i == top->named_i);
+	if (!r->open || none_newer_taken) /* rules 1 and 4 */
+		return true;
+	if (top->named && r->row == top->named_row && r->i == top->named_i)
+		return true;
+	if (!top->again)
+		return false;
+	return rw_time(&v->d->rows[r->row], r->i) >= top->again_ms ||
+	       (v->head_ms > top->again_ms &&
+		(uint64_t)v->head_ms - (uint64_t)top->again_ms > (uint64_t)v->out_of_order_ms);
 }
 
 /* Decide what is open among the refusals of this request. What turns out to be there already
@@ -614,6 +635,7 @@ settle(struct rw_delivery *v)
 	if (n == 0)
 		return;
 	qsort(list, n, sizeof(*list), by_place);
+	find_again(v);
 	for (size_t k = n; k-- > 0;) { /* from the newest of each row down */
 		const struct sample_row *row = &v->d->rows[list[k].row];
 
@@ -668,14 +690,14 @@ refused_top(struct rw_delivery *v, const struct rw_answer *a, struct err *err)
 	if (!v->partial && (v->keeps_good || words_of_keeper(a->reason)) &&
 	    shows_partial(v, &top->part, &v->partial, err) < 0)
 		return -1;
+	top->kept = v->partial;
 	return v->partial ? keep(v, &top->part, err) : halve(v, &top->part, err);
 }
 
 int
 rw_deliver(struct rw_delivery *v, const struct rw_part *part, struct err *err)
 {
-	struct rw_top top = {
-	    .part = *part, .mark = v->n_refused, .maybe = v->maybe_sent, .again_ms = INT64_MAX};
+	struct rw_top top = {.part = *part, .mark = v->n_refused, .maybe = v->maybe_sent};
 	struct rw_part half[2];
 	struct rw_answer a = {0};
 
