@@ -238,8 +238,7 @@ static void
 yace_name(struct buf *out, const struct metric_source *m)
 {
 	CLEANUP(buf_done)
-	struct buf ns = BUF_INIT(NAME_MAX_BYTES),
-		   metric = BUF_INIT(NAME_MAX_BYTES);
+	struct buf ns = BUF_INIT(NAME_MAX_BYTES), metric = BUF_INIT(NAME_MAX_BYTES);
 	struct sv v;
 
 	/* The namespace is lower-cased first: no word begins inside it. */

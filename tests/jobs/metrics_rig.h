@@ -164,10 +164,8 @@ rig_say(struct rig *r, const char *asked, const char *answer)
 {
 	const char *body = rig_next(r);
 
-	if (!body)
-		fail_msg("nothing was asked, expected %s", asked);
-	if (!strstr(body, asked))
-		fail_msg("expected %s in %s", asked, body);
+	if (!body || !strstr(body, asked))
+		fail_msg("expected %s in %s", asked, body ? body : "nothing");
 	rig_answer(r, answer);
 }
 
