@@ -19,15 +19,17 @@
 #include "fmt/uri.h"
 #include "net/header.h"
 
-#define POLL_MS		 100
-#define READ_BYTES	 (64L << 10)  /* a handle's receive buffer */
-#define MAX_HEADER_TOTAL (256u << 10) /* all header lines, interim answers and trailers included   \
-				       */
-#define MAX_CONNECTIONS 4L	      /* sts, the service, the store, the receiver */
+#define POLL_MS	   100
+#define READ_BYTES (64L << 10) /* a handle's receive buffer */
+#define MAX_HEADER_TOTAL                                                                           \
+	(256u << 10)	   /* all header lines, interim answers and trailers included              \
+			    */
+#define MAX_CONNECTIONS 4L /* sts, the service, the store, the receiver */
 
 struct exchange {
 	struct curl_handle *h;
 	const struct curl_setup *setup;
+	struct curl_trust *trust;
 	const struct http_req *req;
 	struct http_resp *resp;
 	struct sv host;
@@ -304,7 +306,9 @@ set_network(struct exchange *x)
 	SET(x, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	SET(x, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(x, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (x->setup->ca_bundle)
+	if (x->trust && !x->rc)
+		x->rc = curl_trust_use(x->trust, x->h->easy);
+	else if (x->setup->ca_bundle)
 		SET(x, CURLOPT_CAINFO, x->setup->ca_bundle);
 	if (is_local(x->host))
 		SET(x, CURLOPT_PROXY, "");
@@ -343,7 +347,7 @@ watch(struct exchange *x, struct err *err)
 	struct clock *clock = x->setup->clock;
 	bool waiting;
 
-	if (clock_check(clock, err) < 0)
+	if (clock_check_grace(clock, x->req->grace_ms, err) < 0)
 		return -1;
 	if (x->req->deadline_mono_ms && clock_mono_ms(clock) >= x->req->deadline_mono_ms)
 		return err_set(err, ERR_TRANSIENT, "the deadline passed before the answer came");
@@ -472,12 +476,13 @@ perform(struct exchange *x, struct err *err)
 }
 
 int
-curl_exchange(struct curl_handle *h, const struct curl_setup *setup, const struct http_req *req,
-	      struct sv host, struct http_resp *resp, struct err *err)
+curl_exchange(struct curl_handle *h, const struct curl_setup *setup, struct curl_trust *trust,
+	      const struct http_req *req, struct sv host, struct http_resp *resp, struct err *err)
 {
 	struct exchange x = {
 	    .h = h,
 	    .setup = setup,
+	    .trust = trust,
 	    .req = req,
 	    .resp = resp,
 	    .host = host,

@@ -4,6 +4,7 @@
 
 #include <curl/curl.h>
 
+#include "net/curl_trust.h"
 #include "net/transport.h"
 
 /* DNS names have at most 253 characters (RFC 1035). */
@@ -21,12 +22,11 @@ struct curl_handle {
 struct curl_setup {
 	const char *user_agent;
 	const char *ca_bundle; /* NULL: libcurl's own */
-	void *trust;           /* X509_STORE, NULL: ca_bundle is read for each connection */
 	struct clock *clock;
 };
 
-/* One exchange: 0 when a complete answer came, whatever its status. */
-int curl_exchange(struct curl_handle *h, const struct curl_setup *setup, const struct http_req *req, struct sv host,
-    struct http_resp *resp, struct err *err);
+/* One exchange: 0 when a complete answer came, whatever its status. `trust` NULL: libcurl reads ca_bundle itself. */
+int curl_exchange(struct curl_handle *h, const struct curl_setup *setup, struct curl_trust *trust,
+    const struct http_req *req, struct sv host, struct http_resp *resp, struct err *err);
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "fmt/uri.h"
 #include "net/curl_handle.h"
+#include "net/curl_memory.h"
 #include "net/transport.h"
 
 #ifndef MUSTER_VERSION
@@ -27,15 +28,15 @@ struct curl_transport {
 	struct {
 		pthread_mutex_t mu;
 		struct curl_handle *idle;
+		struct curl_trust *trust; /* read when the first https URL comes */
+		bool trust_read;
 	} locked;
 };
 
 int
 curl_transport_global_init(struct err *err)
 {
-	CURLcode rc = curl_global_init(CURL_GLOBAL_DEFAULT);
-
-	return rc ? err_set(err, ERR_LOCAL, "libcurl: %s", curl_easy_strerror(rc)) : 0;
+	return curl_memory_init(err);
 }
 
 void
@@ -139,6 +140,25 @@ handle_give(struct curl_transport *c, struct curl_handle *h, struct sv host)
 	(void)pthread_mutex_unlock(&c->locked.mu);
 }
 
+/* The one store, NULL where none is needed or possible. */
+static int
+trust_for(struct curl_transport *c, struct sv scheme, struct curl_trust **ret, struct err *err)
+{
+	int r = 0;
+
+	*ret = NULL;
+	if (sv_eq(scheme, SV("http")))
+		return 0;
+	(void)pthread_mutex_lock(&c->locked.mu);
+	if (!c->locked.trust_read)
+		r = curl_trust_new(c->ca_bundle, &c->locked.trust, err);
+	if (r == 0)
+		c->locked.trust_read = true;
+	*ret = c->locked.trust;
+	(void)pthread_mutex_unlock(&c->locked.mu);
+	return r;
+}
+
 static int
 by_status(const struct http_resp *resp, struct err *err)
 {
@@ -154,6 +174,7 @@ static int
 curl_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err)
 {
 	struct curl_transport *c = (struct curl_transport *)t;
+	struct curl_trust *trust;
 	struct curl_handle *h;
 	struct uri uri;
 	int r;
@@ -164,10 +185,12 @@ curl_send(struct transport *t, const struct http_req *req, struct http_resp *res
 	if (uri.host.n >= CURL_HOST_MAX)
 		return err_set(err, ERR_USAGE, "a host name of more than %d characters",
 			       CURL_HOST_MAX - 1);
+	if (trust_for(c, uri.scheme, &trust, err) < 0)
+		return -1;
 	h = handle_take(c, uri.host, err);
 	if (!h)
 		return -1;
-	r = curl_exchange(h, &c->setup, req, uri.host, resp, err);
+	r = curl_exchange(h, &c->setup, trust, req, uri.host, resp, err);
 	handle_give(c, h, uri.host);
 	if (r < 0)
 		return err_wrap(err, "%.*s", (int)uri.host.n, uri.host.p);
@@ -186,6 +209,7 @@ curl_free_(struct transport *t)
 	}
 	if (c->share)
 		(void)curl_share_cleanup(c->share);
+	curl_trust_free(c->locked.trust);
 	for (size_t i = 0; i < ARRAY_LEN(c->share_mu); i++)
 		(void)pthread_mutex_destroy(&c->share_mu[i]);
 	(void)pthread_mutex_destroy(&c->locked.mu);

@@ -219,7 +219,7 @@ limit_send(struct transport *t, const struct http_req *req, struct http_resp *re
 		return -1;
 	if (take(l, buf_view(&key), row, req, &wait_ms, err) < 0)
 		return -1;
-	if (wait_ms > 0 && clock_sleep(l->clock, wait_ms, err) < 0) {
+	if (wait_ms > 0 && clock_sleep_grace(l->clock, wait_ms, req->grace_ms, err) < 0) {
 		give_back(l, buf_view(&key));
 		return -1;
 	}

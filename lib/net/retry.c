@@ -192,7 +192,7 @@ prepare_retry(struct round *r, struct err *err)
 		return -1;
 	if (!pay(r, err->kind == ERR_THROTTLED ? COST_THROTTLED : COST_TRANSIENT))
 		return -1;
-	if (clock_sleep(rt->clock, wait, &cancelled) < 0) {
+	if (clock_sleep_grace(rt->clock, wait, r->req->grace_ms, &cancelled) < 0) {
 		*err = cancelled;
 		return -1;
 	}
@@ -214,7 +214,7 @@ retry_send(struct transport *t, const struct http_req *req, struct http_resp *re
 	r.key = buf_view(&key);
 	do {
 		resp_reset(resp);
-		if (clock_check(rt->clock, &own) < 0) {
+		if (clock_check_grace(rt->clock, req->grace_ms, &own) < 0) {
 			result = -1;
 			break;
 		}

@@ -78,6 +78,9 @@ struct http_req {
 	bool no_retry;    /* the retry layer passes it through once (calls that bill twice) */
 	bool retry_429;   /* PROTO_PLAIN: 429 is throttling (always so for AWS protocols) */
 	int64_t deadline_mono_ms; /* 0: none; no attempt and no wait goes beyond it */
+	/* So long after a cancellation it still goes on, with its retries: for the last words of a run, which has to end
+	 * by then. 0: it ends at once. */
+	int64_t grace_ms;
 };
 
 struct http_resp {

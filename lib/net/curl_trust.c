@@ -1,0 +1,105 @@
+/*
+ * One trust store for all connections. libcurl reads the CA bundle anew for each connection and
+ * keeps the result as long as that lives: 1.2 MiB and some milliseconds each time, for what never
+ * changes during a run. OpenSSL's stores are counted and safe to share between threads.
+ */
+#include "net/curl_trust.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of libssl, which libcurl brings along if it was built with OpenSSL, and not otherwise. */
+#pragma weak SSL_CTX_set1_cert_store
+
+struct curl_trust {
+	X509_STORE *store;
+};
+
+static bool
+curl_has_openssl(void)
+{
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+
+	return v->ssl_version && strncmp(v->ssl_version, "OpenSSL/", 8) == 0 &&
+	       SSL_CTX_set1_cert_store != NULL;
+}
+
+static int
+load(X509_STORE *store, const char *path, struct err *err)
+{
+	/* What libcurl sets on the stores that it fills. */
+	unsigned long flags = X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN;
+	int ok;
+
+	ERR_clear_error();
+	ok = X509_STORE_load_file(store, path) == 1 && X509_STORE_set_flags(store, flags) == 1;
+	ERR_clear_error();
+	if (!ok)
+		return err_set(err, ERR_USAGE, "%s: no file of CA certificates in PEM form", path);
+	return 0;
+}
+
+int
+curl_trust_new(const char *ca_bundle, struct curl_trust **ret, struct err *err)
+{
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+	struct curl_trust *t;
+
+	*ret = NULL;
+	if (!ca_bundle)
+		ca_bundle = v->cainfo;
+	if (!curl_has_openssl() || !ca_bundle)
+		return 0;
+	t = calloc(1, sizeof(*t));
+	if (!t)
+		return err_nomem(err);
+	t->store = X509_STORE_new();
+	if (!t->store) {
+		curl_trust_free(t);
+		return err_nomem(err);
+	}
+	if (load(t->store, ca_bundle, err) < 0) {
+		curl_trust_free(t);
+		return -1;
+	}
+	*ret = t;
+	return 0;
+}
+
+void
+curl_trust_free(struct curl_trust *t)
+{
+	if (!t)
+		return;
+	X509_STORE_free(t->store);
+	free(t);
+}
+
+static CURLcode
+on_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
+{
+	struct curl_trust *t = arg;
+
+	(void)easy;
+	SSL_CTX_set1_cert_store(ssl_ctx, t->store);
+	return CURLE_OK;
+}
+
+CURLcode
+curl_trust_use(struct curl_trust *t, CURL *easy)
+{
+	CURLcode rc = curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+
+	if (!rc)
+		rc = curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	if (!rc)
+		rc = curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+	if (!rc)
+		rc = curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, on_ssl_ctx);
+	if (!rc)
+		rc = curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, t);
+	return rc;
+}
