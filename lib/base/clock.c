@@ -38,7 +38,7 @@ real_mono_ms(struct clock *c)
 }
 
 static int
-real_sleep(struct clock *c, int64_t ms, struct err *err)
+real_sleep(struct clock *c, int64_t ms, int64_t grace_ms, struct err *err)
 {
 	int64_t start = real_mono_ms(c);
 
@@ -46,7 +46,7 @@ real_sleep(struct clock *c, int64_t ms, struct err *err)
 		int64_t left = ms - (real_mono_ms(c) - start);
 		struct timespec ts = {0};
 
-		if (clock_check(c, err) < 0)
+		if (clock_check_grace(c, grace_ms, err) < 0)
 			return -1;
 		if (left <= 0)
 			return 0;
@@ -94,9 +94,9 @@ fake_wall_ms(struct clock *c)
 }
 
 static int
-fake_sleep(struct clock *c, int64_t ms, struct err *err)
+fake_sleep(struct clock *c, int64_t ms, int64_t grace_ms, struct err *err)
 {
-	if (clock_check(c, err) < 0)
+	if (clock_check_grace(c, grace_ms, err) < 0)
 		return -1;
 	if (ms > 0)
 		clock_fake_advance(c, ms);
@@ -135,10 +135,21 @@ clock_fake_advance(struct clock *c, int64_t ms)
 void
 clock_cancel(struct clock *c, int why)
 {
+	int_least64_t never = 0;
 	int none = 0;
 
-	/* The first reason stays. */
+	/* The first reason stays, and its time, which is there before whoever looks for it. */
+	(void)atomic_compare_exchange_strong(&c->cancelled_mono_ms, &never, clock_mono_ms(c));
 	(void)atomic_compare_exchange_strong(&c->cancelled, &none, why);
+}
+
+int
+clock_check_grace(struct clock *c, int64_t grace_ms, struct err *err)
+{
+	if (clock_cancelled(c) && grace_ms > 0 &&
+	    clock_mono_ms(c) - atomic_load(&c->cancelled_mono_ms) < grace_ms)
+		return 0;
+	return clock_check(c, err);
 }
 
 int

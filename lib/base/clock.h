@@ -18,13 +18,14 @@ struct clock;
 struct clock_ops {
 	int64_t (*wall_ms)(struct clock *c);
 	int64_t (*mono_ms)(struct clock *c);
-	/* 0 after `ms`, -1 (ERR_CANCELLED) as soon as the clock is cancelled. */
-	int (*sleep)(struct clock *c, int64_t ms, struct err *err);
+	/* 0 after `ms`, -1 (ERR_CANCELLED) as soon as the clock is cancelled and `grace_ms` have passed since. */
+	int (*sleep)(struct clock *c, int64_t ms, int64_t grace_ms, struct err *err);
 };
 struct clock {
 	const struct clock_ops *ops;
 	/* Set once by clock_cancel (async-signal-safe); holds the signal number, or CLOCK_DEADLINE. */
 	atomic_int cancelled;
+	atomic_int_least64_t cancelled_mono_ms; /* when */
 };
 
 #define CLOCK_DEADLINE 1000 /* cancelled by the run's own deadline, not by a signal */
@@ -50,7 +51,14 @@ clock_mono_ms(struct clock *c)
 static inline int
 clock_sleep(struct clock *c, int64_t ms, struct err *err)
 {
-	return c->ops->sleep(c, ms, err);
+	return c->ops->sleep(c, ms, 0, err);
+}
+/* For what has to be brought to an end after a cancellation: it goes on for `grace_ms` from that moment. All that has
+ * the same grace ends at the same time, however much it is. */
+static inline int
+clock_sleep_grace(struct clock *c, int64_t ms, int64_t grace_ms, struct err *err)
+{
+	return c->ops->sleep(c, ms, grace_ms, err);
 }
 /* May be called from a signal handler; sleepers of the real clock wake within 100 ms. */
 void clock_cancel(struct clock *c, int why);
@@ -61,5 +69,6 @@ clock_cancelled(struct clock *c)
 }
 /* 0, or -1 with ERR_CANCELLED and the reason in words. */
 int clock_check(struct clock *c, struct err *err);
+int clock_check_grace(struct clock *c, int64_t grace_ms, struct err *err);
 
 #endif
