@@ -160,8 +160,8 @@ enter(int at, const char *part, const char *path, int *ret_fd, struct err *err)
 		/* EEXIST: another process was faster. */
 		if (mkdirat(at, part, 0700) < 0 && errno != EEXIST)
 			return err_sys(err, errno, "mkdir %s of %s", part, path);
-		if (fsync(at) < 0)
-			return err_sys(err, errno, "fsync the folder of %s of %s", part, path);
+		if (fsx_sync_folder(at, path, err) < 0)
+			return -1;
 		fd = open_part(at, part, FOLDER);
 	}
 	if (fd < 0)

@@ -76,10 +76,10 @@ sync_fd(int fd, const char *path, struct err *err)
 	return 0;
 }
 
-static int
-sync_parent(int dir, const char *path, struct err *err)
+int
+fsx_sync_folder(int fd, const char *path, struct err *err)
 {
-	if (fsync(dir) < 0)
+	if (fsync(fd) < 0 && errno != EINVAL)
 		return err_sys(err, errno, "fsync the folder of %s", path);
 	return 0;
 }
@@ -153,7 +153,7 @@ make_dir(int dirfd, const char *path, struct err *err)
 		/* Another process may have been faster. */
 		return is_folder(dirfd, path) ? 0 : err_sys(err, errnum, "mkdir %s", path);
 	}
-	return sync_parent(parent, path, err);
+	return fsx_sync_folder(parent, path, err);
 }
 
 int
@@ -298,7 +298,7 @@ tmp_place(struct tmp_file *t, int dir, const char *name, const char *path, bool 
 			return err_sys(err, errno, "replace %s", path);
 		(void)close(t->fd);
 		t->fd = -1;
-		return sync_parent(dir, path, err);
+		return fsx_sync_folder(dir, path, err);
 	}
 	exists = linkat(t->dir, t->name, dir, name, 0) < 0;
 	if (exists && errno != EEXIST)
@@ -306,7 +306,7 @@ tmp_place(struct tmp_file *t, int dir, const char *name, const char *path, bool 
 	tmp_drop(t);
 	/* Also for a file of somebody else's: who relies on it may not outlive it in a power cut.
 	 */
-	if (sync_parent(dir, path, err) < 0)
+	if (fsx_sync_folder(dir, path, err) < 0)
 		return -1;
 	if (exists)
 		return err_set(err, ERR_CONFLICT, "create %s: it exists already", path);
@@ -361,7 +361,7 @@ fsx_unlink(int dirfd, const char *path, struct err *err)
 	}
 	if (unlinkat(dir, name, 0) < 0 && errno != ENOENT)
 		return err_sys(err, errno, "remove %s", path);
-	return sync_parent(dir, path, err);
+	return fsx_sync_folder(dir, path, err);
 }
 
 int

@@ -54,6 +54,9 @@ int fsx_read_fd(int fd, const char *name, struct buf *out, struct err *err);
 /* An extended attribute as text; "" if it is missing or longer than `size` - 1. */
 void fsx_attr_read(int fd, const char *name, char *out, size_t size);
 
+/* What makes an entry of an open folder last. File systems that keep folders elsewhere and cannot
+ * be asked (EINVAL: network and shared ones) have done so already. */
+int fsx_sync_folder(int fd, const char *path, struct err *err);
 /* Remove; a missing file is fine. The folder is fsynced. */
 int fsx_unlink(int dirfd, const char *path, struct err *err);
 /* Exclusive advisory lock (flock) on a file that is created if need be and stays. Without waiting:

@@ -127,9 +127,7 @@ fsx_sweep_tmp(int dirfd, const char *dir, struct err *err)
 	}
 	if (errno)
 		return err_sys(err, errno, "read %s", dir);
-	if (removed && fsync(fd_of(d)) < 0)
-		return err_sys(err, errno, "fsync %s", dir);
-	return 0;
+	return removed ? fsx_sync_folder(fd_of(d), dir, err) : 0;
 }
 
 struct names {

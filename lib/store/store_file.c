@@ -26,9 +26,9 @@
 #include "base/hash.h"
 
 #define ATTR_PREFIX   "user.muster."
-#define LOCK_WAIT_MS  10000 /* a comparison and a rename take milliseconds */
-#define LOCK_STRIPES  4096  /* so many files at most for the locks of writing */
-#define SETTLED_AFTER 60    /* seconds */
+#define LOCK_WAIT_MS  4000 /* a comparison and a rename take milliseconds; a run has 5 s to stop */
+#define LOCK_STRIPES  4096 /* so many files at most for the locks of writing */
+#define SETTLED_AFTER 60   /* seconds */
 #define OBJECT_MAX    ((size_t)1 << 40)
 
 struct store_lock {
@@ -96,7 +96,7 @@ settle(const struct file_store *f, const char *key, const struct stat *st, struc
 	(void)split_key(key, path);
 	if (below_open(f->root, path, O_RDONLY | O_DIRECTORY, &dir, err) < 0)
 		return -1;
-	return fsync(dir) < 0 ? err_sys(err, errno, "fsync the folder") : 0;
+	return fsx_sync_folder(dir, key, err);
 }
 
 static int
