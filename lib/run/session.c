@@ -114,6 +114,18 @@ open_base_creds(struct session *s, struct err *err)
 	return err_wrap(err, "base credentials");
 }
 
+/* The run's present, counted from wall_ms where --now is relative. */
+static int
+read_now(struct session *s, int64_t wall_ms, struct err *err)
+{
+	s->env.now_ms = wall_ms;
+	s->env.now_fixed = s->options->now != NULL;
+	if (s->options->now && !time_parse_user(sv_of(s->options->now), wall_ms, &s->env.now_ms))
+		return err_set(err, ERR_USAGE, "--now %s: expected RFC 3339, YYYY-MM-DD or now-6h",
+			       s->options->now);
+	return 0;
+}
+
 /* Who are we, and what time is it there: one call that needs no permission and proves the base
  * credentials. */
 static int
@@ -126,13 +138,7 @@ find_now(struct session *s, struct err *err)
 				err))
 		return err_wrap(err, "base credentials (sts:GetCallerIdentity)");
 	wall = clock_wall_ms(s->clock);
-	s->env.now_ms = me.server_wall_ms ? me.server_wall_ms : wall;
-	s->env.now_fixed = s->options->now != NULL;
-	if (s->options->now &&
-	    !time_parse_user(sv_of(s->options->now), s->env.now_ms, &s->env.now_ms))
-		return err_set(err, ERR_USAGE, "--now %s: expected RFC 3339, YYYY-MM-DD or now-6h",
-			       s->options->now);
-	return 0;
+	return read_now(s, me.server_wall_ms ? me.server_wall_ms : wall, err);
 }
 
 static int
@@ -375,7 +381,9 @@ session_open(struct session *s, const struct config *config, const struct option
 	*s = (struct session){
 	    .config = config, .options = options, .clock = clock, .sts_endpoint = BUF_INIT(4096)};
 	s->started_wall_ms = clock_wall_ms(clock);
-	if (check_globs(s, err) || make_run_id(s, err) || open_transports(s, err))
+	/* What was typed is judged before anything is touched. */
+	if (check_globs(s, err) || read_now(s, s->started_wall_ms, err) || make_run_id(s, err) ||
+	    open_transports(s, err))
 		return -1;
 	if (endpoint_url("sts", config->region, &s->sts_endpoint, err) || open_base_creds(s, err))
 		return -1;
