@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+
 static void
 lock(struct commit *c)
 {
@@ -68,6 +70,10 @@ open_loaded(struct commit *c, int64_t due_end_ms, struct err *err)
 {
 	const struct ckpt_lease *l = &c->locked.ckpt->lease;
 
+	if (c->locked.ckpt->recovered)
+		log_event(LOG_WARN, "checkpoint damaged, going on from the one before",
+			  LOG_S("tenant", c->tenant), LOG_S("job", c->job),
+			  LOG_S("set_aside", c->locked.ckpt->aside));
 	if (lease_is_live(c, l)) {
 		(void)err_set(err, ERR_CONFLICT, "the lease is held by run %s on %s", l->owner,
 			      l->host ? l->host : "?");
