@@ -60,7 +60,7 @@ report_exit_status(const struct run_conf *conf, const struct report_totals *t)
 	case FAIL_ON_ALL:
 		return t->tenants_failed == t->tenants ? EXIT_SOME_FAILED : EXIT_OK;
 	case FAIL_ON_PERCENT:
-		return 100.0 * (double)t->tenants_failed > conf->fail_percent * (double)t->tenants
+		return 100.0 * (double)t->tenants_failed >= conf->fail_percent * (double)t->tenants
 			   ? EXIT_SOME_FAILED
 			   : EXIT_OK;
 	case FAIL_ON_ANY:
