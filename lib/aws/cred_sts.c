@@ -119,6 +119,8 @@ sts_get(struct cred_source *src, const char *stale, struct cred *ret, struct err
 
 	(void)stale; /* every call brings new keys */
 	r = call(s, true, &fresh, &own);
+	if (r < 0 && own.kind == ERR_DATA) /* a cut-off answer passes */
+		r = call(s, true, &fresh, &own);
 	if (r < 0 && s->source_identity && strncmp(own.code, "AccessDenied", 12) == 0)
 		r = call(s, false, &fresh, &own);
 	if (r == 0) {
@@ -130,8 +132,7 @@ sts_get(struct cred_source *src, const char *stale, struct cred *ret, struct err
 	(void)explain(s, &own);
 	/* To who wants to use the keys, all of these mean: there are none, and asking again is no
 	 * use. */
-	if (own.kind == ERR_REJECTED || own.kind == ERR_EXPIRED || own.kind == ERR_SKEW ||
-	    own.kind == ERR_NOTFOUND)
+	if (own.kind == ERR_REJECTED || own.kind == ERR_EXPIRED || own.kind == ERR_NOTFOUND)
 		own.kind = ERR_AUTH;
 	if (err)
 		*err = own;

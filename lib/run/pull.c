@@ -107,7 +107,8 @@ pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *
 static bool
 comes_back(enum err_kind kind)
 {
-	return kind == ERR_TRANSIENT || kind == ERR_THROTTLED || kind == ERR_EXPIRED;
+	return kind == ERR_TRANSIENT || kind == ERR_THROTTLED || kind == ERR_EXPIRED ||
+	       kind == ERR_SKEW;
 }
 
 /* Best effort: whatever still runs over there for a pull that is given up is told to end. */

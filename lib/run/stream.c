@@ -13,7 +13,9 @@
 
 #define BACKOFF_MIN_MS 1000
 #define BACKOFF_MAX_MS 20000
-#define CALL_BODY_MAX  (4u << 20)
+#define SINK_TRIES                                                                                 \
+	3 /* more of one stream's cells to a failing sink in one run: after 1, 2 and 4 s */
+#define CALL_BODY_MAX (4u << 20)
 
 void
 worker_mem_init(struct worker_mem *m)
@@ -122,7 +124,7 @@ write_rejects(struct stream *s, const struct publish *p, const struct rejects *r
 
 /* One cell to one sink, until the sink has accounted for all of it. */
 static int
-publish_cell(struct stream *s, size_t k, const struct cell_data *d, bool maybe_sent,
+publish_cell(struct stream *s, size_t k, const struct cell_data *d, bool sent_before,
 	     struct err *err)
 {
 	struct outlet *o = outlet_at(s, k);
@@ -134,7 +136,7 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, bool maybe_s
 	int rc = 0;
 
 	rejects_init(&rej, name, &p);
-	p.maybe_sent = maybe_sent;
+	p.maybe_sent = sent_before;
 	p.reject = rejects_add;
 	p.reject_arg = &rej;
 	if (want || !o->sink) {
@@ -153,29 +155,39 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, bool maybe_s
 	return rc;
 }
 
+/* This sink gets no further cells of the stream before the failed one; it may have a part of it. */
 static void
-remember(struct stream *s, const struct err *err)
+block(struct stream *s, size_t k, struct cell cell, const struct err *err)
 {
+	s->blocked |= 1ULL << k;
+	if (cell.end_ms > s->failed_ms)
+		s->failed_ms = cell.end_ms;
 	if (s->error.kind == ERR_NONE)
 		s->error = *err;
+}
+
+/* An earlier run, or an earlier try in this one, may have brought the cell to a sink. */
+static bool
+maybe_sent(const struct stream *s, struct cell c)
+{
+	return c.end_ms <= s->commit->begun_before_ms || c.end_ms <= s->failed_ms;
 }
 
 /* To every sink that may have it now. A sink that fails keeps its cursor and holds up nobody else.
  */
 static int
-publish_all(struct stream *s, const struct cell_data *d, bool maybe_sent, struct err *err)
+publish_all(struct stream *s, const struct cell_data *d, bool adopted, struct err *err)
 {
 	for (size_t k = 0; k < s->plan->n_sinks; k++) {
 		if (k == s->lake || s->blocked & (1ULL << k) ||
 		    commit_sink_done(s->commit, s->js.region, s->plan->sinks[k].name, d->cell) ||
 		    !commit_may_publish(s->commit, s->plan, s->js.region, k, d->cell))
 			continue;
-		if (!publish_cell(s, k, d, maybe_sent, err))
+		if (!publish_cell(s, k, d, adopted || maybe_sent(s, d->cell), err))
 			continue;
 		if (err->kind == ERR_CANCELLED)
 			return -1;
-		s->blocked |= 1ULL << k;
-		remember(s, err);
+		block(s, k, d->cell, err);
 	}
 	return 0;
 }
@@ -223,7 +235,7 @@ cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *er
 	if (commit_cell_frozen(s->commit, s->js.region, d, err))
 		return -1;
 	count_cell(&s->stats, d, adopted);
-	return publish_all(s, d, adopted || d->cell.end_ms <= s->commit->begun_before_ms, err);
+	return publish_all(s, d, adopted, err);
 }
 
 /* A cell that is frozen already, for the sinks that lack it. */
@@ -338,6 +350,14 @@ do_span(struct stream *s, struct worker_mem *mem, const struct plan_span *span, 
 	return r;
 }
 
+/* Waiting a little may help. */
+static bool
+passes(enum err_kind kind)
+{
+	return kind == ERR_TRANSIENT || kind == ERR_THROTTLED || kind == ERR_EXPIRED ||
+	       kind == ERR_SKEW;
+}
+
 /* What to do about a span that failed: come back later, or leave the stream to the next run. */
 static enum step
 after_failure(struct stream *s, const struct err *err)
@@ -352,9 +372,7 @@ after_failure(struct stream *s, const struct err *err)
 	}
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
-	if ((err->kind == ERR_TRANSIENT || err->kind == ERR_THROTTLED ||
-	     err->kind == ERR_EXPIRED) &&
-	    now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
+	if (passes(err->kind) && now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
 	    (!s->env->deadline_mono_ms || now + wait < s->env->deadline_mono_ms)) {
 		s->tries++;
 		s->not_before_mono_ms = now + wait;
@@ -387,6 +405,31 @@ span_max(const struct stream *s)
 	return n ? n : 1;
 }
 
+static bool
+next_span(const struct stream *s, enum plan_pass pass, struct plan_span *ret)
+{
+	return commit_next(s->commit, s->plan, s->js.region, pass, s->from_ms, span_max(s), ret);
+}
+
+/* The pass is through, but for a sink that failed: if that may pass, it is tried again from the
+ * lake a little later in the same run. */
+static enum step
+after_pass(struct stream *s)
+{
+	int64_t now = clock_mono_ms(s->env->clock);
+	int64_t wait = BACKOFF_MIN_MS << s->sink_tries;
+
+	if (!s->blocked || !passes(s->error.kind) || s->sink_tries >= SINK_TRIES ||
+	    (s->env->deadline_mono_ms && now + wait >= s->env->deadline_mono_ms))
+		return STEP_END;
+	s->sink_tries++;
+	s->blocked = 0;
+	s->from_ms = 0;
+	err_clear(&s->error);
+	s->not_before_mono_ms = now + wait;
+	return STEP_LATER;
+}
+
 enum step
 stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 {
@@ -399,9 +442,8 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 	r = clock_check(s->env->clock, &err);
 	if (!r)
 		r = begin(s, &err);
-	if (!r &&
-	    !commit_next(s->commit, s->plan, s->js.region, pass, s->from_ms, span_max(s), &span))
-		return STEP_END;
+	if (!r && !next_span(s, pass, &span))
+		return after_pass(s);
 	if (!r)
 		r = do_span(s, mem, &span, &err);
 	if (!r)
