@@ -45,6 +45,7 @@ class Config(Case):
         return lab.path("given.yaml", text)
 
     def refused(self, lab, *words):
+        lab.cleared()
         result = lab.run(*words)
         self.assert_status(result, 2)
         self.assertEqual(lab.daemon.control("stats")["calls"], {}, "AWS was called")

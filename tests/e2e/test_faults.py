@@ -22,10 +22,13 @@ ALWAYS = (
     + [(match, {"kind": "hang", "ms": 60000}) for match in (ASSUME, LIST, DATA)]
     + [(match, {"kind": "slowdrip", "chunk": 1, "interval_ms": 5000}) for match in (ASSUME, LIST, DATA)]
 )
-# Once: nothing of these is an answer to believe, so the same run must get over it. `denied` is one.
-ONCE = [(match, {**rule, **({"ms": 300} if rule["kind"] == "hang" else {}),
-                 **({"chunk": 64, "interval_ms": 5} if rule["kind"] == "slowdrip" else {})})
-        for match, rule in ALWAYS if rule["kind"] not in ("denied", "wrong-account", "gmd-forbidden")]
+# Once: none of these is an answer to believe, so the same run must get over it. Denials are answers, and so is being told
+# that the base credentials have expired: there are no others.
+BELIEVED = {("AssumeRole", "expired")} | {(match["operation"], kind) for match in (ASSUME, LIST, DATA)
+                                          for kind in ("denied", "wrong-account", "gmd-forbidden")}
+BRIEF = {"hang": {"ms": 300}, "slowdrip": {"chunk": 64, "interval_ms": 5}}
+ONCE = [(match, {**rule, **BRIEF.get(rule["kind"], {})}) for match, rule in ALWAYS
+        if (match["operation"], rule["kind"]) not in BELIEVED]
 RECEIVER = ("rw429", "rw503", "throttle", "http500", "http503", "html", "reset-before", "reset-after", "truncate")
 
 

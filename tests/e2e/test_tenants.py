@@ -35,8 +35,8 @@ class Tenants(Case):
         self.assert_status(result, 1)
         self.assert_exact(lab, start, end, everybody - set(FIVE))
         for tenant, rule in FIVE.items():
-            self.assertTrue(result.errors(tenant, "ecs"), f"{tenant} ({rule['kind']}) is not named in\n{result.err[-4000:]}")
-        self.assertFalse(result.errors("t0001"), "a healthy tenant is named among the errors")
+            self.assertEqual(len(result.errors("level=error", tenant, "ecs")), 1, f"{tenant} ({rule['kind']}) is not named once in\n{result.err[-4000:]}")
+        self.assertFalse(result.errors("level=error", "t0001"), "a healthy tenant is named among the errors")
 
         lab.daemon.control("faults", method="DELETE")
         self.assert_status(lab.run(), 0)
