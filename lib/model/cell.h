@@ -1,8 +1,9 @@
 /*
  * Cells: the fixed grid of time.
  *
- * A cell is [start, end) in milliseconds since the epoch; start is a multiple of `every`. Nothing about a cell depends on when
- * the program ran: bounds, names and keys are pure functions of (job, tenant, region, every, k).
+ * A cell is [start, end) in milliseconds since the epoch; start is a multiple of `every`. Nothing
+ * about a cell depends on when the program ran: bounds, names and keys are pure functions of (job,
+ * tenant, region, every, k).
  */
 #ifndef MUSTER_MODEL_CELL_H
 #define MUSTER_MODEL_CELL_H
@@ -18,15 +19,19 @@ struct cell {
 
 /* The start of the cell that holds ts (floor, also before the epoch). */
 int64_t cell_floor(int64_t ts_ms, int64_t every_ms);
-/* `every` is valid if it is a positive multiple of `period` (0: no period) and divides an hour, or is whole hours dividing a day. */
+/* `every` is valid if it is a positive multiple of `period` (0: no period), in whole seconds (names
+ * tell no less), and divides an hour, or is whole hours dividing a day. */
 bool cell_every_valid(int64_t every_ms, int64_t period_ms);
 /* End of the newest due cell: the largest k * every with end + delay <= now. */
 int64_t cell_due_end(int64_t now_ms, int64_t every_ms, int64_t delay_ms);
 
 /* What stands behind the lake's URL:
- * <job>/tenant=<id>/region=<region>/dt=YYYY-MM-DD/hh=HH/<start>-<end>[.late-<n>].ndjson.zst (late 0: the base object). */
-void cell_lake_key(struct buf *out, const char *job, const char *tenant, const char *region, struct cell c, unsigned late);
+ * <job>/tenant=<id>/region=<region>/dt=YYYY-MM-DD/hh=HH/<start>-<end>[.late-<n>].ndjson.zst (late
+ * 0: the base object). */
+void cell_lake_key(struct buf *out, const char *job, const char *tenant, const char *region,
+		   struct cell c, unsigned late);
 /* rejected/<job>/tenant=.../<start>-<end>[-<n>].ndjson.zst */
-void cell_rejected_key(struct buf *out, const char *job, const char *tenant, const char *region, struct cell c, unsigned n);
+void cell_rejected_key(struct buf *out, const char *job, const char *tenant, const char *region,
+		       struct cell c, unsigned n);
 
 #endif
