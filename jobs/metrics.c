@@ -42,6 +42,8 @@
 /* Asking again: the pause before a round. */
 #define AGAIN_FIRST_MS 1000
 #define AGAIN_MAX_MS   20000
+#define DEFINITION_MAX ((size_t)1 << 20)
+#define TOKEN_MAX      ((size_t)64 << 10)
 #define PULL_ARENA_MAX ((size_t)1 << 30)
 #define PAGE_ARENA_MAX ((size_t)512 << 20)
 
@@ -50,9 +52,8 @@ enum phase { LIST, DATA, DONE };
 struct pull {
 	const struct job_stream *s;
 	const struct metrics_opts *o;
-	const struct cell *cells;
-	size_t n_cells, slots; /* slots: points a series may have in the span */
-	int64_t start_ms, end_ms, now_ms;
+	int64_t start_ms, end_ms, now_ms; /* what is asked for: the span without cells too old */
+	size_t slots;			  /* points a series may have in it */
 	char definition[SHA256_HEX_LEN + 1];
 	struct arena mem, page;
 	enum cw_proto proto;
@@ -78,6 +79,9 @@ struct pull {
 	unsigned round;
 	char words[256]; /* the last message of a whole call */
 	uint64_t n_outside, billed;
+	struct job_gap gap; /* n_gaps: 0 or 1 */
+	size_t n_gaps;
+	char gap_reason[96];
 };
 
 static void
@@ -396,8 +400,8 @@ collect_namespaces(struct pull *p, struct err *err)
 	return 0;
 }
 
-/* How long CloudWatch keeps points of a period (aws-protocols 4.2): beyond, it answers with nothing
- * instead of an error. */
+/* How long CloudWatch keeps points of a period (aws-protocols 4.2). Beyond, it answers with nothing
+ * instead of an error, so it must not even be asked. */
 static const struct {
 	int64_t period_ms; /* below this period ... */
 	int64_t kept_ms;
@@ -409,20 +413,30 @@ static const struct {
     {INT64_MAX, 455 * DAY_MS, "455 days"},
 };
 
-static int
-check_age(const struct pull *p, struct err *err)
+/* Cells that are too old become a gap; the pull is of the others. */
+static void
+leave_out_old(struct pull *p, const struct cell *cells, size_t n)
 {
-	size_t i = 0;
+	int64_t oldest;
 	char period[32];
+	size_t i = 0, old = 0;
 
 	while (p->o->period_ms >= retention[i].period_ms)
 		i++;
-	if (p->now_ms - p->start_ms <= retention[i].kept_ms)
-		return 0;
+	oldest = p->now_ms - retention[i].kept_ms;
+	while (old < n && cells[old].start_ms < oldest)
+		old++;
+	p->start_ms = old < n ? cells[old].start_ms : cells[n - 1].end_ms;
+	p->end_ms = cells[n - 1].end_ms;
+	p->slots = (size_t)((p->end_ms - p->start_ms) / p->o->period_ms);
+	if (!old)
+		return;
 	num_duration_format(p->o->period_ms, period);
-	return err_set(err, ERR_REJECTED,
-		       "CloudWatch keeps points of a period of %s for %s: these cells are older",
-		       period, retention[i].kept);
+	(void)snprintf(p->gap_reason, sizeof(p->gap_reason),
+		       "CloudWatch keeps points of a period of %s only for %s", period,
+		       retention[i].kept);
+	p->gap = (struct job_gap){cells[0].start_ms, p->start_ms, p->gap_reason};
+	p->n_gaps = 1;
 }
 
 /* Compared, not subtracted: the memo's time may be anything. */
@@ -438,12 +452,16 @@ inventory_young(const struct pull *p)
 static int
 pull_begin(struct pull *p, const json_t *memo, struct err *err)
 {
-	CLEANUP(buf_done) struct buf text = BUF_INIT((size_t)1 << 20);
+	CLEANUP(buf_done) struct buf text = BUF_INIT(DEFINITION_MAX);
 
 	metrics_definition(p->s->common, p->o, &text);
-	if (buf_check(&text, "definition", err) || check_age(p, err) || collect_namespaces(p, err))
+	if (buf_check(&text, "definition", err) || collect_namespaces(p, err))
 		return -1;
 	sha256_hex(buf_view(&text), p->definition);
+	if (p->start_ms == p->end_ms) {
+		p->phase = DONE;
+		return 0;
+	}
 	p->recent = p->start_ms > p->now_ms - RECENT_MS;
 	if (!inventory_load(&p->inv, memo, p->definition, &p->mem))
 		p->inv = (struct inventory){0};
@@ -458,29 +476,20 @@ metrics_open(const struct job_stream *s, const json_t *memo, const struct cell *
 	     int64_t now_ms, struct pull **ret, struct err *err)
 {
 	CLEANUP(pull_freep) struct pull *p = calloc(1, sizeof(*p));
-	struct cell *copy;
 
 	if (!p)
 		return err_nomem(err);
 	*p = (struct pull){
 	    .s = s,
 	    .o = s->opts,
-	    .n_cells = n,
-	    .start_ms = cells[0].start_ms,
-	    .end_ms = cells[n - 1].end_ms,
 	    .now_ms = now_ms,
 	    .mem = ARENA_INIT(PULL_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .proto = cw_proto_of(s->region),
-	    .token_buf = BUF_INIT((size_t)64 << 10),
+	    .token_buf = BUF_INIT(TOKEN_MAX),
 	    .tokens = MAP_INIT,
 	};
-	p->slots = (size_t)((p->end_ms - p->start_ms) / p->o->period_ms);
-	copy = arena_array(&p->mem, n, sizeof(*copy));
-	if (!copy)
-		return err_nomem(err);
-	memcpy(copy, cells, n * sizeof(*copy));
-	p->cells = copy;
+	leave_out_old(p, cells, n);
 	if (pull_begin(p, memo, err))
 		return -1;
 	*ret = STEAL(p);
@@ -651,12 +660,23 @@ static int
 metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
 {
 	for (size_t i = 0; i < n; i++) {
-		if (cells[i].cell.start_ms < p->start_ms || cells[i].cell.end_ms > p->end_ms)
+		if (cells[i].cell.start_ms < p->start_ms)
+			continue; /* too old: left empty */
+		if (cells[i].cell.end_ms > p->end_ms)
 			return err_set(err, ERR_LOCAL, "a cell that was not pulled");
 		if (harvest_cell(p, &cells[i], err))
 			return -1;
 	}
+	if (n)
+		cells[0].n_rejected += p->n_outside; /* of no cell: the first one counts them */
 	return 0;
+}
+
+static size_t
+metrics_gaps(const struct pull *p, const struct job_gap **ret)
+{
+	*ret = &p->gap;
+	return p->n_gaps;
 }
 
 static json_t *
@@ -726,6 +746,7 @@ const struct job_kind job_metrics = {
     .missing = metrics_missing,
     .harvest = metrics_harvest,
     .memo = metrics_memo,
+    .gaps = metrics_gaps,
     .billed = metrics_billed,
     .close = pull_free,
     .adopt = metrics_adopt,

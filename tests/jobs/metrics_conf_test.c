@@ -410,28 +410,47 @@ test_span_max(void **state)
 
 static const struct {
 	const char *yaml;
-	int64_t age_ms;
-	bool fine;
+	int64_t kept_ms;
+	const char *words;
 } ages[] = {
-    {"period: 10s", 3 * 3600000LL, true},   {"period: 10s", 3 * 3600000LL + CELL_MS, false},
-    {"period: 60s", 15 * 86400000LL, true}, {"period: 60s", 15 * 86400000LL + CELL_MS, false},
-    {"period: 5m", 63 * 86400000LL, true},  {"period: 5m", 63 * 86400000LL + CELL_MS, false},
+    {"period: 10s", 3 * 3600000LL, "CloudWatch keeps points of a period of 10s only for 3 hours"},
+    {"period: 60s", 15 * 86400000LL, "CloudWatch keeps points of a period of 1m only for 15 days"},
+    {"period: 5m", 63 * 86400000LL, "CloudWatch keeps points of a period of 5m only for 63 days"},
 };
 
-/* CloudWatch answers for points it no longer keeps with an empty list: it must not even be asked.
- */
+/* CloudWatch answers for points it no longer keeps with an empty list: that is a gap, not "no
+ * data". */
 static void
 test_too_old(void **state)
 {
+	const struct job_gap *gaps;
+
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(ages); i++) {
 		struct rig r;
 
 		rig_init(&r, ages[i].yaml);
-		assert_int_equal(rig_try_open(&r, NULL, START, 1, START + ages[i].age_ms),
-				 ages[i].fine ? 0 : -1);
-		if (!ages[i].fine)
-			assert_int_equal(r.err.kind, ERR_REJECTED);
+		/* All young enough. */
+		rig_open_at(&r, NULL, START, 3, START + ages[i].kept_ms);
+		assert_non_null(rig_next(&r));
+		assert_int_equal(job_metrics.gaps(r.p, &gaps), 0);
+		/* Two of three are not: the third is asked for. */
+		rig_open_at(&r, NULL, START, 3, START + ages[i].kept_ms + 2 * CELL_MS);
+		rig_say(&r, "{\"Namespace\"", LIST_OF(CPU));
+		rig_say(&r, "\"StartTime\":1767226200,\"EndTime\":1767226500,",
+			DATA_OF(RESULT("m0", "1767226200", "7", "Complete")));
+		rig_complete(&r, 3);
+		assert_int_equal(r.data[0].n_rows + r.data[1].n_rows, 0);
+		assert_non_null(strstr(rig_lines(&r, 2), "\"values\":[7"));
+		assert_int_equal(job_metrics.gaps(r.p, &gaps), 1);
+		assert_int_equal(gaps->from_ms, START);
+		assert_int_equal(gaps->to_ms, START + 2 * CELL_MS);
+		assert_string_equal(gaps->reason, ages[i].words);
+		/* None: nothing is asked for. */
+		rig_open_at(&r, NULL, START, 3, START + ages[i].kept_ms + 3 * CELL_MS);
+		rig_complete(&r, 3);
+		assert_int_equal(job_metrics.gaps(r.p, &gaps), 1);
+		assert_int_equal(gaps->to_ms, START + 3 * CELL_MS);
 		rig_done(&r);
 	}
 }
