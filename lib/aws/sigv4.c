@@ -306,6 +306,17 @@ sigv4_signature(const struct sigv4_input *in, const struct secret *key, struct s
 	OPENSSL_cleanse(k, sizeof(k));
 }
 
+/* More than the canonical request can need: every byte of path and query encoded. */
+static size_t
+canonical_bound(const struct sigv4_input *in)
+{
+	size_t n = in->method.n + 3 * in->path.n + 4 * in->query.n + strlen(in->payload_hash) + 64;
+
+	for (size_t i = 0; i < in->n_headers; i++)
+		n += 2 * strlen(in->headers[i].name) + strlen(in->headers[i].value) + 4;
+	return n;
+}
+
 int
 sigv4_authorization(const struct sigv4_input *in, const struct cred *cred, struct buf *out,
 		    struct err *err)
@@ -315,6 +326,8 @@ sigv4_authorization(const struct sigv4_input *in, const struct cred *cred, struc
 	char hex[SHA256_HEX_LEN + 1];
 	int r;
 
+	/* It holds the session token: a buffer that grows would leave copies of it behind. */
+	(void)buf_reserve(&canonical, canonical_bound(in));
 	r = sigv4_canonical(in, &canonical, &names, err);
 	if (r == 0) {
 		sigv4_string_to_sign(in, buf_view(&canonical), &to_sign);
@@ -327,7 +340,7 @@ sigv4_authorization(const struct sigv4_input *in, const struct cred *cred, struc
 		buf_fmt(out, ", SignedHeaders=%s, Signature=%s", buf_cstr(&names), hex);
 		r = buf_check(out, "Authorization", err);
 	}
-	secret_wipe_buf(&canonical); /* holds the session token */
+	secret_wipe_buf(&canonical);
 	buf_done(&names);
 	return r;
 }

@@ -234,8 +234,11 @@ stub_stop(struct stub_server *s)
 	(void)pthread_join(s->acceptor, NULL);
 	for (size_t i = 0; i < s->locked.accepts; i++)
 		(void)pthread_join(s->connections[i].thread, NULL);
-	for (size_t i = 0; i < s->locked.n_requests; i++)
+	for (size_t i = 0; i < s->locked.n_requests; i++) {
+		/* They may hold what a test looks for later. */
+		explicit_bzero(s->locked.requests[i], strlen(s->locked.requests[i]));
 		free(s->locked.requests[i]);
+	}
 	(void)close(s->listen_fd);
 	(void)close(s->stop_fd);
 	(void)pthread_mutex_destroy(&s->locked.mu);

@@ -1,0 +1,209 @@
+/*
+ * Nothing of a secret stays behind: AssumeRole over a real socket, signed with a session token,
+ * keys in the answer; then every writable byte of this process is searched for them.
+ */
+#include <inttypes.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "aws/aws_err.h"
+#include "aws/sigv4.h"
+#include "aws/sts.h"
+#include "base/cleanup.h"
+#include "tests/support/stub_server.h"
+
+#define SECRET_LEN  48
+#define MAX_MAPPING ((size_t)256 << 20) /* larger ones are the sanitizers' tables */
+
+enum which { OUR_SECRET, OUR_TOKEN, THEIR_SECRET, THEIR_TOKEN, WITNESS, N_SECRETS };
+
+/* The secrets exist nowhere but where they are used: each letter is computed. */
+static char
+letter(enum which w, size_t i)
+{
+	return (char)('a' + mix64(1000 * (uint64_t)w + i) % 26);
+}
+
+static void
+add_secret(struct buf *b, enum which w)
+{
+	for (size_t i = 0; i < SECRET_LEN; i++)
+		buf_ch(b, letter(w, i));
+}
+
+/* Also where the sanitizers have put up signs. */
+#define UNCHECKED __attribute__((no_sanitize("address", "thread")))
+
+UNCHECKED static int
+count_in(const char *p, const char *end, enum which w)
+{
+	char first = letter(w, 0);
+	int found = 0;
+
+	for (; end - p >= SECRET_LEN; p++) {
+		size_t i = 0;
+
+		if (*p != first)
+			continue;
+		while (i < SECRET_LEN && p[i] == letter(w, i))
+			i++;
+		found += i == SECRET_LEN;
+	}
+	return found;
+}
+
+UNCHECKED static int
+count_in_process(enum which w)
+{
+	FILE *maps = fopen("/proc/self/maps", "re");
+	char line[512];
+	int found = 0;
+
+	assert_non_null(maps);
+	while (fgets(line, sizeof(line), maps)) {
+		uintptr_t from, to;
+		char perms[8];
+
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, perms) != 3)
+			continue;
+		if (strncmp(perms, "rw", 2) != 0 || to - from > MAX_MAPPING)
+			continue;
+		found += count_in((const char *)from, (const char *)to, w);
+	}
+	(void)fclose(maps);
+	return found;
+}
+
+static int
+own_get(struct cred_source *s, const char *stale, struct cred *ret, struct err *err)
+{
+	struct buf secret = BUF_INIT(100), token = BUF_INIT(100);
+	int r;
+
+	(void)s;
+	(void)stale;
+	add_secret(&secret, OUR_SECRET);
+	add_secret(&token, OUR_TOKEN);
+	(void)snprintf(ret->key_id, sizeof(ret->key_id), "ASIAOURS");
+	r = secret_set(&ret->secret, buf_view(&secret), err);
+	if (r == 0)
+		r = secret_set(&ret->token, buf_view(&token), err);
+	secret_wipe_buf(&secret);
+	secret_wipe_buf(&token);
+	return r;
+}
+
+static void
+own_free(struct cred_source *s)
+{
+	(void)s;
+}
+
+static const struct cred_source_ops own_ops = {"own", own_get, own_free};
+static struct cred_source own = {&own_ops};
+
+static void
+make_answer(struct buf *out)
+{
+	struct buf xml = BUF_INIT(4000);
+
+	(void)buf_reserve(&xml, 2000);
+	(void)buf_reserve(out, 3000);
+	buf_str(&xml, "<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser><Arn>"
+		      "arn:aws:sts::111122223333:assumed-role/reader/x</Arn></AssumedRoleUser>"
+		      "<Credentials><AccessKeyId>ASIATHEIRS</AccessKeyId><SecretAccessKey>");
+	add_secret(&xml, THEIR_SECRET);
+	buf_str(&xml, "</SecretAccessKey><SessionToken>");
+	add_secret(&xml, THEIR_TOKEN);
+	buf_str(&xml, "</SessionToken><Expiration>2030-01-01T00:00:00Z</Expiration></Credentials>"
+		      "</AssumeRoleResult></AssumeRoleResponse>");
+	buf_fmt(out, "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", xml.n);
+	buf_sv(out, buf_view(&xml));
+	secret_wipe_buf(&xml);
+}
+
+static void
+assume_role(struct transport *t, const char *endpoint)
+{
+	const struct assume_role role = {
+	    .endpoint = endpoint,
+	    .region = "eu-west-1",
+	    .role_arn = "arn:aws:iam::111122223333:role/reader",
+	    .session_name = "muster-test",
+	    .expect_account = "111122223333",
+	};
+	struct cred_source *sts, *cache;
+	struct cred c = {0};
+	struct err err = {0};
+
+	assert_int_equal(cred_sts_new(t, &own, &role, &sts, NULL), 0);
+	assert_int_equal(cred_cache_new(sts, 1, clock_real(), &cache, NULL), 0);
+	if (cred_get(cache, NULL, &c, &err) < 0)
+		fail_msg("%s", err.msg);
+	assert_string_equal(c.key_id, "ASIATHEIRS");
+	assert_int_equal(c.token.n, SECRET_LEN);
+	assert_true(count_in_process(THEIR_TOKEN) > 0);
+	cred_done(&c);
+	cred_source_free(cache);
+}
+
+static void
+test_nothing_stays(void **state)
+{
+	static const enum which gone[] = {OUR_SECRET, OUR_TOKEN, WITNESS};
+	const struct curl_options opt = {.classify = aws_classify};
+	struct stub_script script = {{{.op = STUB_READ}, {.op = STUB_SEND}}};
+	struct buf answer = BUF_INIT(4000), witness = BUF_INIT(100);
+	struct transport *t, *signing;
+	struct stub_server *server;
+
+	(void)state;
+	make_answer(&answer);
+	script.steps[1].bytes = answer.p;
+	script.steps[1].n = answer.n;
+	server = stub_start(&script, 1);
+	assert_non_null(server);
+	assert_int_equal(curl_transport_new(&opt, &t, NULL), 0);
+	assert_int_equal(sign_transport_new(t, clock_real(), &signing, NULL), 0);
+	assume_role(signing, stub_url(server));
+	assert_true(count_in_process(OUR_TOKEN) > 0); /* in what the server received */
+	stub_stop(server);
+	secret_wipe_buf(&answer);
+	transport_free(signing);
+	/* The search finds what is there, */
+	add_secret(&witness, WITNESS);
+	assert_true(count_in_process(WITNESS) > 0);
+	secret_wipe_buf(&witness);
+	/* and nothing else is. */
+	for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+		assert_int_equal(count_in_process(gone[i]), 0);
+}
+
+static int
+global_init(void **state)
+{
+	(void)state;
+	return curl_transport_global_init(NULL);
+}
+
+static int
+global_done(void **state)
+{
+	(void)state;
+	curl_transport_global_done();
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_nothing_stays),
+	};
+
+	return cmocka_run_group_tests(tests, global_init, global_done);
+}
