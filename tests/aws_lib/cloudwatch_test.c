@@ -4,13 +4,11 @@
  */
 #include "aws/cloudwatch.h"
 
-#include <dirent.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/stat.h>
 #include <cmocka.h>
 
 #include "base/cleanup.h"
@@ -18,6 +16,7 @@
 #include "base/timefmt.h"
 #include "fmt/json.h"
 #include "fmt/uri.h"
+#include "tests/support/data.h"
 
 #define START 1767225600000LL /* 2026-01-01T00:00:00Z */
 
@@ -389,6 +388,38 @@ test_truncated(void **state)
 	arena_done(&r.a);
 }
 
+/* Good answers with a few bytes changed: read or refused, but nothing else. */
+static void
+test_mutated(void **state)
+{
+	static const char bytes[] = "\0\"\\{}[],:<>/&;0-eE.nN\xFF\xC3 m";
+	struct reading r = {.a = ARENA_INIT((size_t)1 << 20)};
+	uint64_t seed = 1;
+
+	(void)state;
+	for (unsigned round = 0; round < 6000; round++) {
+		enum cw_proto p = (enum cw_proto)(round % CW_N_PROTOS);
+		bool list = round % 3 == 0;
+		const char *good = (list ? good_list : good_data)[p];
+		size_t n = strlen(good);
+		char *body = malloc(n);
+		int bad;
+
+		assert_non_null(body);
+		memcpy(body, good, n);
+		for (unsigned i = 0; i < 1 + round % 3; i++) {
+			seed = seed * 6364136223846793005u + 1442695040888963407u;
+			body[(seed >> 33) % n] = bytes[(seed >> 20) % (sizeof(bytes) - 1)];
+		}
+		arena_reset(&r.a);
+		bad = list ? cw_list_read(p, (struct sv){body, n}, &r.a, &r.list, &r.err)
+			   : cw_data_read(p, (struct sv){body, n}, &r.a, &r.data, &r.err);
+		assert_true(!bad || r.err.kind == ERR_DATA);
+		free(body);
+	}
+	arena_done(&r.a);
+}
+
 static void
 test_small_arena(void **state)
 {
@@ -580,65 +611,13 @@ test_sending(void **state)
 
 /* Recorded answers */
 
-static const char *
-data_folder(void)
-{
-	const char *dir = getenv("MUSTER_DATA");
-
-	if (!dir || !*dir) {
-		print_message("MUSTER_DATA is not set: recorded answers are not compared\n");
-		skip();
-	}
-	return dir;
-}
-
-__attribute__((format(printf, 2, 3))) static bool
-slurp(struct buf *out, const char *fmt, ...)
-{
-	char path[1024], chunk[65536];
-	va_list ap;
-	FILE *f;
-	size_t n;
-
-	va_start(ap, fmt);
-	(void)vsnprintf(path, sizeof(path), fmt, ap);
-	va_end(ap);
-	f = fopen(path, "r");
-	if (!f)
-		return false;
-	while ((n = fread(chunk, 1, sizeof(chunk), f)) > 0)
-		buf_add(out, chunk, n);
-	(void)fclose(f);
-	return buf_ok(out);
-}
-
-static json_t *
-load(const char *dir, const char *name)
-{
-	CLEANUP(buf_done) struct buf text = BUF_INIT((size_t)64 << 20);
-	json_t *j = NULL;
-	struct err err;
-
-	if (!slurp(&text, "%s/%s", dir, name) || json_parse(buf_view(&text), name, &j, &err))
-		return NULL;
-	return j;
-}
-
-static const char *
-str_of(const json_t *obj, const char *key)
-{
-	const char *s = json_string_value(json_object_get(obj, key));
-
-	return s ? s : "";
-}
-
 static const json_t *
 dim_of(const json_t *metric, const char *name)
 {
 	const json_t *arr = json_object_get(metric, "Dimensions");
 
 	for (size_t i = 0; i < json_array_size(arr); i++)
-		if (!strcmp(str_of(json_array_get(arr, i), "Name"), name))
+		if (!strcmp(data_str(json_array_get(arr, i), "Name"), name))
 			return json_array_get(arr, i);
 	return NULL;
 }
@@ -649,18 +628,18 @@ compare_list(const struct cw_list_page *page, const json_t *want)
 	const json_t *arr = json_object_get(want, "Metrics");
 
 	assert_int_equal(page->n, json_array_size(arr));
-	assert_string_equal(page->token ? page->token : "", str_of(want, "NextToken"));
+	assert_string_equal(page->token ? page->token : "", data_str(want, "NextToken"));
 	for (size_t i = 0; i < page->n; i++) {
 		const json_t *m = json_array_get(arr, i);
 
-		assert_string_equal(page->metrics[i].ns, str_of(m, "Namespace"));
-		assert_string_equal(page->metrics[i].name, str_of(m, "MetricName"));
+		assert_string_equal(page->metrics[i].ns, data_str(m, "Namespace"));
+		assert_string_equal(page->metrics[i].name, data_str(m, "MetricName"));
 		assert_int_equal(page->metrics[i].n_dims,
 				 json_array_size(json_object_get(m, "Dimensions")));
 		for (size_t k = 0; k < page->metrics[i].n_dims; k++)
 			assert_string_equal(
 			    page->metrics[i].dims[k].value,
-			    str_of(dim_of(m, page->metrics[i].dims[k].name), "Value"));
+			    data_str(dim_of(m, page->metrics[i].dims[k].name), "Value"));
 	}
 }
 
@@ -688,7 +667,7 @@ compare_data(const struct cw_data_page *page, const json_t *want)
 	const json_t *messages = json_object_get(want, "Messages");
 
 	assert_int_equal(page->n, json_array_size(arr));
-	assert_string_equal(page->token ? page->token : "", str_of(want, "NextToken"));
+	assert_string_equal(page->token ? page->token : "", data_str(want, "NextToken"));
 	assert_int_equal(page->message != NULL, json_array_size(messages) > 0);
 	for (size_t i = 0; i < page->n; i++) {
 		const json_t *w = json_array_get(arr, i);
@@ -696,8 +675,8 @@ compare_data(const struct cw_data_page *page, const json_t *want)
 
 		(void)snprintf(id, sizeof(id), "m%zu", page->results[i].id);
 		if (page->results[i].id != CW_NO_ID)
-			assert_string_equal(id, str_of(w, "Id"));
-		assert_string_equal(page->results[i].status_text, str_of(w, "StatusCode"));
+			assert_string_equal(id, data_str(w, "Id"));
+		assert_string_equal(page->results[i].status_text, data_str(w, "StatusCode"));
 		compare_points(&page->results[i], w);
 	}
 }
@@ -708,48 +687,52 @@ static const char *const body_files[CW_N_PROTOS] = {
 static void
 compare_case(const char *dir, bool list)
 {
-	CLEANUP(json_decrefp) json_t *want = load(dir, "parsed.json");
 	struct reading r = {.a = ARENA_INIT((size_t)64 << 20)};
+	char path[512];
+	json_t *want;
 
-	if (!want)
-		fail_msg("%s: no parsed.json", dir);
+	(void)snprintf(path, sizeof(path), "%s/parsed.json", dir);
+	want = data_json(path);
 	for (unsigned p = 0; p < CW_N_PROTOS; p++) {
 		CLEANUP(buf_done) struct buf body = BUF_INIT((size_t)64 << 20);
 		int bad;
 
-		assert_true(slurp(&body, "%s/%s", dir, body_files[p]));
+		(void)snprintf(path, sizeof(path), "%s/%s", dir, body_files[p]);
+		data_read(path, &body);
 		bad = list ? read_list(&r, (enum cw_proto)p, buf_cstr(&body))
 			   : read_data(&r, (enum cw_proto)p, buf_cstr(&body));
 		if (bad)
-			fail_msg("%s/%s: %s", dir, body_files[p], r.err.msg);
+			fail_msg("%s: %s", path, r.err.msg);
 		if (list)
 			compare_list(&r.list, want);
 		else
 			compare_data(&r.data, want);
 	}
+	json_decref(want);
 	arena_done(&r.a);
 }
 
+/* All cases of an operation that the recordings' index knows and that are no errors. */
 static size_t
 compare_operation(const char *operation, bool list)
 {
-	char dir[512], one[1024];
-	struct dirent *e;
-	struct stat st;
+	CLEANUP(json_decrefp) json_t *cases = NULL;
 	size_t n = 0;
-	DIR *d;
 
-	(void)snprintf(dir, sizeof(dir), "%s/aws/recorded/monitoring.%s", data_folder(), operation);
-	d = opendir(dir);
-	assert_non_null(d);
-	while ((e = readdir(d))) {
-		(void)snprintf(one, sizeof(one), "%s/%s", dir, e->d_name);
-		if (e->d_name[0] == '.' || stat(one, &st) || !S_ISDIR(st.st_mode))
+	data_or_skip();
+	cases = data_json("aws/recorded/index.json");
+	for (size_t i = 0; i < json_array_size(cases); i++) {
+		const json_t *c = json_array_get(cases, i);
+		char dir[256];
+
+		if (strcmp(data_str(c, "service"), "monitoring") != 0 ||
+		    strcmp(data_str(c, "operation"), operation) != 0 ||
+		    !json_is_null(json_object_get(c, "error")))
 			continue;
-		compare_case(one, list);
+		(void)snprintf(dir, sizeof(dir), "aws/recorded/%s", data_str(c, "case"));
+		compare_case(dir, list);
 		n++;
 	}
-	(void)closedir(d);
 	return n;
 }
 
@@ -794,7 +777,7 @@ find_case(const json_t *groups, const char *id)
 		const json_t *cases = json_object_get(json_array_get(groups, i), "cases");
 
 		for (size_t k = 0; k < json_array_size(cases); k++)
-			if (!strcmp(str_of(json_array_get(cases, k), "id"), id))
+			if (!strcmp(data_str(json_array_get(cases, k), "id"), id))
 				return json_array_get(cases, k);
 	}
 	return NULL;
@@ -850,10 +833,10 @@ expected_number(const json_t *want)
 static void
 test_protocol_cases(void **state)
 {
-	const char *dir = data_folder();
 	struct reading r = {.a = ARENA_INIT((size_t)1 << 20)};
 
 	(void)state;
+	data_or_skip();
 	for (size_t i = 0; i < ARRAY_LEN(scalars); i++) {
 		CLEANUP(buf_done) struct buf scalar = BUF_INIT(256), page = BUF_INIT(4096);
 		CLEANUP(json_decrefp) json_t *groups = NULL;
@@ -863,12 +846,12 @@ test_protocol_cases(void **state)
 		double want;
 
 		(void)snprintf(name, sizeof(name), "protocols/output/%s.json", scalars[i].file);
-		groups = load(dir, name);
+		groups = data_json(name);
 		c = find_case(groups, scalars[i].id);
 		if (!c)
 			fail_msg("%s: no case %s", name, scalars[i].id);
-		scalar_text(str_of(json_object_get(c, "response"), "body"), xml, scalars[i].member,
-			    &scalar);
+		scalar_text(data_str(json_object_get(c, "response"), "body"), xml,
+			    scalars[i].member, &scalar);
 		page_of(&page, xml, scalars[i].time, buf_cstr(&scalar));
 		if (read_data(&r, xml ? CW_QUERY : CW_JSON, buf_cstr(&page)))
 			fail_msg("%s: %s", scalars[i].id, r.err.msg);
@@ -916,21 +899,20 @@ test_recorded_requests(void **state)
 	const struct cw_query q = {1, &ec2, "Average"};
 	const struct cw_data_req data = {&q, 1, 1714435200000, 1714521600000, 300000, NULL};
 	const struct cw_list_req list = {"Custom/App 1", false, "a b+c/d="};
-	CLEANUP(json_decrefp) json_t *all = load(data_folder(), "requests/signed-requests.json");
+	CLEANUP(json_decrefp) json_t *all = NULL;
 	struct aws_call call;
 	struct err err;
 	size_t seen = 0;
 
 	(void)state;
-	assert_non_null(all);
-	if (json_is_object(all))
-		skip();
+	data_or_skip();
+	all = data_json("requests/signed-requests.json");
 	aws_call_init(&call, (size_t)1 << 20);
 	for (size_t i = 0; i < json_array_size(all); i++) {
 		const json_t *c = json_array_get(all, i);
-		const char *body = str_of(json_object_get(c, "request"), "body");
+		const char *body = data_str(json_object_get(c, "request"), "body");
 
-		if (strcmp(str_of(c, "protocol"), "query") != 0)
+		if (strcmp(data_str(c, "protocol"), "query") != 0)
 			continue;
 		aws_call_reset(&call);
 		if (strstr(body, "Action=GetMetricData") && strstr(body, "Id=m1&"))
@@ -950,15 +932,25 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_json_requests),     cmocka_unit_test(test_query_requests),
-	    cmocka_unit_test(test_request_too_large), cmocka_unit_test(test_good_data),
-	    cmocka_unit_test(test_good_list),	      cmocka_unit_test(test_bad_data),
-	    cmocka_unit_test(test_bad_lists),	      cmocka_unit_test(test_truncated),
-	    cmocka_unit_test(test_small_arena),	      cmocka_unit_test(test_ids),
-	    cmocka_unit_test(test_metric_order),      cmocka_unit_test(test_protocol_memory),
-	    cmocka_unit_test(test_unknown_protocol),  cmocka_unit_test(test_sending),
-	    cmocka_unit_test(test_recorded_lists),    cmocka_unit_test(test_recorded_data),
-	    cmocka_unit_test(test_protocol_cases),    cmocka_unit_test(test_recorded_requests),
+	    cmocka_unit_test(test_json_requests),
+	    cmocka_unit_test(test_query_requests),
+	    cmocka_unit_test(test_request_too_large),
+	    cmocka_unit_test(test_good_data),
+	    cmocka_unit_test(test_good_list),
+	    cmocka_unit_test(test_bad_data),
+	    cmocka_unit_test(test_bad_lists),
+	    cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_mutated),
+	    cmocka_unit_test(test_small_arena),
+	    cmocka_unit_test(test_ids),
+	    cmocka_unit_test(test_metric_order),
+	    cmocka_unit_test(test_protocol_memory),
+	    cmocka_unit_test(test_unknown_protocol),
+	    cmocka_unit_test(test_sending),
+	    cmocka_unit_test(test_recorded_lists),
+	    cmocka_unit_test(test_recorded_data),
+	    cmocka_unit_test(test_protocol_cases),
+	    cmocka_unit_test(test_recorded_requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

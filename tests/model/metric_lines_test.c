@@ -259,6 +259,38 @@ test_round_trip(void **state)
 	}
 }
 
+/* A line with a few bytes changed is refused, or it is a line whose bytes say what they mean. */
+static void
+test_mutated(void **state)
+{
+	static const char bytes[] = "\0\"\\{}[],:09-eE.nu\n \xFF\xC3z";
+	uint64_t seed = 7;
+
+	(void)state;
+	for (int round = 0; round < 6000; round++) {
+		char text[] = CPU_LINE;
+		struct cell_data d, again;
+		struct err err;
+
+		for (int i = 0; i <= round % 3; i++)
+			text[random_u64(&seed) % (sizeof(text) - 1)] =
+			    bytes[random_u64(&seed) % (sizeof(bytes) - 1)];
+		cell_data_init(&d, cell);
+		buf_add(&d.ndjson, text, sizeof(text) - 1);
+		if (metric_lines_decode(&d, &origin, &err)) {
+			assert_int_equal(err.kind, ERR_DATA);
+		} else {
+			cell_data_init(&again, cell);
+			again.rows = d.rows;
+			again.n_rows = d.n_rows;
+			assert_int_equal(metric_lines_encode(&again, &origin, &err), 0);
+			assert_true(sv_eq(buf_view(&again.ndjson), buf_view(&d.ndjson)));
+			cell_data_done(&again);
+		}
+		cell_data_done(&d);
+	}
+}
+
 /* Many rows: the array grows, the order is checked, series stay where they are. */
 static void
 test_many_rows(void **state)
@@ -284,7 +316,7 @@ main(void)
 	    cmocka_unit_test(test_spelling),	 cmocka_unit_test(test_off_the_grid),
 	    cmocka_unit_test(test_reading_back), cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_foreign),	 cmocka_unit_test(test_round_trip),
-	    cmocka_unit_test(test_many_rows),
+	    cmocka_unit_test(test_mutated),	 cmocka_unit_test(test_many_rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
