@@ -362,6 +362,14 @@ make_streams(struct world *w, struct stream streams[TENANTS][REGIONS],
 	}
 }
 
+/* The fake clock moves while the runner waits. */
+static void
+pass_time(const struct runner *r, void *arg)
+{
+	(void)r;
+	clock_fake_advance(arg, 5000);
+}
+
 /* One run at `now`; the streams show how it went. */
 static int
 run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENANTS][REGIONS])
@@ -400,7 +408,9 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				    .tenants = w->runs,
 				    .n_tenants = TENANTS,
 				    .workers = 3,
-				    .tenant_workers = 2};
+				    .tenant_workers = 2,
+				    .tick = pass_time,
+				    .tick_arg = w->clock};
 	make_streams(w, streams, jobs);
 	r = runner_run(&w->runner, &err);
 	outlets_free(w->outlets, 2);
