@@ -53,6 +53,9 @@ static const struct code_kind code_kinds[] = {
     {"InternalServerError", ERR_TRANSIENT},
     {"ServiceUnavailable", ERR_TRANSIENT},
     {"IDPCommunicationError", ERR_TRANSIENT},
+    {"BadDigest", ERR_TRANSIENT}, /* bytes that changed on their way, as the next two */
+    {"XAmzContentChecksumMismatch", ERR_TRANSIENT},
+    {"IncompleteBody", ERR_TRANSIENT},
     {"OperationAborted", ERR_TRANSIENT},
     {"ConditionalRequestConflict", ERR_TRANSIENT},
     {"ExpiredToken", ERR_EXPIRED},
@@ -76,6 +79,8 @@ static const struct code_kind code_kinds[] = {
     {"SignatureDoesNotMatch", ERR_AUTH},
     {"UnauthorizedOperation", ERR_AUTH},
     {"UnrecognizedClient", ERR_AUTH},
+    /* Not "nothing is stored": for the operator to put right, like a permission. */
+    {"NoSuchBucket", ERR_AUTH},
     {"AWSOrganizationsNotInUse", ERR_NOTFOUND},
     {"PreconditionFailed", ERR_CONFLICT},
 };

@@ -15,7 +15,8 @@
 #include "base/num.h"
 #include "base/timefmt.h"
 
-#define RETRY_ATTEMPTS 3 /* the SDKs' standard mode */
+#define RETRY_ATTEMPTS 3    /* the SDKs' standard mode */
+#define STATE_GRACE_MS 3000 /* of the 5 s in which a run has to end after a signal */
 
 /* Default quotas of AWS per account and region, a little below (aws-protocols: CloudWatch 4.4, STS
  * 3, Logs 6.2). */
@@ -112,6 +113,20 @@ open_base_creds(struct session *s, struct err *err)
 			       "no base credentials: set AWS_ACCESS_KEY_ID and "
 			       "AWS_SECRET_ACCESS_KEY (this version reads the environment only)");
 	return err_wrap(err, "base credentials");
+}
+
+/* The last checkpoints of a run are written after it was told to stop. */
+static int
+open_state(struct session *s, struct err *err)
+{
+	const struct store_env env = {
+	    .transport = s->top,
+	    .creds = s->base,
+	    .region = s->config->region,
+	    .grace_ms = STATE_GRACE_MS,
+	};
+
+	return store_open(s->config->state, &env, &s->state, err);
 }
 
 /* The run's present, counted from wall_ms where --now is relative. */
@@ -387,7 +402,7 @@ session_open(struct session *s, const struct config *config, const struct option
 		return -1;
 	if (endpoint_url("sts", config->region, &s->sts_endpoint, err) || open_base_creds(s, err))
 		return -1;
-	if (store_open(config->state, &s->state, err))
+	if (open_state(s, err))
 		return err_wrap(err, "state %s", config->state);
 	fill_env(s);
 	if (find_now(s, err) || open_outlets(s, err) || make_plans(s, err))

@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "fmt/zst.h"
 #include "sink/sink.h"
+#include "sink/sink_creds.h"
 
 #define FORMAT_VERSION	   "1"
 #define OBJECT_MAX	   ((size_t)1 << 30) /* compressed */
@@ -18,6 +19,7 @@
 
 struct objects {
 	struct sink base;
+	struct sink_creds creds; /* for s3:// */
 	struct store *store;
 };
 
@@ -210,6 +212,7 @@ objects_free(struct sink *s)
 	struct objects *o = (struct objects *)s;
 
 	store_free(o->store);
+	sink_creds_done(&o->creds);
 	free(o);
 }
 
@@ -223,13 +226,31 @@ static const struct sink_ops objects_ops = {
     .free = objects_free,
 };
 
+static int
+open_store(struct objects *o, const struct sink_conf *c, const struct sink_env *env,
+	   struct err *err)
+{
+	struct store_env store = {
+	    .transport = env->transport,
+	    .region = env->region,
+	    .expected_owner = c->expected_owner,
+	    .kms_key = c->kms_key,
+	};
+
+	if (!sv_starts(sv_of(c->url), SV("s3://")))
+		return store_open(c->url, NULL, &o->store, err);
+	if (sink_creds_open(c, env, &o->creds, err) < 0)
+		return -1;
+	store.creds = o->creds.use;
+	return store_open(c->url, &store, &o->store, err);
+}
+
 int
 sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
 		  struct err *err)
 {
 	struct objects *o;
 
-	(void)env;
 	if (!c->url)
 		return err_set(err, ERR_USAGE, "needs a url");
 	if (c->zstd_level < 0 || c->zstd_level > 19)
@@ -238,8 +259,8 @@ sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct 
 	if (!o)
 		return err_nomem(err);
 	o->base = (struct sink){.ops = &objects_ops, .conf = c};
-	if (store_open(c->url, &o->store, err) < 0) {
-		free(o);
+	if (open_store(o, c, env, err) < 0) {
+		objects_free(&o->base);
 		return -1;
 	}
 	*ret = &o->base;

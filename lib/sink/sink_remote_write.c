@@ -16,9 +16,7 @@
 #include <unistd.h>
 
 #include "aws/endpoint.h"
-#include "aws/sts.h"
 #include "base/cleanup.h"
-#include "base/hash.h"
 #include "base/secret.h"
 #include "base/utf8.h"
 #include "fmt/codec.h"
@@ -26,6 +24,7 @@
 #include "fmt/uri.h"
 #include "sink/rw_bisect.h"
 #include "sink/sink.h"
+#include "sink/sink_creds.h"
 
 #define SLAB_MS	   ((int64_t)30 * 60 * 1000)
 #define ANSWER_MAX ((size_t)1 << 20)
@@ -39,8 +38,7 @@
 struct remote_write {
 	struct sink base;
 	const struct sink_env *env;
-	struct cred_source *creds; /* signs; owned if own_creds */
-	bool own_creds;
+	struct sink_creds creds; /* for sigv4 */
 	char region[REGION_MAX];
 	bool keeps_good;      /* an address of AMP, which is built on Cortex */
 	struct secret basic;  /* the Authorization value */
@@ -201,7 +199,7 @@ fill_request(struct exchange *x, struct http_req *req, struct err *err)
 	};
 	if (c->sigv4_service) {
 		req->auth = AUTH_SIGV4;
-		req->creds = rw->creds;
+		req->creds = rw->creds.use;
 	} else if (current_auth(rw, &x->auth, err) < 0) {
 		return -1;
 	} else if (x->auth.n > 0) {
@@ -431,8 +429,7 @@ rw_free(struct sink *s)
 {
 	struct remote_write *rw = (struct remote_write *)s;
 
-	if (rw->own_creds)
-		cred_source_free(rw->creds);
+	sink_creds_done(&rw->creds);
 	secret_done(&rw->basic);
 	secret_done(&rw->bearer);
 	(void)pthread_mutex_destroy(&rw->lock);
@@ -479,30 +476,6 @@ set_region(struct remote_write *rw, const struct sink_conf *c, struct err *err)
 		return err_set(err, ERR_USAGE, "no region to sign for: set sigv4.region");
 	if (region.n < REGION_MAX && region.n > 0)
 		memcpy(rw->region, region.p, region.n);
-	return 0;
-}
-
-static int
-assume_role(struct remote_write *rw, const struct sink_conf *c, struct err *err)
-{
-	const struct sink_env *env = rw->env;
-	struct cred_source *sts = NULL;
-	char session[65];
-	struct assume_role role = {
-	    .endpoint = env->sts_endpoint,
-	    .region = env->region,
-	    .role_arn = c->role,
-	    .session_name = session,
-	};
-
-	sts_session_name(session, c->name, env->run_id ? env->run_id : "");
-	if (cred_sts_new(env->transport, env->base_creds, &role, &sts, err) < 0)
-		return -1;
-	if (cred_cache_new(sts, fnv1a64(sv_of(c->name)), env->clock, &rw->creds, err) < 0) {
-		cred_source_free(sts);
-		return -1;
-	}
-	rw->own_creds = true;
 	return 0;
 }
 
@@ -558,12 +531,8 @@ check_conf(const struct sink_conf *c, struct err *err)
 static int
 open_auth(struct remote_write *rw, const struct sink_conf *c, struct err *err)
 {
-	if (c->sigv4_service) {
-		if (!rw->env->base_creds)
-			return err_set(err, ERR_AUTH, "there are no credentials to sign with");
-		rw->creds = rw->env->base_creds;
-		return c->role ? assume_role(rw, c, err) : 0;
-	}
+	if (c->sigv4_service)
+		return sink_creds_open(c, rw->env, &rw->creds, err);
 	if (c->basic_user)
 		return set_basic(rw, c, err);
 	return c->bearer_token_file ? refresh_bearer(rw, err) : 0;

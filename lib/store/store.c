@@ -117,10 +117,12 @@ store_put_check(const char *key, const struct store_put *opt, struct err *err)
 
 /* file:///dir: an absolute path, percent-encoded where need be. */
 static int
-open_file(const char *url, struct sv rest, struct store **ret, struct err *err)
+open_file(const char *url, struct sv rest, const struct store_env *env, struct store **ret,
+	  struct err *err)
 {
 	CLEANUP(buf_done) struct buf dir = BUF_INIT(PATH_MAX_BYTES);
 
+	(void)env;
 	if (!sv_starts(rest, SV("/")))
 		return err_set(err, ERR_USAGE, "%s: a file store is written file:///absolute/path",
 			       url);
@@ -133,32 +135,33 @@ open_file(const char *url, struct sv rest, struct store **ret, struct err *err)
 }
 
 static int
-open_s3(const char *url, struct sv rest, struct store **ret, struct err *err)
+open_s3(const char *url, struct sv rest, const struct store_env *env, struct store **ret,
+	struct err *err)
 {
-	(void)rest;
-	(void)ret;
-	return err_set(err, ERR_USAGE, "%s: this version has no s3:// store yet; use file:///dir",
-		       url);
+	if (!env || !env->transport || !env->creds)
+		return err_set(err, ERR_AUTH, "%s: there are no credentials to sign with", url);
+	return store_s3_new(rest, env, ret, err);
 }
 
 static const struct scheme {
 	const char *prefix;
-	int (*open)(const char *url, struct sv rest, struct store **ret, struct err *err);
+	int (*open)(const char *url, struct sv rest, const struct store_env *env,
+		    struct store **ret, struct err *err);
 } schemes[] = {
     {"file://", open_file},
     {"s3://", open_s3},
 };
 
 int
-store_open(const char *url, struct store **ret, struct err *err)
+store_open(const char *url, const struct store_env *env, struct store **ret, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
 		struct sv prefix = sv_of(schemes[i].prefix), all = sv_of(url);
 
 		if (!sv_starts(all, prefix))
 			continue;
-		return schemes[i].open(url, (struct sv){all.p + prefix.n, all.n - prefix.n}, ret,
-				       err);
+		return schemes[i].open(url, (struct sv){all.p + prefix.n, all.n - prefix.n}, env,
+				       ret, err);
 	}
 	return err_set(err, ERR_USAGE,
 		       "%s: not a store's URL; file:///dir and s3://bucket/prefix are", url);

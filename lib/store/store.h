@@ -10,8 +10,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/buf.h"
+
+struct cred_source;
+struct transport;
 
 #define STORE_ETAG_MAX 96
 #define STORE_META_MAX 4
@@ -92,8 +96,21 @@ int store_file_new(const char *dir, struct store **ret, struct err *err);
 /* In memory, for tests. */
 int store_mem_new(struct store **ret, struct err *err);
 
-/* By URL: file:///dir (s3:// in a later version: ERR_USAGE says so). One row a scheme in store.c.
- */
-int store_open(const char *url, struct store **ret, struct err *err);
+/* What a store on the network needs; borrowed, outlives it. */
+struct store_env {
+	struct transport *transport;
+	struct cred_source *creds;
+	const char *region;	    /* where a bucket is looked for first */
+	const char *expected_owner; /* 12 digits, NULL: not checked */
+	const char *kms_key;	    /* NULL: as the bucket says */
+	int64_t grace_ms; /* so long after a cancellation it can still be used; see struct http_req */
+};
+/* s3://bucket/prefix, given without the scheme. Nothing is written but the object `.muster-probe` below the prefix, create-only, to see
+ * that the store keeps to conditions: ERR_LOCAL if it does not. Metadata are x-amz-meta-muster-<name>. Has no locks. */
+int store_s3_new(struct sv bucket_and_prefix, const struct store_env *env, struct store **ret,
+		 struct err *err);
+
+/* By URL: file:///dir or s3://bucket/prefix. One row a scheme in store.c. env may be NULL for file://. */
+int store_open(const char *url, const struct store_env *env, struct store **ret, struct err *err);
 
 #endif

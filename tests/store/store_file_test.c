@@ -183,20 +183,20 @@ test_urls(void **state)
 
 	(void)state;
 	(void)snprintf(url, sizeof(url), "file://%s/a%%20b/c/", root);
-	assert_int_equal(store_open(url, &s, &err), 0);
+	assert_int_equal(store_open(url, NULL, &s, &err), 0);
 	assert_string_equal(s->ops->name, "file");
 	put(s, "k", "v", STORE_CREATE);
 	store_free(s);
 	assert_true(exists(at("a b/c/k")));
-	expect_err(store_open("s3://bucket/prefix", &s, &err), ERR_USAGE);
+	expect_err(store_open("s3://bucket/prefix", NULL, &s, &err), ERR_AUTH);
 	assert_non_null(strstr(err.msg, "s3"));
-	expect_err(store_open("http://x/", &s, &err), ERR_USAGE);
-	expect_err(store_open("/plain/path", &s, &err), ERR_USAGE);
-	expect_err(store_open("file://host/x", &s, &err), ERR_USAGE);
-	expect_err(store_open("file:///x?y", &s, &err), ERR_USAGE);
-	expect_err(store_open("file:///x%zz", &s, &err), ERR_USAGE);
-	expect_err(store_open("file:///x%00", &s, &err), ERR_USAGE);
-	expect_err(store_open("", &s, &err), ERR_USAGE);
+	expect_err(store_open("http://x/", NULL, &s, &err), ERR_USAGE);
+	expect_err(store_open("/plain/path", NULL, &s, &err), ERR_USAGE);
+	expect_err(store_open("file://host/x", NULL, &s, &err), ERR_USAGE);
+	expect_err(store_open("file:///x?y", NULL, &s, &err), ERR_USAGE);
+	expect_err(store_open("file:///x%zz", NULL, &s, &err), ERR_USAGE);
+	expect_err(store_open("file:///x%00", NULL, &s, &err), ERR_USAGE);
+	expect_err(store_open("", NULL, &s, &err), ERR_USAGE);
 }
 
 static void

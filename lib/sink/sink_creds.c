@@ -1,0 +1,44 @@
+/*
+ * The credentials of the sinks that sign; see sink_creds.h. Receivers and buckets often belong to
+ * an account that knows one role only, so each sink may have its own, in a cache of its own.
+ */
+#include "sink/sink_creds.h"
+
+#include "aws/sts.h"
+#include "base/hash.h"
+
+int
+sink_creds_open(const struct sink_conf *c, const struct sink_env *env, struct sink_creds *ret,
+		struct err *err)
+{
+	struct cred_source *sts = NULL;
+	char session[65];
+	struct assume_role role = {
+	    .endpoint = env->sts_endpoint,
+	    .region = env->region,
+	    .role_arn = c->role,
+	    .session_name = session,
+	};
+
+	*ret = (struct sink_creds){.use = env->base_creds};
+	if (!env->base_creds)
+		return err_set(err, ERR_AUTH, "there are no credentials to sign with");
+	if (!c->role)
+		return 0;
+	sts_session_name(session, c->name, env->run_id ? env->run_id : "");
+	if (cred_sts_new(env->transport, env->base_creds, &role, &sts, err) < 0)
+		return -1;
+	if (cred_cache_new(sts, fnv1a64(sv_of(c->name)), env->clock, &ret->own, err) < 0) {
+		cred_source_free(sts);
+		return -1;
+	}
+	ret->use = ret->own;
+	return 0;
+}
+
+void
+sink_creds_done(struct sink_creds *c)
+{
+	cred_source_free(c->own);
+	*c = (struct sink_creds){0};
+}

@@ -1,0 +1,15 @@
+/* As whom a sink calls AWS: the run's own credentials, or a role that is assumed from them. For the kinds themselves. */
+#ifndef MUSTER_SINK_SINK_CREDS_H
+#define MUSTER_SINK_SINK_CREDS_H
+
+#include "sink/sink.h"
+
+struct sink_creds {
+	struct cred_source *use;
+	struct cred_source *own; /* freed with the sink; NULL without a role */
+};
+/* Asks nobody: the role is assumed with the first request. ERR_AUTH if the run has no credentials. */
+int sink_creds_open(const struct sink_conf *c, const struct sink_env *env, struct sink_creds *ret, struct err *err);
+void sink_creds_done(struct sink_creds *c);
+
+#endif
