@@ -13,13 +13,16 @@
  *
  * Hence the rule. A sample that is refused is `rejected`
  *
- *   1. if the reason is not order, duplicate or age (but a label, a limit, a time in the future):
- *      no stored sample is refused for that;
+ *   1. if the reason is not order or age (but a label, a limit, a time in the future, another
+ *      value at its very time): no stored sample is refused for that;
  *   2. if it was alone in its request and in no refused one before: it cannot have been stored;
  *   3. if the first refusal of its request names it by timestamp and series: a first arrival is
  *      not refused for having been stored;
- *   4. if no newer sample of its series out of the same request was taken when sent again: had any
- *      of them been stored, the newest that was would have been taken;
+ *   4. if neither it nor a newer sample of its series out of the same request was taken when sent
+ *      again: the newest that was stored would have been. (Unless somebody else's is newer
+ *      still, and ours had been stored out of order. So where there is a window for that, those
+ *      are left out that it may have covered: no more than the window older than the newest of
+ *      them that was refused for order.)
  *   5. if the receiver took a sample of the same request again that was not its series' newest.
  *      Where that one is older than the out-of-order window, nothing had been kept. Inside the
  *      window second copies are dropped without a word, so that a refusal of anything as new is
@@ -53,18 +56,11 @@
 #include <string.h>
 
 #include "base/cleanup.h"
-#include "base/timefmt.h"
+#include "sink/rw_words.h"
 
 #define REASONS_MAX ((size_t)8 << 20)
 #define PROBES_MAX  8 /* single samples sent to find out what the receiver keeps */
 #define PROBES_MIN  3 /* refusals that convince */
-
-enum reason_class {
-	REASON_NONE,   /* no words at all */
-	REASON_ORDER,  /* order, duplicate or age: what a stored sample is refused for */
-	REASON_SERIES, /* about labels or limits: all samples of the series alike */
-	REASON_OTHER,
-};
 
 /* A request of the plan and what is known since it was refused. */
 struct rw_top {
@@ -75,10 +71,10 @@ struct rw_top {
 	size_t named_row, named_i;
 	int named_status;
 	const char *named_reason;
-	bool kept;        /* dealt with as by a receiver that keeps the good ones */
-	bool again;       /* rule 5: the oldest sample taken again that was not its series' newest */
+	bool kept;  /* dealt with as by a receiver that keeps the good ones */
+	bool again; /* rule 5: the oldest sample taken again that was not its series' newest */
 	int64_t again_ms;
-	bool bounds;	  /* refused "out of bounds" alone: samples this old are, of all series */
+	bool bounds; /* refused "out of bounds" alone: samples this old are, of all series */
 	int64_t bounds_ms;
 	const char *bounds_reason;
 	int bounds_status;
@@ -98,111 +94,6 @@ rw_delivery_done(struct rw_delivery *v)
 	v->refused = NULL;
 }
 
-/* ---- the receiver's words ---- */
-
-/* Whether one of the words occurs in front of the label set that some receivers append: labels
- * are the tenant's words. */
-static bool
-says(const char *reason, const char *const *words)
-{
-	char text[RW_REASON_MAX];
-	const char *brace = reason[0] == '{' ? NULL : strchr(reason, '{');
-	size_t n = brace ? (size_t)(brace - reason) : strlen(reason);
-
-	if (n >= sizeof(text))
-		n = sizeof(text) - 1;
-	memcpy(text, reason, n);
-	text[n] = '\0';
-	for (; *words; words++)
-		if (strcasestr(text, *words))
-			return true;
-	return false;
-}
-
-static enum reason_class
-classify(const char *reason)
-{
-	static const char *const order[] = {"out of order",
-					    "out-of-order",
-					    "out of bounds",
-					    "too old",
-					    "too-old",
-					    "duplicate sample",
-					    "duplicate timestamp",
-					    "duplicate-timestamp",
-					    "new-value-for-timestamp",
-					    "new value for timestamp",
-					    "more recent timestamp",
-					    "greater_than_max_sample_age",
-					    NULL};
-	/* None of them can be part of a metric's name, which some receivers put in. */
-	static const char *const series[] = {"series limit",
-					     "label name",
-					     "label value",
-					     "invalid label",
-					     " labels",
-					     "metric name",
-					     "err-mimir-max-series",
-					     "err-mimir-label",
-					     "err-mimir-max-label",
-					     NULL};
-
-	if (reason[strspn(reason, " \t\r\n")] == '\0')
-		return REASON_NONE;
-	if (says(reason, order))
-		return REASON_ORDER;
-	return says(reason, series) ? REASON_SERIES : REASON_OTHER;
-}
-
-/* Refusals that a stored sample may get too. */
-static bool
-may_be_stored(const char *reason)
-{
-	enum reason_class c = classify(reason);
-
-	return c == REASON_ORDER || c == REASON_NONE;
-}
-
-/* The words of receivers that are known to keep the good samples (Cortex and its descendants). */
-static bool
-words_of_keeper(const char *reason)
-{
-	return strstr(reason, "err-mimir-") ||
-	       (strstr(reason, "timestamp=") && strstr(reason, "series={"));
-}
-
-/* "timestamp=2026-01-02T03:04:05Z, series=..." or "timestamp 2026-..." */
-static bool
-named_time(const char *reason, int64_t *ret_ms)
-{
-	for (const char *p = reason; (p = strstr(p, "timestamp")) != NULL;) {
-		p += strlen("timestamp");
-		if (*p != '=' && *p != ' ')
-			continue;
-		p++;
-		if (time_parse_iso((struct sv){p, strcspn(p, ", ;)")}, ret_ms))
-			return true;
-	}
-	return false;
-}
-
-static bool
-names_series(const char *reason, const struct series *s)
-{
-	char pair[RW_REASON_MAX];
-
-	if (!strstr(reason, s->name))
-		return false;
-	for (size_t i = 0; i < s->n_labels; i++) {
-		int n = snprintf(pair, sizeof(pair), "%s=\"%s\"", s->labels[i].name,
-				 s->labels[i].value);
-
-		if (n < 0 || (size_t)n >= sizeof(pair) || !strstr(reason, pair))
-			return false;
-	}
-	return true;
-}
-
 /* Finds the sample that the words name. Of several series that fit, the one with the most labels
  * is meant; a tie is none. */
 static void
@@ -211,14 +102,14 @@ find_named(const struct cell_data *d, struct rw_top *top, const char *reason)
 	int64_t ts;
 	size_t best = 0, i0, i1;
 
-	if (!named_time(reason, &ts) || ts < top->part.from_ms || ts >= top->part.to_ms)
+	if (!rw_words_time(reason, &ts) || ts < top->part.from_ms || ts >= top->part.to_ms)
 		return;
 	for (size_t r = top->part.row0; r < top->part.row1; r++) {
 		const struct sample_row *row = &d->rows[r];
 
 		rw_span(row, ts, ts + 1, &i0, &i1);
 		if (i0 == i1 || !isfinite(row->values[i0]) || row->series->n_labels + 1 < best ||
-		    !names_series(reason, row->series))
+		    !rw_words_name(reason, row->series))
 			continue;
 		top->named = row->series->n_labels + 1 > best;
 		top->named_row = r;
@@ -257,15 +148,15 @@ push_refusal(struct rw_delivery *v, const struct rw_refusal *r, struct err *err)
 	return 0;
 }
 
-/* All samples of a part were refused in these words. `open`: perhaps because they are there. */
+/* All samples of a part were refused in these words. */
 static int
-refuse(struct rw_delivery *v, const struct rw_part *part, int status, const char *reason, bool open,
-       struct err *err)
+refuse(struct rw_delivery *v, const struct rw_part *part, int status, const char *reason,
+       enum rw_reason c, struct err *err)
 {
-	struct rw_refusal r = {.status = status, .open = open};
+	struct rw_refusal r = {.status = status, .open = c == REASON_ORDER || c == REASON_NONE};
 	size_t i0, i1;
 
-	if (open && v->top->maybe) {
+	if (v->top->maybe && rw_may_be_stored(c)) {
 		v->count->already += rw_count(v->d, part);
 		return 0;
 	}
@@ -336,6 +227,12 @@ send_extra(struct rw_delivery *v, struct rw_part *part, struct rw_answer *a, str
 
 /* ---- halving ---- */
 
+static enum rw_reason
+class_of(const struct rw_answer *a)
+{
+	return a->verdict == RW_REFUSED ? rw_words_class(a->reason) : REASON_SERIES;
+}
+
 /* Two parts that together are this one; the second is to be sent after the first. */
 static void
 split(const struct cell_data *d, const struct rw_part *part, struct rw_part half[2])
@@ -370,7 +267,7 @@ drop_out_of_bounds(struct rw_delivery *v, struct rw_part *part, struct err *err)
 		old.to_ms = v->top->bounds_ms + 1;
 	part->from_ms = old.to_ms;
 	part->n_samples = rw_count(v->d, part);
-	return refuse(v, &old, v->top->bounds_status, v->top->bounds_reason, true, err);
+	return refuse(v, &old, v->top->bounds_status, v->top->bounds_reason, REASON_ORDER, err);
 }
 
 /* A single sample, or samples of one series that share their fate. */
@@ -379,12 +276,11 @@ refuse_alone(struct rw_delivery *v, const struct rw_part *part, const struct rw_
 	     struct err *err)
 {
 	struct rw_top *top = v->top;
-	bool open = a->verdict == RW_REFUSED && may_be_stored(a->reason);
 	size_t newest;
 
-	if (refuse(v, part, a->status, a->reason, open, err) < 0)
+	if (refuse(v, part, a->status, a->reason, class_of(a), err) < 0)
 		return -1;
-	if (!strcasestr(a->reason, "out of bounds") || words_of_keeper(a->reason) ||
+	if (!strcasestr(a->reason, "out of bounds") || rw_words_of_keeper(a->reason) ||
 	    v->keeps_good || !newest_of(v->d, part, part->row0, &newest))
 		return 0;
 	if (keep_reason(v, a->reason, &top->bounds_reason, err) < 0)
@@ -416,7 +312,7 @@ resend(struct rw_delivery *v, struct rw_part *part, struct err *err)
 	if (a.verdict == RW_REFUSED && a.repeated)
 		v->top->maybe = true;
 	if (part->n_samples == 1 || (a.verdict == RW_REFUSED && part->row1 - part->row0 == 1 &&
-				     classify(a.reason) == REASON_SERIES))
+				     rw_words_class(a.reason) == REASON_SERIES))
 		return refuse_alone(v, part, &a, err);
 	return halve(v, part, err);
 }
@@ -474,7 +370,7 @@ shows_partial(struct rw_delivery *v, const struct rw_part *part, bool *ret, stru
 			return -1;
 		if (a.verdict == RW_TAKEN)
 			return 0;
-		refusals += may_be_stored(a.reason) ? 1 : 0;
+		refusals += rw_may_be_stored(class_of(&a)) ? 1 : 0;
 		probes++;
 		if (row < part->row0 + step)
 			break;
@@ -484,71 +380,83 @@ shows_partial(struct rw_delivery *v, const struct rw_part *part, bool *ret, stru
 	return 0;
 }
 
-/* The older samples of series whose newest was taken again: stored when the request came first. */
+/* Samples that were stored when the request came first, but for the one that was named then. With
+ * `but_newest` the newest of each series is not meant: it was taken again and is counted. */
 static int
-stored_before(struct rw_delivery *v, const struct rw_part *part, uint64_t n, struct err *err)
+stored_before(struct rw_delivery *v, const struct rw_part *part, bool but_newest, struct err *err)
 {
 	struct rw_top *top = v->top;
-	const struct sample_row *r = &v->d->rows[top->named_row];
-	struct rw_part one = *part;
+	struct rw_part last = *part, one = *part;
 	size_t newest;
 
-	v->count->already += n;
-	if (!top->named || top->named_row < part->row0 || top->named_row >= part->row1 ||
-	    top->maybe)
+	last.last_only = true;
+	v->count->already += rw_count(v->d, part) - (but_newest ? rw_count(v->d, &last) : 0);
+	if (!top->named || top->maybe || top->named_row < part->row0 ||
+	    top->named_row >= part->row1)
 		return 0;
 	one.row0 = top->named_row;
 	one.row1 = one.row0 + 1;
-	one.from_ms = rw_time(r, top->named_i);
+	one.from_ms = rw_time(&v->d->rows[one.row0], top->named_i);
 	one.to_ms = one.from_ms + 1;
 	if (one.from_ms < part->from_ms || one.from_ms >= part->to_ms ||
-	    !newest_of(v->d, part, one.row0, &newest) || newest == top->named_i)
+	    (but_newest && newest_of(v->d, part, one.row0, &newest) && newest == top->named_i))
 		return 0;
 	v->count->already--;
-	return refuse(v, &one, top->named_status, top->named_reason, false, err);
+	return refuse(v, &one, top->named_status, top->named_reason, REASON_OTHER, err);
 }
 
-static int keep(struct rw_delivery *v, const struct rw_part *part, struct err *err);
-
-/* The newest sample of one series was refused when sent again. */
+/*
+ * The samples of one series, from the newest down to the first that is taken again. One that is not
+ * taken was not stored. If that was for its order, something newer was there before, and older
+ * ones were refused alike. (A duplicate says nothing about older ones: inside the out-of-order
+ * window these were taken.)
+ */
 static int
-keep_refused(struct rw_delivery *v, const struct rw_part *part, const struct rw_answer *a,
-	     struct err *err)
+keep_row(struct rw_delivery *v, const struct rw_part *part, struct err *err)
 {
-	enum reason_class c = classify(a->reason);
-	struct rw_part rest = *part, one = *part;
+	const struct sample_row *r = &v->d->rows[part->row0];
+	struct rw_part rest = *part;
 	size_t newest;
 
-	/* Not stored, for what is stored last is taken again; so something newer was there before,
-	 * and older samples are refused alike. */
-	if (c == REASON_ORDER || c == REASON_SERIES)
-		return refuse(v, part, a->status, a->reason, c == REASON_ORDER, err);
-	if (!newest_of(v->d, part, part->row0, &newest))
-		return 0;
-	one.from_ms = rest.to_ms = rw_time(&v->d->rows[part->row0], newest);
-	if (refuse(v, &one, a->status, a->reason, c == REASON_NONE, err) < 0)
-		return -1;
-	rest.n_samples = rw_count(v->d, &rest);
-	return rest.n_samples > 0 ? keep(v, &rest, err) : 0;
+	while (newest_of(v->d, &rest, part->row0, &newest)) {
+		struct rw_part one = rest;
+		struct rw_answer a;
+		enum rw_reason c;
+
+		one.from_ms = rw_time(r, newest);
+		if (send_extra(v, &one, &a, err) < 0)
+			return -1;
+		if (a.verdict == RW_TAKEN) {
+			taken(v, &one);
+			rest.to_ms = one.from_ms;
+			return stored_before(v, &rest, false, err);
+		}
+		c = class_of(&a);
+		if (c == REASON_ORDER || c == REASON_SERIES)
+			return refuse(v, &rest, a.status, a.reason, c, err);
+		if (refuse(v, &one, a.status, a.reason, c, err) < 0)
+			return -1;
+		rest.to_ms = one.from_ms;
+	}
+	return 0;
 }
 
+/* The newest sample of each series at once; what is refused is halved down to the series. */
 static int
 keep(struct rw_delivery *v, const struct rw_part *part, struct err *err)
 {
 	struct rw_part newest = *part, half[2];
 	struct rw_answer a;
 
+	if (part->row1 - part->row0 == 1)
+		return keep_row(v, part, err);
 	newest.last_only = true;
 	if (send_extra(v, &newest, &a, err) < 0)
 		return -1;
 	if (a.verdict == RW_TAKEN) {
 		taken(v, &newest);
-		return stored_before(v, part, part->n_samples - newest.n_samples, err);
+		return stored_before(v, part, true, err);
 	}
-	if (a.verdict == RW_REFUSED && part->row1 - part->row0 == 1)
-		return keep_refused(v, part, &a, err);
-	if (part->row1 - part->row0 == 1)
-		return refuse(v, part, a.status, a.reason, false, err);
 	split(v->d, part, half);
 	for (int i = 0; i < 2; i++)
 		if (half[i].n_samples > 0 && keep(v, &half[i], err) < 0)
@@ -607,20 +515,56 @@ find_again(struct rw_delivery *v)
 	}
 }
 
+/* Rule 4: whether this is too old to have been kept beside a newest one that was not (`newest_ms`).
+ */
 static bool
-is_rejected(const struct rw_delivery *v, const struct rw_refusal *r, bool none_newer_taken)
+beyond_window(const struct rw_delivery *v, int64_t ts, int64_t newest_ms)
+{
+	return v->out_of_order_ms <= 0 || (newest_ms > ts && (uint64_t)newest_ms - (uint64_t)ts >
+								 (uint64_t)v->out_of_order_ms);
+}
+
+/* Rules 3 and 5. */
+static bool
+is_poison(const struct rw_delivery *v, const struct rw_refusal *r)
 {
 	const struct rw_top *top = v->top;
 
-	if (!r->open || none_newer_taken) /* rules 1 and 4 */
-		return true;
 	if (top->named && r->row == top->named_row && r->i == top->named_i)
 		return true;
 	if (!top->again)
 		return false;
 	return rw_time(&v->d->rows[r->row], r->i) >= top->again_ms ||
-	       (v->head_ms > top->again_ms &&
-		(uint64_t)v->head_ms - (uint64_t)top->again_ms > (uint64_t)v->out_of_order_ms);
+	       (v->head_ms > top->again_ms && beyond_window(v, top->again_ms, v->head_ms));
+}
+
+/* Decide about one row's refusals, list[0..n). Walks down from the newest, as long as none was
+ * taken. */
+static void
+settle_row(struct rw_delivery *v, struct rw_refusal *list, size_t n)
+{
+	const struct sample_row *row = &v->d->rows[list->row];
+	bool none_taken, order = v->out_of_order_ms <= 0;
+	int64_t newest_ms = 0;
+	size_t expect;
+
+	none_taken = newest_of(v->d, &v->top->part, list->row, &expect);
+	while (n-- > 0) {
+		struct rw_refusal *r = &list[n];
+		int64_t ts = rw_time(row, r->i);
+
+		none_taken = none_taken && r->i == expect;
+		while (expect > 0 && !isfinite(row->values[--expect]))
+			;
+		if (!r->open)
+			continue;
+		if (!order && r->reason[0] != '\0') {
+			newest_ms = ts;
+			order = true;
+		}
+		r->open =
+		    !is_poison(v, r) && !(none_taken && order && beyond_window(v, ts, newest_ms));
+	}
 }
 
 /* Decide what is open among the refusals of this request. What turns out to be there already
@@ -628,28 +572,20 @@ is_rejected(const struct rw_delivery *v, const struct rw_refusal *r, bool none_n
 static void
 settle(struct rw_delivery *v)
 {
-	size_t n = v->n_refused - v->top->mark, kept = v->n_refused, expect = 0;
-	struct rw_refusal *list = v->refused + v->top->mark;
-	bool run = false;
+	size_t end, kept = v->top->mark;
 
-	if (n == 0)
+	if (v->n_refused == kept)
 		return;
-	qsort(list, n, sizeof(*list), by_place);
+	qsort(v->refused + kept, v->n_refused - kept, sizeof(*v->refused), by_place);
 	find_again(v);
-	for (size_t k = n; k-- > 0;) { /* from the newest of each row down */
-		const struct sample_row *row = &v->d->rows[list[k].row];
-
-		if (k == n - 1 || list[k].row != list[k + 1].row)
-			run = newest_of(v->d, &v->top->part, list[k].row, &expect);
-		run = run && list[k].i == expect;
-		while (expect > 0 && !isfinite(row->values[--expect]))
-			;
-		list[k].open = !is_rejected(v, &list[k], run);
+	for (size_t k = kept; k < v->n_refused; k = end) {
+		for (end = k; end < v->n_refused && v->refused[end].row == v->refused[k].row;)
+			end++;
+		settle_row(v, &v->refused[k], end - k);
 	}
-	kept = v->top->mark;
-	for (size_t k = 0; k < n; k++)
-		if (!list[k].open)
-			v->refused[kept++] = list[k];
+	for (size_t k = kept; k < v->n_refused; k++)
+		if (!v->refused[k].open)
+			v->refused[kept++] = v->refused[k];
 	v->count->already += v->n_refused - kept;
 	v->n_refused = kept;
 }
@@ -659,10 +595,11 @@ settle(struct rw_delivery *v)
 static int
 check_usable(struct rw_delivery *v, const struct rw_answer *refusal, struct err *err)
 {
+	enum rw_reason c = class_of(refusal);
 	struct rw_part none = {0};
 	struct rw_answer a;
 
-	if (v->empty_taken || classify(refusal->reason) == REASON_ORDER)
+	if (v->empty_taken || c == REASON_ORDER || c == REASON_DUPLICATE)
 		return 0;
 	if (send_extra(v, &none, &a, err) < 0)
 		return -1;
@@ -682,12 +619,12 @@ refused_top(struct rw_delivery *v, const struct rw_answer *a, struct err *err)
 		return -1;
 	if (top->part.n_samples == 1) /* rule 2 */
 		return refuse(v, &top->part, a->status, a->reason,
-			      top->maybe && may_be_stored(a->reason), err);
+			      top->maybe ? class_of(a) : REASON_OTHER, err);
 	find_named(v->d, top, a->reason);
 	top->named_status = a->status;
 	if (keep_reason(v, a->reason, &top->named_reason, err) < 0)
 		return -1;
-	if (!v->partial && (v->keeps_good || words_of_keeper(a->reason)) &&
+	if (!v->partial && (v->keeps_good || rw_words_of_keeper(a->reason)) &&
 	    shows_partial(v, &top->part, &v->partial, err) < 0)
 		return -1;
 	top->kept = v->partial;
@@ -716,7 +653,7 @@ rw_deliver(struct rw_delivery *v, const struct rw_part *part, struct err *err)
 		return 0;
 	}
 	if (top.part.n_samples == 1)
-		return refuse(v, &top.part, a.status, a.reason, false, err);
+		return refuse(v, &top.part, a.status, a.reason, REASON_OTHER, err);
 	split(v->d, &top.part, half);
 	for (int i = 0; i < 2; i++)
 		if (half[i].n_samples > 0 && rw_deliver(v, &half[i], err) < 0)
