@@ -51,13 +51,25 @@ send_call(const struct stream *s, struct worker_mem *mem, struct err *err)
 	return r ? err_wrap(err, "%s", mem->call.operation) : 0;
 }
 
+/* A refusal that the kind has an answer to (an expired token, another protocol) is none. */
+static int
+refused(const struct stream *s, struct worker_mem *mem, struct pull *p, const struct err *err)
+{
+	struct err own = *err;
+
+	if (mem->resp.status == 0 ||
+	    (err->kind != ERR_REJECTED && err->kind != ERR_NOTFOUND && err->kind != ERR_DATA))
+		return -1;
+	return s->job->kind->reply(p, &mem->resp, &own);
+}
+
 /* A reply that makes no sense is asked for once more: a proxy's page or a cut-off body passes. */
 static int
 exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	for (int attempt = 0;; attempt++) {
 		if (send_call(s, mem, err))
-			return -1;
+			return refused(s, mem, p, err);
 		if (!s->job->kind->reply(p, &mem->resp, err))
 			return 0;
 		if (err->kind != ERR_DATA || attempt > 0)
