@@ -43,11 +43,11 @@ class Outside(unittest.TestCase):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
 
-    def muster(self, *words, env, timeout=180):
+    def muster(self, *words, env, status=0, timeout=180):
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         process = subprocess.Popen(
             [MUSTER, "run", "-c", self.path("muster.yaml"), *words], env={**clean, "HOME": self.folder, **env},
             cwd=self.folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         result = finish(process, timeout)
-        self.assertEqual(result.status, 0, f"\n{result.out[-2000:]}\n{result.err[-6000:]}")
+        self.assertEqual(result.status, status, f"\n{result.out[-2000:]}\n{result.err[-6000:]}")
         return result

@@ -26,7 +26,7 @@ REGION = "eu-west-1"
 PERIOD = 300
 FILES = sorted(glob.glob(os.path.join(os.environ.get("MUSTER_DATA", "/nonexistent"), "metrics", "nab", "*.csv")))
 DAY = 86400
-DAYS = int(os.environ.get("MUSTER_NAB_DAYS", "14"))
+DAYS = int(os.environ.get("MUSTER_NAB_DAYS", "7"))
 # moto names CloudWatch's actions by what the signature says, AWS by the other name.
 READER = {"Version": "2012-10-17", "Statement": [
     {"Effect": "Allow", "Resource": "*", "Action": [f"{service}:{action}" for service in ("cloudwatch", "monitoring")
@@ -113,14 +113,17 @@ class Moto(Outside):
         urllib.request.urlopen(request, timeout=30).close()
 
     def configure(self, tenants, receiver):
-        self.path("muster.yaml", json.dumps({
+        self.path("muster.yaml", json.dumps(self.document(tenants, f"{receiver.url}/api/v1/write")))
+
+    def document(self, tenants, url):
+        return {
             "region": REGION, "state": f"file://{self.folder}/state",
             "tenants": [{"id": t.id, "account": t.account, "role": t.role, "external_id": t.external_id} for t in tenants],
             "jobs": {"nab": {"kind": "metrics", "every": "1h", "period": "5m", "lookback": f"{DAYS + 1}d",
                              "to": ["prom", "lake"], "from": [{"namespace": "NAB", "metrics": ["*"]}]}},
-            "sinks": {"prom": {"kind": "remote_write", "url": f"{receiver.url}/api/v1/write"},
+            "sinks": {"prom": {"kind": "remote_write", "url": url},
                       "lake": {"kind": "objects", "url": f"file://{self.folder}/lake"}},
-            "run": {"max_catchup": "30d"}}))
+            "run": {"max_catchup": "30d"}}
 
     @unittest.skipUnless(FILES, "MUSTER_DATA is not set to a folder with metrics/nab/*.csv")
     def test_real_series_arrive_point_by_point(self):
@@ -129,20 +132,32 @@ class Moto(Outside):
         for tenant in tenants:
             self.create_tenant(tenant)
         self.enforce()
-        receiver = start_prometheus(self.path("prometheus"))
-        self.addCleanup(receiver.stop)
-        self.configure(tenants, receiver)
-        # Oldest first: a time-series database takes nothing from long before its newest sample.
-        for tenant in sorted(tenants, key=lambda tenant: tenant.end):
-            self.muster("--tenant", tenant.id, "--now", rfc3339(tenant.end + 300) + "Z", env={
-                "AWS_ENDPOINT_URL_STS": self.url, "AWS_ENDPOINT_URL_CLOUDWATCH": self.url,
-                "AWS_ACCESS_KEY_ID": keys[0], "AWS_SECRET_ACCESS_KEY": keys[1]})
-        objects = arrivals.lake(self.path("lake"), 3600)
         for tenant in tenants:
             with self.subTest(series=tenant.id):
-                self.check(tenant, receiver, objects)
+                # One each: a time-series database takes nothing from long before its newest sample.
+                receiver = start_prometheus(self.path(f"prometheus-{tenant.id}"))
+                self.addCleanup(receiver.stop)
+                self.configure(tenants, receiver)
+                self.muster("--tenant", tenant.id, "--now", rfc3339(tenant.end + 300) + "Z", env=self.environment(keys))
+                self.check(tenant, receiver)
+                receiver.stop()
 
-    def check(self, tenant, receiver, objects):
+    def environment(self, keys):
+        return {"AWS_ENDPOINT_URL_STS": self.url, "AWS_ENDPOINT_URL_CLOUDWATCH": self.url, "AWS_ACCESS_KEY_ID": keys[0],
+                "AWS_SECRET_ACCESS_KEY": keys[1]}
+
+    @unittest.skipUnless(FILES, "MUSTER_DATA is not set to a folder with metrics/nab/*.csv")
+    def test_a_signature_that_is_wrong_is_refused(self):
+        """So that the test above means something: moto does look at signatures."""
+        tenant = Tenant(1, FILES[0])
+        keys = self.create_central()
+        self.create_tenant(tenant)
+        self.enforce()
+        self.path("muster.yaml", json.dumps(self.document([tenant], "http://127.0.0.1:9/unused")))
+        result = self.muster("--now", rfc3339(tenant.end + 300) + "Z", env=self.environment((keys[0], "wrong")), status=3)
+        self.assertIn("SignatureDoesNotMatch", result.err)
+
+    def check(self, tenant, receiver):
         wanted = {second * 1000: value for second, value in tenant.points.items()}
         self.assertLessEqual(tenant.end, due_end(tenant.end + 300, 3600))
         self.assertGreater(len(wanted), 200)
@@ -152,8 +167,8 @@ class Moto(Outside):
         self.assertEqual(next(iter(found.values())), wanted)
         labels = dict(next(iter(found)))
         self.assertEqual((labels["account_id"], labels["series"]), (tenant.account, tenant.id))
-        frozen = {second * 1000: value for key, rows in objects.items() if f"/tenant={tenant.id}/" in key
-                  for row in rows for second, value in row["values"].items()}
+        frozen = {second * 1000: value for rows in arrivals.lake(self.path("lake"), 3600).values() for row in rows
+                  if row["tenant"] == tenant.id for second, value in row["values"].items()}
         self.assertEqual(frozen, wanted)
 
 
