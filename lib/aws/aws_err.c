@@ -79,8 +79,6 @@ static const struct code_kind code_kinds[] = {
     {"SignatureDoesNotMatch", ERR_AUTH},
     {"UnauthorizedOperation", ERR_AUTH},
     {"UnrecognizedClient", ERR_AUTH},
-    /* Not "nothing is stored": for the operator to put right, like a permission. */
-    {"NoSuchBucket", ERR_AUTH},
     {"AWSOrganizationsNotInUse", ERR_NOTFOUND},
     {"PreconditionFailed", ERR_CONFLICT},
 };

@@ -201,6 +201,9 @@ s3_send(struct s3 *s, const struct s3_call *c, struct http_resp *resp, struct er
 	 * again. */
 	if (own.kind == ERR_CONFLICT && own.http_status == 409)
 		own.kind = ERR_TRANSIENT;
+	/* Not "nothing is stored": for the operator to put right, like a permission. */
+	if (strcmp(own.code, "NoSuchBucket") == 0)
+		own.kind = ERR_AUTH;
 	(void)explain(s, c, &own);
 	if (err)
 		*err = own;

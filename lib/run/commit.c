@@ -18,6 +18,12 @@ unlock(struct commit *c)
 	(void)pthread_mutex_unlock(&c->locked.mu);
 }
 
+static int64_t
+shared_now_ms(const struct commit *c)
+{
+	return clock_wall_ms(c->env->clock) + c->env->clock_offset_ms;
+}
+
 /* Compare-and-swap now. A lost race is remembered: nothing is ever written after it. */
 static int
 save_locked(struct commit *c, struct err *err)
@@ -26,7 +32,7 @@ save_locked(struct commit *c, struct err *err)
 		return 0;
 	if (c->locked.lost)
 		return err_set(err, ERR_CONFLICT, "another run has taken over the checkpoint");
-	c->locked.ckpt->lease.until_ms = clock_wall_ms(c->env->clock) + LEASE_MS;
+	c->locked.ckpt->lease.until_ms = shared_now_ms(c) + LEASE_MS;
 	if (ckpt_save(c->env->state, c->env->base, c->locked.ckpt, err)) {
 		c->locked.lost = err->kind == ERR_CONFLICT;
 		return err_wrap(err, "write the checkpoint");
@@ -41,7 +47,7 @@ save_locked(struct commit *c, struct err *err)
 static bool
 lease_is_live(const struct commit *c, const struct ckpt_lease *l)
 {
-	return l->owner && !c->process_lock && l->until_ms > clock_wall_ms(c->env->clock);
+	return l->owner && !c->process_lock && l->until_ms > shared_now_ms(c);
 }
 
 static int
@@ -59,7 +65,7 @@ lease_take(struct commit *c, int64_t due_end_ms, struct err *err)
 	if (ckpt_set_str(&l->owner, c->env->run_id, err) ||
 	    ckpt_set_str(&l->host, c->env->host, err))
 		return -1;
-	l->since_ms = clock_wall_ms(c->env->clock);
+	l->since_ms = shared_now_ms(c);
 	if (due_end_ms > l->begun_through_ms)
 		l->begun_through_ms = due_end_ms;
 	return save_locked(c, err);

@@ -28,6 +28,8 @@ struct commit_env {
 	struct store *state;
 	const char *base; /* "" or "backfills/<name>/" */
 	struct clock *clock;
+	/* The services' clock minus this machine's: leases are told in the time that all machines share. */
+	int64_t clock_offset_ms;
 	const char *run_id, *host;
 	bool dry_run; /* load only, write nothing */
 };

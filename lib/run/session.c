@@ -405,7 +405,10 @@ session_open(struct session *s, const struct config *config, const struct option
 	if (open_state(s, err))
 		return err_wrap(err, "state %s", config->state);
 	fill_env(s);
-	if (find_now(s, err) || open_outlets(s, err) || make_plans(s, err))
+	if (find_now(s, err))
+		return -1;
+	s->commit_env.clock_offset_ms = sign_transport_offset(s->signer);
+	if (open_outlets(s, err) || make_plans(s, err))
 		return -1;
 	return make_tenants(s, err);
 }
