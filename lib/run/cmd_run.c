@@ -12,6 +12,7 @@
 #include "base/fsx.h"
 #include "run/command.h"
 #include "run/progress.h"
+#include "run/selfmetrics.h"
 #include "run/session.h"
 
 #define REPORT_MAX (512u << 20)
@@ -118,6 +119,30 @@ write_report(const struct session *s, const struct report_input *in)
 	buf_done(&text);
 }
 
+/* After a signal there is no time for it. */
+static void
+push_self_metrics(const struct session *s, const struct report_input *in)
+{
+	struct self_metrics m = {
+	    .runner = &s->runner,
+	    .env = &s->env,
+	    .shard = s->options->shard,
+	    .shards = s->options->shards,
+	    .duration_ms = in->wall_ms,
+	    .success = in->exit_status == EXIT_OK,
+	};
+	struct err err = {0};
+
+	for (size_t i = 0; i < s->config->n_sinks; i++)
+		if (s->config->run.self_metrics &&
+		    !strcmp(s->config->sinks[i].name, s->config->run.self_metrics))
+			m.outlet = &s->env.outlets[i];
+	if (!m.outlet || s->options->dry_run || clock_cancelled(s->clock))
+		return;
+	if (self_metrics_push(&m, &err))
+		log_event(LOG_WARN, "self metrics not pushed", LOG_E(&err));
+}
+
 /* If no sink took anything although there was something to give, nothing more could be done. */
 static bool
 every_sink_dead(const struct session *s)
@@ -164,6 +189,7 @@ run_session(struct session *s)
 	in.exit_status = exit_status(s, &totals, r);
 	in.central = r ? &err : NULL;
 	log_summary(s, &totals, in.wall_ms);
+	push_self_metrics(s, &in);
 	write_report(s, &in);
 	return in.exit_status;
 }
@@ -176,6 +202,9 @@ with_config(const struct options *o, const struct config *config)
 	int status;
 
 	catch_signals(clock_real());
+	for (size_t i = 0; i < config->n_unused_sinks; i++)
+		log_event(LOG_WARN, "no job uses this sink",
+			  LOG_S("sink", config->unused_sinks[i]));
 	if (!session_open(&s, config, o, clock_real(), &err)) {
 		status = run_session(&s);
 	} else {

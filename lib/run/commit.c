@@ -450,6 +450,7 @@ commit_stream_end(struct commit *c, const char *region, const char *error, int64
 	s = ckpt_stream_find(c->locked.ckpt, region);
 	if (s) {
 		s->failures = error ? s->failures + 1 : 0;
+		s->counters.failed_runs += error != NULL;
 		if (!error)
 			s->last_success_ms = now_ms;
 		r = ckpt_set_str(&s->last_error, error, err);
@@ -459,28 +460,35 @@ commit_stream_end(struct commit *c, const char *region, const char *error, int64
 	return r;
 }
 
-int64_t
-commit_watermark(struct commit *c, const char *region)
+void
+commit_standing(struct commit *c, const char *region, struct commit_standing *ret)
 {
 	const struct ckpt_stream *s;
-	int64_t r;
 
+	*ret = (struct commit_standing){0};
 	lock(c);
 	s = ckpt_stream_find(c->locked.ckpt, region);
-	r = s ? ckpt_watermark(s) : 0;
+	if (s) {
+		ret->watermark_ms = ckpt_watermark(s);
+		ret->counters = s->counters;
+		ret->gaps = s->n_gaps;
+		for (size_t i = 0; i < s->n_gaps; i++)
+			ret->gap_ms += s->gaps[i].end_ms - s->gaps[i].start_ms;
+		for (size_t i = 0; i < s->n_sinks; i++)
+			ret->acked += s->sinks[i].acked;
+	}
 	unlock(c);
-	return r;
 }
 
-size_t
-commit_gaps(struct commit *c, const char *region)
+uint64_t
+commit_sink_bytes(struct commit *c, const char *region, const char *sink)
 {
-	const struct ckpt_stream *s;
-	size_t r;
+	const struct ckpt_sink *k;
+	uint64_t r;
 
 	lock(c);
-	s = ckpt_stream_find(c->locked.ckpt, region);
-	r = s ? s->n_gaps : 0;
+	k = find_sink_locked(c, region, sink);
+	r = k ? k->bytes : 0;
 	unlock(c);
 	return r;
 }

@@ -28,7 +28,8 @@ struct commit_env {
 	struct store *state;
 	const char *base; /* "" or "backfills/<name>/" */
 	struct clock *clock;
-	/* The services' clock minus this machine's: leases are told in the time that all machines share. */
+	/* The services' clock minus this machine's: leases are told in the time that all machines
+	 * share. */
 	int64_t clock_offset_ms;
 	const char *run_id, *host;
 	bool dry_run; /* load only, write nothing */
@@ -100,8 +101,18 @@ int commit_flush(struct commit *c, struct err *err);
 /* The end of a stream's turn in this run: NULL error text for success. */
 int commit_stream_end(struct commit *c, const char *region, const char *error, int64_t now_ms,
 		      struct err *err);
-int64_t commit_watermark(struct commit *c, const char *region);
-size_t commit_gaps(struct commit *c, const char *region);
+
+/* How a stream stands: since its beginning, not only in this run. */
+struct commit_standing {
+	int64_t watermark_ms;
+	size_t gaps;
+	int64_t gap_ms; /* of all gaps, for all sinks */
+	struct ckpt_counters counters;
+	uint64_t acked; /* samples, by all sinks */
+};
+void commit_standing(struct commit *c, const char *region, struct commit_standing *ret);
+/* Bytes that a sink has taken of the stream. */
+uint64_t commit_sink_bytes(struct commit *c, const char *region, const char *sink);
 
 /* Write if something is waiting and the last write is old enough, or the lease needs renewing. */
 int commit_tick(struct commit *c, struct err *err);

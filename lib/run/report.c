@@ -118,22 +118,45 @@ error_json(const struct err *e)
 {
 	if (e->kind == ERR_NONE)
 		return json_null();
-	return json_pack("{s:s,s:o,s:o,s:o,s:i}", "kind", err_kind_name(e->kind), "message", json_text(e->msg),
-	    "code", json_text(e->code), "request_id", json_text(e->request_id), "http_status", e->http_status);
+	return json_pack("{s:s,s:o,s:o,s:o,s:i}", "kind", err_kind_name(e->kind), "message",
+			 json_text(e->msg), "code", json_text(e->code), "request_id",
+			 json_text(e->request_id), "http_status", e->http_status);
+}
+
+/* What the run has cost by the configured prices: an estimate. */
+static double
+cost_dollars(const struct run_conf *conf, const struct stream_stats *s)
+{
+	return (double)s->metrics_requested / 1000 * conf->price_get_metric_data_per_1000 +
+	       (double)s->bytes_scanned / 1e9 * conf->price_insights_per_gb;
 }
 
 static json_t *
-stream_json(const struct stream *s)
+standing_json(const struct run_env *env, const struct commit_standing *st)
+{
+	if (!st->watermark_ms)
+		return json_null();
+	return json_pack("{s:o,s:f,s:o,s:f,s:o,s:o}", "watermark", json_time(st->watermark_ms),
+			 "lag_seconds", (double)(env->now_ms - st->watermark_ms) / 1000, "gaps",
+			 json_u64(st->gaps), "gap_seconds", (double)st->gap_ms / 1000,
+			 "samples_acked", json_u64(st->acked), "failed_runs",
+			 json_u64(st->counters.failed_runs));
+}
+
+static json_t *
+stream_json(const struct run_env *env, const struct stream *s)
 {
 	static const char *const states[] = {"waiting", "done", "failed", "skipped"};
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "tenant", s->tenant->id, "job", s->job->name,
-			 "region", s->js.region, "state", states[s->state], "error",
-			 error_json(&s->error), "stats", stats_json(&s->stats));
+	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:f}", "tenant", s->tenant->id, "job",
+			 s->job->name, "region", s->js.region, "state", states[s->state], "error",
+			 error_json(&s->error), "stats", stats_json(&s->stats), "standing",
+			 standing_json(env, &s->standing), "estimated_dollars",
+			 cost_dollars(&env->config->run, &s->stats));
 }
 
 static json_t *
-streams_json(const struct runner *r)
+streams_json(const struct run_env *env, const struct runner *r)
 {
 	json_t *list = json_array();
 
@@ -141,7 +164,7 @@ streams_json(const struct runner *r)
 		for (size_t j = 0; j < r->tenants[i].n_jobs; j++)
 			for (size_t k = 0; k < r->tenants[i].jobs[j].n_streams; k++)
 				(void)json_array_append_new(
-				    list, stream_json(&r->tenants[i].jobs[j].streams[k]));
+				    list, stream_json(env, &r->tenants[i].jobs[j].streams[k]));
 	return list;
 }
 
@@ -164,25 +187,33 @@ calls_json(struct call_counts *counts)
 	return list;
 }
 
+static json_t *
+totals_json(const struct run_env *env, const struct report_totals *t)
+{
+	return json_pack(
+	    "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:f}", "tenants", json_u64(t->tenants), "tenants_failed",
+	    json_u64(t->tenants_failed), "streams", json_u64(t->streams), "done", json_u64(t->done),
+	    "failed", json_u64(t->failed), "skipped", json_u64(t->skipped), "stats",
+	    stats_json(&t->sum), "estimated_dollars", cost_dollars(&env->config->run, &t->sum));
+}
+
 int
 report_json(const struct report_input *in, struct buf *out, struct err *err)
 {
+	const struct run_env *env = in->env;
 	struct report_totals t;
 	json_t *j;
 	int r;
 
 	report_totals(in->runner, &t);
 	j = json_pack(
-	    "{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:i,s:b,s:o,s:{s:o,s:o,s:o,s:o,s:o,s:o,s:o},s:o,s:o}",
-	    "format", "muster-report", "version", MUSTER_VERSION, "run", in->env->run_id, "command",
-	    in->command, "started", json_time(in->started_wall_ms), "now",
-	    json_time(in->env->now_ms), "duration_ms", json_integer(in->wall_ms), "clock_offset_ms",
-	    json_integer(in->clock_offset_ms), "exit_status", in->exit_status, "dry_run",
-	    in->env->dry_run, "central_error", in->central ? error_json(in->central) : json_null(),
-	    "totals", "tenants", json_u64(t.tenants), "tenants_failed", json_u64(t.tenants_failed),
-	    "streams", json_u64(t.streams), "done", json_u64(t.done), "failed", json_u64(t.failed),
-	    "skipped", json_u64(t.skipped), "stats", stats_json(&t.sum), "streams",
-	    streams_json(in->runner), "calls", calls_json(in->counts));
+	    "{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:i,s:b,s:o,s:o,s:o,s:o}", "format", "muster-report",
+	    "version", MUSTER_VERSION, "run", env->run_id, "command", in->command, "started",
+	    json_time(in->started_wall_ms), "now", json_time(env->now_ms), "duration_ms",
+	    json_integer(in->wall_ms), "clock_offset_ms", json_integer(in->clock_offset_ms),
+	    "exit_status", in->exit_status, "dry_run", env->dry_run, "central_error",
+	    in->central ? error_json(in->central) : json_null(), "totals", totals_json(env, &t),
+	    "streams", streams_json(env, in->runner), "calls", calls_json(in->counts));
 	if (!j)
 		return err_nomem(err);
 	r = json_dump(j, true, out, err);

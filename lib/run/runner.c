@@ -291,6 +291,18 @@ ensure_commit(struct sched *sc, struct stream *s, struct tenant_job *tj)
 	return ok;
 }
 
+/* For the report and the series about the run: after this the checkpoint may be closed. */
+static void
+take_standing(struct stream *s)
+{
+	commit_standing(s->commit, s->js.region, &s->standing);
+	if (!s->sink_bytes)
+		s->sink_bytes = calloc(s->plan->n_sinks, sizeof(*s->sink_bytes));
+	for (size_t k = 0; s->sink_bytes && k < s->plan->n_sinks; k++)
+		s->sink_bytes[k] =
+		    commit_sink_bytes(s->commit, s->js.region, s->plan->sinks[k].name);
+}
+
 /* The stream's last word in this run, into its checkpoint and the log. */
 static void
 settle(struct stream *s)
@@ -311,13 +323,39 @@ settle(struct stream *s)
 	    commit_stream_end(s->commit, s->js.region, error, s->env->now_ms, &err) &&
 	    s->state == STREAM_DONE)
 		fail_stream(s, &err);
+	if (s->commit && s->begun)
+		take_standing(s);
+}
+
+/* What an operator can do about it. */
+static const char *
+advice(enum err_kind kind)
+{
+	static const char *const words[] = {
+	    [ERR_USAGE] = "mend the configuration",
+	    [ERR_AUTH] = "check the role's trust policy and permissions; the next run tries again",
+	    [ERR_THROTTLED] =
+		"ask for a higher quota or lower run.workers; the next run carries on",
+	    [ERR_TRANSIENT] = "nothing yet: the next run carries on",
+	    [ERR_EXPIRED] = "check the machine's clock and the role's session length",
+	    [ERR_SKEW] = "set the machine's clock",
+	    [ERR_REJECTED] = "check the job's configuration against the service's words",
+	    [ERR_DATA] = "the next run asks again; if it stays, report it with the request id",
+	    [ERR_NOTFOUND] = "check names and URLs in the configuration",
+	    [ERR_LOCAL] = "check this machine's disk, memory and permissions",
+	    [ERR_CANCELLED] = "nothing: the next run carries on",
+	};
+
+	return (size_t)kind < sizeof(words) / sizeof(words[0]) ? words[kind] : NULL;
 }
 
 static void
 log_settled(const struct stream *s)
 {
 	if (s->state == STREAM_FAILED)
-		log_stream(LOG_ERROR, "stream failed", s, &s->error);
+		log_event(LOG_ERROR, "stream failed", LOG_S("tenant", s->tenant->id),
+			  LOG_S("job", s->job->name), LOG_S("region", s->js.region),
+			  LOG_E(&s->error), LOG_S("advice", advice(s->error.kind)));
 	else if (s->state == STREAM_SKIPPED)
 		log_stream(LOG_WARN, "stream skipped", s, &s->error);
 	else
@@ -349,8 +387,9 @@ close_commit(struct sched *sc, struct tenant_job *tj)
 	struct err err = {0};
 
 	if (tj->commit && commit_close(tj->commit, &err)) {
-		log_event(LOG_ERROR, "checkpoint not written", LOG_S("tenant", tj->owner->tenant->id),
-			  LOG_S("job", tj->job->name), LOG_E(&err));
+		log_event(LOG_ERROR, "checkpoint not written",
+			  LOG_S("tenant", tj->owner->tenant->id), LOG_S("job", tj->job->name),
+			  LOG_E(&err));
 		if (err.kind == ERR_LOCAL)
 			central_failure(sc, &err);
 	}

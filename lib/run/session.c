@@ -420,8 +420,10 @@ free_tenants(struct session *s)
 		struct tenant_run *tr = &s->tenants[i];
 
 		for (size_t j = 0; j < tr->n_jobs; j++) {
-			for (size_t k = 0; k < tr->jobs[j].n_streams; k++)
+			for (size_t k = 0; k < tr->jobs[j].n_streams; k++) {
 				free(tr->jobs[j].streams[k].endpoint);
+				free(tr->jobs[j].streams[k].sink_bytes);
+			}
 			free(tr->jobs[j].streams);
 			(void)pthread_mutex_destroy(&tr->jobs[j].mu);
 		}

@@ -78,6 +78,8 @@ struct stream {
 	int64_t failed_ms;   /* end of the newest cell that a sink failed to take in this run */
 	unsigned sink_tries; /* how often failing sinks were tried again */
 	struct stream_stats stats;
+	struct commit_standing standing; /* at the end of its turn in this run */
+	uint64_t *sink_bytes;		 /* by sink, as standing; NULL: not known */
 	/* The runner's: */
 	bool open;    /* not yet through with the present pass */
 	bool in_hand; /* some worker has it */

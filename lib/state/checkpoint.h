@@ -40,8 +40,9 @@ struct ckpt_gap {
 	int64_t recorded_ms;
 };
 struct ckpt_counters {
-	uint64_t cells, empty_cells, rows, samples_frozen,
-	    rejected_in; /* per stream, since the beginning */
+	/* Per stream, since the beginning: they only grow. */
+	uint64_t cells, empty_cells, rows, samples_frozen, rejected_in;
+	uint64_t failed_runs; /* runs that ended with this stream incomplete */
 };
 struct ckpt_sink {
 	char *name;

@@ -66,6 +66,7 @@ const struct member counter_members[] = {
     MEMBER(ckpt_counters, "rows", U64, rows),
     MEMBER(ckpt_counters, "samples_frozen", U64, samples_frozen),
     MEMBER(ckpt_counters, "rejected_in", U64, rejected_in),
+    MEMBER(ckpt_counters, "failed_runs", U64, failed_runs),
     END,
 };
 const struct member sink_members[] = {

@@ -334,6 +334,7 @@ test_text(void **state)
 				   "      \"counters\": {\n"
 				   "        \"cells\": 0,\n"
 				   "        \"empty_cells\": 0,\n"
+				   "        \"failed_runs\": 0,\n"
 				   "        \"rejected_in\": 0,\n"
 				   "        \"rows\": 0,\n"
 				   "        \"samples_frozen\": 0\n"

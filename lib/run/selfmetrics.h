@@ -1,0 +1,25 @@
+/*
+ * The run about itself: muster_* series, pushed to run.self_metrics when the run is over
+ * (interface.md section 4).
+ *
+ * Series of streams carry tenant, account_id, region and job; series of the process carry schedule
+ * (the configuration's name) and shard: no two processes write one series. Totals come from the
+ * checkpoints, so they only grow.
+ */
+#ifndef MUSTER_RUN_SELFMETRICS_H
+#define MUSTER_RUN_SELFMETRICS_H
+
+#include "run/report.h"
+
+struct self_metrics {
+	const struct runner *runner;
+	const struct run_env *env;
+	struct outlet *outlet;
+	int64_t shard, shards;
+	int64_t duration_ms;
+	bool success; /* the run's exit status is 0 */
+};
+/* An error changes nothing about the run: it is for the log. */
+int self_metrics_push(const struct self_metrics *m, struct err *err);
+
+#endif
