@@ -58,7 +58,7 @@ sample(void)
 	ok(ckpt_set_str(&s->last_error, "AccessDenied: \xc3\xa4 \\ /", &err));
 	s->last_success_ms = T0 + 999;
 	s->failures = 3;
-	s->counters = (struct ckpt_counters){1, 2, 3, 4, INT64_MAX};
+	s->counters = (struct ckpt_counters){1, 2, 3, 4, INT64_MAX, 5};
 	s->memo = json_pack("{s:[i,f,s,n,b], s:{}}", "a", 1, 0.1, "x/y", 1, "b");
 	assert_non_null(ckpt_sink_add(s, "lake", T0 + 2 * EVERY, &err));
 	k = ckpt_sink_add(s, "amp", T0, &err);
@@ -422,6 +422,7 @@ test_round_trip(void **state)
 	assert_int_equal(s->every_ms, EVERY);
 	assert_string_equal(s->last_error, "AccessDenied: \xc3\xa4 \\ /");
 	assert_int_equal(s->counters.rejected_in, INT64_MAX);
+	assert_int_equal(s->counters.failed_runs, 5);
 	assert_true(json_equal(s->memo, ckpt_stream_find(c, "eu-west-1")->memo));
 	k = ckpt_sink_find(s, "amp");
 	assert_int_equal(k->cursor_ms, T0);
