@@ -302,7 +302,9 @@ set_network(struct exchange *x)
 	    1L); /* a hanging resolver thread is left behind, not waited for */
 	SET(x, CURLOPT_BUFFERSIZE, READ_BYTES);
 	SET(x, CURLOPT_CONNECTTIMEOUT_MS, (long)x->limits.connect_ms);
-	SET(x, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)x->limits.max_body);
+	/* The length in an answer to HEAD is that of a body that does not come. */
+	if (strcmp(x->req->method, "HEAD") != 0)
+		SET(x, CURLOPT_MAXFILESIZE_LARGE, (curl_off_t)x->limits.max_body);
 	SET(x, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	SET(x, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(x, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
