@@ -205,6 +205,9 @@ with_config(const struct options *o, const struct config *config)
 	for (size_t i = 0; i < config->n_unused_sinks; i++)
 		log_event(LOG_WARN, "no job uses this sink",
 			  LOG_S("sink", config->unused_sinks[i]));
+	if (config->run.status_page)
+		log_event(LOG_WARN, "this version writes no status page",
+			  LOG_S("status_page", config->run.status_page));
 	if (!session_open(&s, config, o, clock_real(), &err)) {
 		status = run_session(&s);
 	} else {

@@ -474,23 +474,21 @@ commit_standing(struct commit *c, const char *region, struct commit_standing *re
 		ret->gaps = s->n_gaps;
 		for (size_t i = 0; i < s->n_gaps; i++)
 			ret->gap_ms += s->gaps[i].end_ms - s->gaps[i].start_ms;
-		for (size_t i = 0; i < s->n_sinks; i++)
-			ret->acked += s->sinks[i].acked;
 	}
 	unlock(c);
 }
 
-uint64_t
-commit_sink_bytes(struct commit *c, const char *region, const char *sink)
+void
+commit_sink_totals(struct commit *c, const char *region, const char *sink, uint64_t *acked,
+		   uint64_t *bytes)
 {
 	const struct ckpt_sink *k;
-	uint64_t r;
 
 	lock(c);
 	k = find_sink_locked(c, region, sink);
-	r = k ? k->bytes : 0;
+	*acked = k ? k->acked : 0;
+	*bytes = k ? k->bytes : 0;
 	unlock(c);
-	return r;
 }
 
 int

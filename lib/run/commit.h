@@ -108,11 +108,11 @@ struct commit_standing {
 	size_t gaps;
 	int64_t gap_ms; /* of all gaps, for all sinks */
 	struct ckpt_counters counters;
-	uint64_t acked; /* samples, by all sinks */
 };
 void commit_standing(struct commit *c, const char *region, struct commit_standing *ret);
-/* Bytes that a sink has taken of the stream. */
-uint64_t commit_sink_bytes(struct commit *c, const char *region, const char *sink);
+/* What a sink has taken of the stream: samples (lines, for a lake) and bytes. */
+void commit_sink_totals(struct commit *c, const char *region, const char *sink, uint64_t *acked,
+			uint64_t *bytes);
 
 /* Write if something is waiting and the last write is old enough, or the lease needs renewing. */
 int commit_tick(struct commit *c, struct err *err);

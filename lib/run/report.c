@@ -132,14 +132,16 @@ cost_dollars(const struct run_conf *conf, const struct stream_stats *s)
 }
 
 static json_t *
-standing_json(const struct run_env *env, const struct commit_standing *st)
+standing_json(const struct run_env *env, const struct stream *s)
 {
+	const struct commit_standing *st = &s->standing;
+
 	if (!st->watermark_ms)
 		return json_null();
 	return json_pack("{s:o,s:f,s:o,s:f,s:o,s:o}", "watermark", json_time(st->watermark_ms),
 			 "lag_seconds", (double)(env->now_ms - st->watermark_ms) / 1000, "gaps",
 			 json_u64(st->gaps), "gap_seconds", (double)st->gap_ms / 1000,
-			 "samples_acked", json_u64(st->acked), "failed_runs",
+			 "samples_acked", json_u64(s->samples_acked), "failed_runs",
 			 json_u64(st->counters.failed_runs));
 }
 
@@ -151,7 +153,7 @@ stream_json(const struct run_env *env, const struct stream *s)
 	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:f}", "tenant", s->tenant->id, "job",
 			 s->job->name, "region", s->js.region, "state", states[s->state], "error",
 			 error_json(&s->error), "stats", stats_json(&s->stats), "standing",
-			 standing_json(env, &s->standing), "estimated_dollars",
+			 standing_json(env, s), "estimated_dollars",
 			 cost_dollars(&env->config->run, &s->stats));
 }
 

@@ -298,9 +298,16 @@ take_standing(struct stream *s)
 	commit_standing(s->commit, s->js.region, &s->standing);
 	if (!s->sink_bytes)
 		s->sink_bytes = calloc(s->plan->n_sinks, sizeof(*s->sink_bytes));
-	for (size_t k = 0; s->sink_bytes && k < s->plan->n_sinks; k++)
-		s->sink_bytes[k] =
-		    commit_sink_bytes(s->commit, s->js.region, s->plan->sinks[k].name);
+	s->samples_acked = 0;
+	for (size_t k = 0; s->sink_bytes && k < s->plan->n_sinks; k++) {
+		const struct sink *sink = s->env->outlets[s->outlet_of[k]].sink;
+		uint64_t acked;
+
+		commit_sink_totals(s->commit, s->js.region, s->plan->sinks[k].name, &acked,
+				   &s->sink_bytes[k]);
+		if (sink && sink->ops->samples)
+			s->samples_acked += acked;
+	}
 }
 
 /* The stream's last word in this run, into its checkpoint and the log. */

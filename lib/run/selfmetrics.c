@@ -93,7 +93,7 @@ add_stream(struct push *p, const struct stream *s)
 	} rows[] = {
 	    {"muster_gap_seconds_total", (double)st->gap_ms / 1000},
 	    {"muster_rows_written_total", (double)st->counters.rows},
-	    {"muster_samples_written_total", (double)st->acked},
+	    {"muster_samples_written_total", (double)s->samples_acked},
 	    {"muster_stream_failures_total", (double)st->counters.failed_runs},
 	    {"muster_stream_lag_seconds", (double)(p->now_ms - st->watermark_ms) / 1000},
 	    {"muster_stream_watermark_timestamp_seconds", (double)st->watermark_ms / 1000},

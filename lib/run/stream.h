@@ -79,6 +79,7 @@ struct stream {
 	unsigned sink_tries; /* how often failing sinks were tried again */
 	struct stream_stats stats;
 	struct commit_standing standing; /* at the end of its turn in this run */
+	uint64_t samples_acked;		 /* by all sinks, since the stream's beginning */
 	uint64_t *sink_bytes;		 /* by sink, as standing; NULL: not known */
 	/* The runner's: */
 	bool open;    /* not yet through with the present pass */
