@@ -131,9 +131,15 @@ class Case(unittest.TestCase):
                       for name in ("AccessKeyId", "SecretAccessKey", "SessionToken")))
 
     def metrics(self, operation, keys, value, region=REGION):
+        return self.json_call("monitoring", "1.0", TARGET + operation, keys, value, region)
+
+    def logs(self, operation, keys, value, region=REGION):
+        return self.json_call("logs", "1.1", f"Logs_20140328.{operation}", keys, value, region)
+
+    def json_call(self, service, version, target, keys, value, region):
         body = json.dumps(value).encode()
-        headers = signed(self.daemon.url + "/", keys, "monitoring", region, body,
-                         {"Content-Type": "application/x-amz-json-1.0", "X-Amz-Target": TARGET + operation})
+        headers = signed(self.daemon.url + "/", keys, service, region, body,
+                         {"Content-Type": f"application/x-amz-json-{version}", "X-Amz-Target": target})
         status, headers, answer = send("POST", self.daemon.url + "/", headers, body)
         return status, headers, json.loads(answer)
 

@@ -10,6 +10,22 @@ METRICS = {
                      "statistics": ["Average", "Maximum"]}],
     "checkout": [{"namespace": "Checkout", "metrics": ["*"]}],
 }
+QUERIES = {
+    "app-logs": {"log_groups": ["/ecs/app-*"], "query": "fields @timestamp, @logStream, @message, level"},
+    "app-errors": {"log_groups": ["/ecs/app-*"], "query": "fields @timestamp, @message, status, took_ms\n"
+                   "| filter level = \"error\" or @message like /Exception/"},
+    "edge-requests": {"log_groups": ["/ecs/edge"],
+                      "query": "parse @message '\"* * HTTP/1.1\" * ' as method, path, status\n"
+                      "| stats count(*) as requests by bin(1m) as t, method, status"},
+    "task-usage": {"log_groups": ["/aws/ecs/containerinsights/*/performance"], "query": "filter Type = \"Task\"\n"
+                   "| stats avg(CpuUtilized) as cpu, avg(MemoryUtilized) as mem by bin(1m) as t, ClusterName, "
+                   "ServiceName, TaskId",
+                   "series": {"time": "t",
+                              "values": {"cpu": "ecs_task_cpu_utilized", "mem": "ecs_task_memory_utilized"},
+                              "labels": {"ClusterName": "cluster", "ServiceName": "service", "TaskId": "task"}}},
+}
+KEYS = ("every", "period", "delay", "lookback", "hold", "revisit", "discover_every")
+OF_METRICS = ("period", "discover_every")  # what a job of logs does not have
 
 
 def add_options(group):
@@ -26,10 +42,12 @@ def add_options(group):
     group.add_argument("--kms-key", metavar="ID", help="of the lake")
     group.add_argument("--expected-owner", metavar="ACCOUNT", help="of the lake's bucket")
     group.add_argument("--lake-role", action="store_true", help="let the lake sink assume the world's lake-writer")
-    group.add_argument("--jobs", default="ecs", metavar="A,B", help=f"of {','.join(METRICS)}")
+    group.add_argument("--jobs", default="ecs", metavar="A,B", help=f"of {','.join([*METRICS, *QUERIES])}")
     group.add_argument("--only", action="append", metavar="GLOB", help="tenants (default: all; repeatable)")
-    for name in ("every", "period", "delay", "lookback", "hold", "revisit", "discover-every"):
-        group.add_argument(f"--job-{name}", metavar="DURATION", help=f"{name.replace('-', '_')} of every job")
+    for key in KEYS:
+        group.add_argument(f"--job-{key.replace('_', '-')}", metavar="DURATION", help=f"{key} of every job")
+    group.add_argument("--log-group", action="append", metavar="GLOB", help="of every job of logs (repeatable)")
+    group.add_argument("--query", metavar="TEXT", help="of every job of logs")
     group.add_argument("--workers", type=int, metavar="N")
 
 
@@ -68,16 +86,14 @@ def _tenant(tenant):
 
 
 def _job(name, args):
-    job = {"kind": "metrics"}
-    for key in ("every", "period", "delay", "lookback", "hold", "revisit", "discover_every"):
-        value = getattr(args, f"job_{key}")
-        if value:
-            job[key] = value
-    return {**job, "from": METRICS[name], "to": list(_sink_names(args))}
-
-
-def _sink_names(args):
-    return [name for name, there in (("amp", args.receiver != "none"), ("lake", args.lake)) if there]
+    given = {key: getattr(args, f"job_{key}") for key in KEYS if getattr(args, f"job_{key}")}
+    sinks = [sink for sink, there in (("amp", args.receiver != "none"), ("lake", args.lake)) if there]
+    if name in METRICS:
+        return {"kind": "metrics", **given, "from": METRICS[name], "to": sinks}
+    changes = {"log_groups": args.log_group, "query": args.query}
+    job = {**QUERIES[name], **{key: value for key, value in changes.items() if value}}
+    kept = {key: value for key, value in given.items() if key not in OF_METRICS}
+    return {"kind": "insights", **kept, **job, "to": [sink for sink in sinks if sink == "lake" or "series" in job]}
 
 
 def _sinks(world, args):

@@ -219,11 +219,19 @@ def _nan(_rule, _call, result):
 def _empty_page(_rule, call, result):
     """Nothing, and a token for the very page that was asked for."""
     emptied = {name: [] if isinstance(value, list) else value for name, value in result.items()}
-    return {**emptied, "NextToken": call.service.page_token(call)}
+    return _repeat_token(_rule, call, emptied)
 
 
 def _repeat_token(_rule, call, result):
-    return {**result, "NextToken": call.service.page_token(call)}
+    return {**result, call.service.pager.name: call.service.page_token(call)} if call.service.pager else result
+
+
+def _fated(status):
+    """Whatever query the call starts ends like this."""
+    def act(_rule, call, serve):
+        call.fate = status
+        return serve(call)
+    return act
 
 
 def _wrong_types(_rule, _call, value):
@@ -299,6 +307,10 @@ KINDS = {
     "emptypage": _altering(_empty_page),
     "repeattoken": _altering(_repeat_token),
     "wrongtypes": _altering(_wrong_types),
+    "query-failed": _fated("Failed"),
+    "query-timeout": _fated("Timeout"),
+    "query-stuck": _fated("Stuck"),
+    "query-short": _fated("Short"),
     "wrong-account": _altering(_wrong_account),
     "hang": _hang,
     "badjson": _delivering(_bad_body),

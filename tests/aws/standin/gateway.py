@@ -100,6 +100,7 @@ class Standin:
             call.principal, call.region = principal, claim.region
         call.params = call.load(request.body)
         call.account = service.subject(call)
+        call.resource = service.resource(call)
 
     def permits(self, principal, action):
         role = self.world.roles.get(principal.role)

@@ -20,8 +20,33 @@ def add_world(parser):
         group.add_argument(f"--{name}", type=float, metavar="SHARE")
     for name in ("late-max", "delay", "list-delay"):
         group.add_argument(f"--{name}", type=int, metavar="SECONDS")
+    group.add_argument("--log-rate", type=float, metavar="N", help="events a second and log group")
+    group.add_argument("--log-huge", type=float, metavar="SHARE", help="of events of a megabyte")
+    group.add_argument("--log-burst", type=_burst, action="append", metavar="MS:EVENTS:WITHIN",
+                       help="so many events from this millisecond on, within so many, in each first group (repeatable)")
+    group.add_argument("--log-groups", type=int, metavar="N", help="so many more groups in each place")
+    group.add_argument("--log-delay", type=int, metavar="SECONDS", help="until an event can be found")
+    group.add_argument("--log-late-rate", type=float, metavar="SHARE", help="of events that can be found later still")
+    group.add_argument("--log-late-max", type=int, metavar="SECONDS")
     group.add_argument("--bucket", action="append", default=[], metavar="NAME[:OWNER[:REGION]]",
                        help="a bucket beside those of the file (default: the central account's, in the central region)")
+
+
+def _burst(text):
+    at, events, within = map(int, text.split(":"))
+    return {"at": at, "events": events, "within": within}
+
+
+def add_logs(parser):
+    """The options of CloudWatch Logs."""
+    group = parser.add_argument_group("logs")
+    group.add_argument("--logs-query-ms", type=int, default=200, metavar="MS", help="how long a query takes")
+    group.add_argument("--logs-paging", action="store_true", help="up to 100,000 rows, in pages (else 10,000)")
+    group.add_argument("--logs-concurrency", type=int, default=100, metavar="N",
+                       help="queries of an account and region that run at once")
+    group.add_argument("--logs-tps", type=int, metavar="N", help="calls a second of an account, region and operation "
+                       "(AWS: 10; default: any number)")
+    group.add_argument("--logs-exponents", action="store_true", help="results write numbers from 1e7 on as 1.0E7")
 
 
 def add_s3(parser):
@@ -66,4 +91,10 @@ def _document(args):
     return generate(
         args.tenants, args.seed, args.regions.split(","), args.services, args.clusters, args.regions_per_tenant,
         args.births, args.ends, args.epoch, args.span, gap_rate=args.gap_rate, late_rate=args.late_rate,
-        late_max=args.late_max, delay=args.delay, list_delay=args.list_delay)
+        late_max=args.late_max, delay=args.delay, list_delay=args.list_delay, log_delay=args.log_delay,
+        log_late_rate=args.log_late_rate, log_late_max=args.log_late_max, logs=_logs(args))
+
+
+def _logs(args):
+    named = {"rate": args.log_rate, "huge": args.log_huge, "bursts": args.log_burst, "more_groups": args.log_groups}
+    return {name: value for name, value in named.items() if value is not None}

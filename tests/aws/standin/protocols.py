@@ -77,8 +77,9 @@ class Query:
 class Json:
     """AWS JSON: an object in, an object out. Scalars are strictly typed."""
 
-    def __init__(self, version, old_codes=False):
+    def __init__(self, version, query_modes=False, old_codes=False):
         self.content_type = f"application/x-amz-json-{version}"
+        self.query_modes = query_modes
         self.old_codes = old_codes
 
     @staticmethod
@@ -104,8 +105,10 @@ class Json:
 
     def error(self, refusal, _request_id):
         code = refusal.code if self.old_codes else MODERN.get(refusal.code, refusal.code)
-        body = {"__type": f"com.amazonaws.standin#{code}", "message": refusal.message}
-        headers = {"Content-Type": self.content_type, "x-amzn-query-error": f"{refusal.code};{refusal.kind}"}
+        body = {"__type": f"com.amazonaws.standin#{code}", "message": refusal.message, **refusal.details}
+        headers = {"Content-Type": self.content_type}
+        if self.query_modes:
+            headers["x-amzn-query-error"] = f"{refusal.code};{refusal.kind}"
         return Reply(refusal.status, {**headers, **refusal.headers}, json.dumps(body).encode())
 
 

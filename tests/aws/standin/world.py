@@ -9,6 +9,7 @@ import json
 
 FORMAT = 1
 FIRST_EPOCH = 1767225600  # 2026-01-01T00:00:00Z
+DAY = 86400
 CLUSTERS = ("shop", "billing", "search", "media")
 SERVICES = ("api", "web", "worker", "cart", "mail", "auth", "feed", "index")
 ENVIRONMENTS = ("prod-a", "prod-b", "test")
@@ -18,6 +19,15 @@ DEFAULTS = {
     "late_rate": 0.0,   # share of points that come later than `delay`
     "late_max": 900,    # ... by up to this many seconds
     "list_delay": 0,    # seconds from a series' birth until ListMetrics shows it
+    "log_delay": 2,     # seconds from an event's timestamp until it is ingested, and can be found
+    "log_late_rate": 0.0,  # share of events that are ingested later
+    "log_late_max": 900,   # ... by up to this many seconds
+}
+LOGS = {
+    "rate": 0.2,        # events a second, of each group
+    "huge": 0.0,        # share of events of a megabyte
+    "bursts": [],       # of the first group: {"at": ms, "events": N, "within": ms}
+    "more_groups": 0,
 }
 
 
@@ -68,13 +78,26 @@ def _custom():
     return rows
 
 
-def _region(seed, clusters, services, life, account, region):
+def _log_groups(clusters, logs):
+    """A group for each service of the first cluster, one of a web server, the clusters' performance, and more of the
+    first kind as wished."""
+    names = [f"/ecs/app-{service['name']}" for service in clusters[0]["services"]] if clusters else []
+    names += [f"/ecs/more-{number:04d}" for number in range(logs["more_groups"])]
+    groups = [{"name": name, "kind": "app", "rate": logs["rate"], "streams": 3, "huge": logs["huge"],
+               "bursts": logs["bursts"] if name == names[0] else []} for name in names]
+    groups.append({"name": "/ecs/edge", "kind": "access", "rate": logs["rate"], "streams": 2})
+    groups += [{"name": f"/aws/ecs/containerinsights/{cluster['name']}/performance", "kind": "performance",
+                "rate": 0.0, "streams": 2} for cluster in clusters]
+    return [{**group, "created": logs["created"]} for group in groups]
+
+
+def _region(seed, clusters, services, life, logs, account, region):
     named = []
     for number in range(clusters):
         name = f"{CLUSTERS[number % len(CLUSTERS)]}-{number + 1}"
         where = (account, region, name)
         named.append({"name": name, "services": [_service(seed, s, life, *where) for s in range(services)]})
-    return {"clusters": named, "custom": _custom()}
+    return {"clusters": named, "custom": _custom(), "log_groups": _log_groups(named, logs)}
 
 
 def _tenant(seed, number, regions, build):
@@ -102,13 +125,15 @@ def _central(seed):
 
 
 def generate(tenants, seed, regions, services, clusters=1, regions_per_tenant=None, births=0.0, ends=0.0,
-             epoch=FIRST_EPOCH, span=6 * 3600, **rates):
-    """A world as a document. Births and ends fall into [epoch, epoch + span)."""
+             epoch=FIRST_EPOCH, span=6 * 3600, logs=None, **rates):
+    """A world as a document. Births and ends fall into [epoch, epoch + span). `logs` are changes to LOGS."""
+    logs = {**LOGS, "created": (epoch - DAY) * 1000, **(logs or {})}
+
     def life(*name):
         return _lifetime(seed, births, ends, epoch, span, *name)
 
     def build(account, region):
-        return _region(seed, clusters, services, life, account, region)
+        return _region(seed, clusters, services, life, logs, account, region)
 
     def share(number):
         count = min(regions_per_tenant or len(regions), len(regions))

@@ -25,6 +25,7 @@ class Call:
     region: str = None
     token: object = None  # a paging position, where the operation pages
     fault: str = None     # the kind of the fault that hit it
+    fate: str = None      # how a fault lets the query end that it starts
     resource: str = ""    # what it is about, where a fault rule may want to know
 
     def whole(self, name, default=None, low=None, high=None):
@@ -59,9 +60,12 @@ class Service:
     target = None       # the prefix of X-Amz-Target, for JSON protocols
     version = None      # the API version of the query protocol
     namespace = None    # the XML namespace of the query protocol
+    json = Json         # the protocol, where it is JSON
     json_version = "1.0"
+    query_modes = False  # whether JSON clients may ask for the codes of the query protocol
     rules = sigv4.USUAL  # how signatures are judged
     request_id_header = "x-amzn-RequestId"
+    pager = None        # of its tokens, where anything is paged
     operations = {}     # name -> function(self, call)
     controls = {}       # (method, name below /_standin/) -> function(self, request)
 
@@ -99,13 +103,17 @@ class Service:
         """Where there is an endpoint of the service."""
         return self.standin.world.regions | {"us-east-1"}
 
+    def resource(self, call):
+        """What a call is about, for the fault rules that look at it."""
+        return ""
+
     def page_token(self, call):
-        """A token for the page this very call asks for, None where nothing is paged."""
-        return None
+        """A token for the page this very call asks for."""
+        return self.pager.token(call, call.token or {"at": 0})
 
     def _read_json(self, request, operation):
         old_codes = request.headers.get("x-amzn-query-mode") == "true"
-        return Call(self, operation, Json(self.json_version, old_codes), read_json, request)
+        return Call(self, operation, self.json(self.json_version, self.query_modes, old_codes), read_json, request)
 
     def _read_form(self, request):
         match = re.search(rb"(?:^|&)Version=([0-9-]+)", request.body)

@@ -23,6 +23,7 @@ class CloudWatch(Service):
     iam = "cloudwatch"
     target = "GraniteServiceVersion20100801"
     version = "2010-08-01"
+    query_modes = True
     namespace = "http://monitoring.amazonaws.com/doc/2010-08-01/"
 
     def __init__(self, standin):
@@ -33,9 +34,6 @@ class CloudWatch(Service):
         if request.path.startswith(CBOR_PATH):  # a protocol the service speaks and the stand-in does not
             return Call(self, "UnknownOperation", RestJson, lambda _body: {}, request)
         return super().read(request)
-
-    def page_token(self, call):
-        return self.pager.token(call, call.token or {"at": 0})
 
     # ListMetrics
 

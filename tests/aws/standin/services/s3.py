@@ -89,8 +89,10 @@ class S3(Service):
         params = dict(parse_qsl(request.query, keep_blank_values=True))
         call = S3Call(self, _operation(request.method, path, params), s3xml.S3Rest, lambda _body: params, request)
         call.name, call.key, call.host_region = name, path, region
-        call.resource = f"{name}/{path}"
         return call
+
+    def resource(self, call):
+        return f"{call.name}/{call.key}"
 
     def regions(self):
         return super().regions().union(bucket.region for bucket in self.buckets.values())
