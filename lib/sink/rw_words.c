@@ -70,7 +70,7 @@ rw_may_be_stored(enum rw_reason c)
 bool
 rw_words_of_keeper(const char *reason)
 {
-	return strstr(reason, "err-mimir-") ||
+	return strstr(reason, "err-mimir-") || strstr(reason, "per-user series limit") ||
 	       (strstr(reason, "timestamp=") && strstr(reason, "series={"));
 }
 

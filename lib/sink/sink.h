@@ -42,7 +42,7 @@ struct publish {
 	int64_t now_ms;          /* the run's present: ages are measured from it */
 	bool maybe_sent;         /* an earlier or another run may have sent this cell: a refusal for order or age means "already there" */
 	int64_t deadline_mono_ms;
-	/* Called for each sample that the receiver refused for good, in its words. May be NULL. */
+	/* Called for each sample that the receiver refused for good, in its words; by a publish that returns 0 only, and at its end. May be NULL. */
 	void (*reject)(void *arg, const struct series *s, int64_t ts_ms, double value, int status, const char *reason);
 	void *reject_arg;
 };
@@ -91,5 +91,7 @@ void sink_free(struct sink *s);
 int sink_remote_write_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_stdout_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+/* An objects sink over a store that is there already; takes it over on success. */
+int sink_objects_new(const struct sink_conf *c, struct store *store, struct sink **ret, struct err *err);
 
 #endif

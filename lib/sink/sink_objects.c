@@ -245,6 +245,28 @@ open_store(struct objects *o, const struct sink_conf *c, const struct sink_env *
 	return store_open(c->url, &store, &o->store, err);
 }
 
+static struct objects *
+objects_alloc(const struct sink_conf *c)
+{
+	struct objects *o = calloc(1, sizeof(*o));
+
+	if (o)
+		o->base = (struct sink){.ops = &objects_ops, .conf = c};
+	return o;
+}
+
+int
+sink_objects_new(const struct sink_conf *c, struct store *store, struct sink **ret, struct err *err)
+{
+	struct objects *o = objects_alloc(c);
+
+	if (!o)
+		return err_nomem(err);
+	o->store = store;
+	*ret = &o->base;
+	return 0;
+}
+
 int
 sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
 		  struct err *err)
@@ -255,10 +277,9 @@ sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct 
 		return err_set(err, ERR_USAGE, "needs a url");
 	if (c->zstd_level < 0 || c->zstd_level > 19)
 		return err_set(err, ERR_USAGE, "zstd level has to be 1-19");
-	o = calloc(1, sizeof(*o));
+	o = objects_alloc(c);
 	if (!o)
 		return err_nomem(err);
-	o->base = (struct sink){.ops = &objects_ops, .conf = c};
 	if (open_store(o, c, env, err) < 0) {
 		objects_free(&o->base);
 		return -1;

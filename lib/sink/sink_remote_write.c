@@ -209,7 +209,8 @@ fill_request(struct exchange *x, struct http_req *req, struct err *err)
 	return fill_headers(c, req, err);
 }
 
-/* The receiver's words as one line: control characters and broken UTF-8 become blanks. */
+/* The receiver's words as one line: control characters and broken UTF-8 become blanks, of which one
+ * is enough. */
 static void
 copy_reason(struct sv body, char out[RW_REASON_MAX])
 {
@@ -220,7 +221,7 @@ copy_reason(struct sv body, char out[RW_REASON_MAX])
 		bool blank;
 
 		len = utf8_next(body, &cp);
-		blank = cp == UTF8_BAD || cp < 0x20 || cp == 0x7f;
+		blank = cp == UTF8_BAD || cp <= ' ' || cp == 0x7f;
 		if (blank && (n == 0 || out[n - 1] == ' '))
 			continue;
 		if (n + (blank ? 1 : len) >= RW_REASON_MAX)

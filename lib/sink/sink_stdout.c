@@ -1,13 +1,16 @@
 /*
  * The stdout sink: a cell's lines as they are, for people and pipes.
  *
- * A cell is written under a lock, so that lines of cells published in parallel never mix. Where the
- * reader is gone there is no use in going on: ERR_LOCAL. SIGPIPE is ignored by the program, not
- * here.
+ * A cell is written under a lock, so that the lines of cells published in parallel never mix. A
+ * file takes it in one write. A pipe or terminal gets pieces that are known to fit, so that a
+ * reader who has stopped cannot hold up a run that was asked to end. Where the reader is gone there
+ * is no use in going on: ERR_LOCAL. (SIGPIPE is ignored by the program, not here.)
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "sink/sink.h"
@@ -15,39 +18,41 @@
 struct stdout_sink {
 	struct sink base;
 	int fd;
+	bool may_block; /* not a file */
 	struct clock *clock;
 	pthread_mutex_t lock;
 };
 
-#define POLL_MS 100 /* how soon a full pipe notices that the run was cancelled */
+#define POLL_MS 100 /* how soon it is noticed that the run was cancelled */
 
 static int
 wait_writable(struct stdout_sink *o, struct err *err)
 {
 	struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+	int n;
 
-	if (poll(&p, 1, POLL_MS) < 0 && errno != EINTR)
-		return err_sys(err, errno, "poll");
-	return clock_check(o->clock, err);
+	do {
+		if (clock_check(o->clock, err) < 0)
+			return -1;
+		n = poll(&p, 1, POLL_MS);
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, errno, "poll");
+	} while (n <= 0);
+	return 0;
 }
 
 static int
 write_all(struct stdout_sink *o, struct sv s, uint64_t *requests, struct err *err)
 {
 	while (s.n > 0) {
-		ssize_t n = write(o->fd, s.p, s.n);
+		ssize_t n;
 
+		if (o->may_block && wait_writable(o, err) < 0)
+			return -1;
+		n = write(o->fd, s.p, o->may_block && s.n > PIPE_BUF ? PIPE_BUF : s.n);
 		(*requests)++;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			if (wait_writable(o, err) < 0)
-				return -1;
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			continue;
-		}
-		if (n < 0 && errno == EINTR) {
-			if (clock_check(o->clock, err) < 0)
-				return -1;
-			continue;
-		}
 		if (n < 0)
 			return err_sys(err, errno, "write");
 		s.p += n;
@@ -98,11 +103,13 @@ sink_stdout_open(const struct sink_conf *c, const struct sink_env *env, struct s
 		 struct err *err)
 {
 	struct stdout_sink *o = calloc(1, sizeof(*o));
+	struct stat st;
 
 	if (!o)
 		return err_nomem(err);
 	o->base = (struct sink){.ops = &stdout_ops, .conf = c};
 	o->fd = env->stdout_fd;
+	o->may_block = fstat(o->fd, &st) != 0 || !S_ISREG(st.st_mode);
 	o->clock = env->clock;
 	(void)pthread_mutex_init(&o->lock, NULL);
 	*ret = &o->base;

@@ -72,7 +72,7 @@ struct receiver {
 	uint64_t samples_in;
 	bool malformed;
 	struct http_req last; /* strings are borrowed */
-	char last_auth[256];
+	char last_auth[256], last_region[64];
 	char headers[1024];
 
 	/* While a request is taken in. */
@@ -117,10 +117,10 @@ db_add(struct receiver *r, const char *key, const char *text)
 static inline size_t
 db_place(const struct db_series *s, int64_t ts)
 {
-	size_t i = 0;
+	size_t i = s->n;
 
-	while (i < s->n && s->samples[i].ts < ts)
-		i++;
+	while (i > 0 && s->samples[i - 1].ts >= ts)
+		i--;
 	return i;
 }
 
@@ -162,7 +162,7 @@ db_append(struct receiver *r, struct db_series *s, struct read_sample x)
 		return "sample is too far in the future";
 	if (x.value == VALUE_BAD)
 		return "value not allowed";
-	if (x.ts == newest)
+	if (s->n > 0 && x.ts == newest)
 		return memcmp(&s->samples[s->n - 1].value, &x.value, sizeof(x.value)) == 0
 			   ? NULL
 			   : "duplicate sample for timestamp";
@@ -336,6 +336,7 @@ receiver_remember(struct receiver *r, const struct http_req *req)
 	r->last = *req;
 	(void)snprintf(r->last_auth, sizeof(r->last_auth), "%s",
 		       req->auth == AUTH_HEADER ? req->auth_header : "");
+	(void)snprintf(r->last_region, sizeof(r->last_region), "%s", req->region);
 	r->headers[0] = '\0';
 	for (size_t i = 0; i < req->n_headers; i++)
 		n += (size_t)snprintf(r->headers + n, sizeof(r->headers) - n, "%s: %s\n",

@@ -8,15 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include <fcntl.h>
 
 #include "base/cleanup.h"
-#include "base/fsx.h"
 #include "fmt/codec.h"
 #include "fmt/json.h"
 #include "fmt/snappy.h"
 #include "sink/rw_encode.h"
 #include "tests/sink/wire_read.h"
+#include "tests/support/data.h"
 
 #define BODY ((size_t)16 << 20)
 
@@ -235,22 +234,12 @@ test_last_only(void **state)
 
 /* ---- other writers' requests ---- */
 
-/* A file below the data folder; skips the test where there is none. */
 static struct buf
 data_file(const char *name)
 {
-	const char *folder = getenv("MUSTER_DATA");
 	struct buf b = BUF_INIT(BODY);
-	struct err err;
-	int fd;
 
-	if (!folder)
-		skip();
-	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	assert_true(fd >= 0);
-	if (fsx_read(fd, name, &b, &err) < 0)
-		fail_msg("%s", err.msg);
-	(void)close(fd);
+	data_read(name, &b);
 	return b;
 }
 
@@ -362,6 +351,7 @@ static void
 test_other_writers(void **state)
 {
 	(void)state;
+	data_or_skip();
 	replay_file("node-exporter", 2000, 0);
 	replay_file("workload-a", 10000, 0);
 	replay_file("small-unsorted-labels", 30, 15); /* 10 out of order, 5 with an empty value */
@@ -372,12 +362,12 @@ test_other_writers(void **state)
 static void
 test_snappy_edges(void **state)
 {
-	struct buf text = data_file("snappy/edge-cases.json");
-	json_t *cases = NULL, *c;
+	json_t *cases, *c;
 	size_t i;
 
 	(void)state;
-	assert_int_equal(json_parse(buf_view(&text), "edge cases", &cases, NULL), 0);
+	data_or_skip();
+	cases = data_json("snappy/edge-cases.json");
 	json_array_foreach(cases, i, c)
 	{
 		struct buf packed = BUF_INIT(BODY), want = BUF_INIT(BODY),
@@ -399,7 +389,6 @@ test_snappy_edges(void **state)
 		buf_done(&got);
 	}
 	json_decref(cases);
-	buf_done(&text);
 }
 
 static void
@@ -410,6 +399,7 @@ test_snappy_files(void **state)
 	char path[64];
 
 	(void)state;
+	data_or_skip();
 	for (size_t i = 0; i < ARRAY_LEN(names); i++) {
 		struct buf raw, packed, again = BUF_INIT(BODY), back = BUF_INIT(BODY);
 
