@@ -58,6 +58,32 @@ test_fake_cancelled(void **state)
 	clock_fake_free(c);
 }
 
+/* What may go on for a while goes on until then, and not longer. */
+static void
+test_fake_grace(void **state)
+{
+	struct clock *c = clock_fake_new(0);
+	struct err err;
+
+	(void)state;
+	assert_non_null(c);
+	clock_fake_advance(c, 1000);
+	assert_int_equal(clock_check_grace(c, 50, &err), 0);
+	clock_cancel(c, SIGTERM);
+	assert_int_equal(clock_check_grace(c, 50, &err), 0);
+	assert_int_equal(clock_check_grace(c, 0, &err), -1);
+	assert_int_equal(clock_sleep_grace(c, 40, 50, &err), 0);
+	clock_cancel(c, SIGINT); /* does not begin it anew */
+	assert_int_equal(clock_sleep_grace(c, 9, 50, &err), 0);
+	assert_int_equal(clock_check_grace(c, 50, &err), 0);
+	clock_fake_advance(c, 1);
+	assert_int_equal(clock_check_grace(c, 50, &err), -1);
+	assert_int_equal(err.kind, ERR_CANCELLED);
+	assert_non_null(strstr(err.msg, "SIGTERM"));
+	assert_int_equal(clock_sleep_grace(c, 1, 50, &err), -1);
+	clock_fake_free(c);
+}
+
 static void
 test_reasons(void **state)
 {
@@ -219,6 +245,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_fake),
 	    cmocka_unit_test(test_fake_cancelled),
+	    cmocka_unit_test(test_fake_grace),
 	    cmocka_unit_test(test_reasons),
 	    cmocka_unit_test(test_fake_threads),
 	    cmocka_unit_test(test_real_readings),

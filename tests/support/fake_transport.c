@@ -30,6 +30,8 @@ note_locked(struct fake_transport *f, const struct http_req *req)
 	if (req->auth_header)
 		buf_fmt(&lines, "Authorization: %s\n", req->auth_header);
 	c->headers = buf_steal(&lines);
+	c->method = sv_dup(sv_of(req->method));
+	c->url = sv_dup(sv_of(req->url));
 	c->body = sv_dup(req->body);
 	c->mono_ms = clock_mono_ms(f->clock);
 }
@@ -77,6 +79,8 @@ fake_free(struct transport *t)
 	struct fake_transport *f = (struct fake_transport *)t;
 
 	for (size_t i = 0; i < FAKE_CALLS; i++) {
+		free(f->locked.log[i].method);
+		free(f->locked.log[i].url);
 		free(f->locked.log[i].headers);
 		free(f->locked.log[i].body);
 	}

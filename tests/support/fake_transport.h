@@ -20,6 +20,7 @@ struct fake_answer {
 #define FAKE_CALLS 256
 struct fake_call {
 	int64_t mono_ms; /* when it was sent */
+	char *method, *url;
 	char *headers;	 /* "Name: value\n" lines, Authorization too */
 	char *body;
 };
