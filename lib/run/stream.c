@@ -423,6 +423,7 @@ after_pass(struct stream *s)
 	int64_t now = clock_mono_ms(s->env->clock);
 	int64_t wait = BACKOFF_MIN_MS << s->sink_tries;
 
+	s->first_try_mono_ms = 0; /* the next span's time begins when it does */
 	if (!s->blocked || !passes(s->error.kind) || s->sink_tries >= SINK_TRIES ||
 	    (s->env->deadline_mono_ms && now + wait >= s->env->deadline_mono_ms))
 		return STEP_END;

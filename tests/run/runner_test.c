@@ -241,6 +241,8 @@ struct told {
 	enum err_kind kind[TENANTS]; /* ERR_NONE: answers */
 	atomic_int left[TENANTS];    /* so many failures; -1: for good */
 	atomic_int calls[TENANTS];
+	struct clock *clock;
+	int64_t takes_ms; /* how long each call takes */
 };
 
 static int
@@ -250,6 +252,9 @@ told_send(struct transport *t, const struct http_req *req, struct http_resp *res
 	size_t i = (size_t)(req->account[11] - '0');
 
 	atomic_fetch_add(&told->calls[i], 1);
+	clock_fake_advance(told->clock, told->takes_ms);
+	if (req->deadline_mono_ms && clock_mono_ms(told->clock) >= req->deadline_mono_ms)
+		return err_set(err, ERR_TRANSIENT, "timed out");
 	if (told->kind[i] != ERR_NONE && atomic_load(&told->left[i]) != 0) {
 		atomic_fetch_sub(&told->left[i], 1);
 		return err_set(err, told->kind[i], "told to fail");
@@ -300,6 +305,7 @@ world_open(struct world *w)
 	(void)snprintf(url, sizeof(url), "file://%s/lake", w->dir);
 	assert_int_equal(store_mem_new(&w->state, &err), 0);
 	w->transport.base.ops = &told_ops;
+	w->transport.clock = w->clock;
 	(void)pthread_mutex_init(&w->receiver.mu, NULL);
 	w->receiver.base.ops = &receiver_ops;
 	for (size_t i = 0; i < TENANTS; i++)
@@ -564,6 +570,27 @@ after_an_outage_the_receiver_is_current_first(void **state)
 	world_close(&w);
 }
 
+/* Many tenants make the first pass long; the time for a cell of the second begins with the second.
+ */
+static void
+a_long_first_pass_leaves_the_second_its_time(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 35 * MIN, 60 * MIN, s), 0);
+	w.transport.takes_ms = MIN / 3;
+	assert_int_equal(run_at(&w, T0 + 335 * MIN, 60 * MIN, s), 0);
+	for (size_t i = 0; i < TENANTS; i++)
+		for (size_t g = 0; g < REGIONS; g++) {
+			assert_int_equal(s[i][g].state, STREAM_DONE);
+			assert_int_equal(s[i][g].stats.cells, 60);
+		}
+	world_close(&w);
+}
+
 static void
 a_frozen_cell_is_adopted_when_the_checkpoint_is_gone(void **state)
 {
@@ -660,6 +687,7 @@ main(void)
 	    cmocka_unit_test(a_receiver_that_is_down_holds_up_only_itself),
 	    cmocka_unit_test(a_lost_answer_is_not_a_refused_sample),
 	    cmocka_unit_test(after_an_outage_the_receiver_is_current_first),
+	    cmocka_unit_test(a_long_first_pass_leaves_the_second_its_time),
 	    cmocka_unit_test(a_frozen_cell_is_adopted_when_the_checkpoint_is_gone),
 	    cmocka_unit_test(a_signal_stops_it_and_the_next_run_carries_on),
 	    cmocka_unit_test(what_is_too_long_ago_is_a_gap_on_record),
