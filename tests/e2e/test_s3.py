@@ -1,0 +1,266 @@
+#!/usr/bin/python3
+"""Lake and state in S3: P1, P2, P6 and P10 without a disk. No object of the lake is ever written twice, whatever is lost,
+killed or run at once.
+
+MUSTER_S3_KILLS says how often runs are killed (default 10), MUSTER_SEED at which instants.
+"""
+import os
+import random
+import shutil
+import signal
+import time
+import unittest
+from urllib.parse import quote
+
+from lab import NOW, PATIENCE, Case, Lab, begun_windows, finish
+from testing import send
+
+KILLS = int(os.environ.get("MUSTER_S3_KILLS", "10"))
+SEED = int(os.environ.get("MUSTER_SEED", "1"))
+BUCKET = "muster-test"
+DATA = {"service": "monitoring", "operation": "GetMetricData"}
+PUT = {"service": "s3", "operation": "PutObject"}
+LEASE = 60  # seconds
+WITHIN = 5 * PATIENCE
+
+
+class S3Lab(Lab):
+    """A lab whose lake and state are in a bucket of the stand-in."""
+
+    def __init__(self, *arguments, bucket=BUCKET, flags=(), **named):
+        self.skew = 0
+        super().__init__(*arguments, flags=("--bucket", bucket, *flags), **named)
+        self.settings["state"] = f"s3://{BUCKET}/state"
+        self.settings["sinks"]["lake"]["url"] = f"s3://{BUCKET}/telemetry"
+
+    def objects(self, prefix):
+        return self.daemon.control(f"s3/objects?bucket={BUCKET}&prefix={prefix}")
+
+    def fetch(self):
+        """The lake's objects as files, where the verdicts look for them."""
+        shutil.rmtree(self.lake, ignore_errors=True)
+        for row in self.objects("telemetry/"):
+            path = os.path.join(self.lake, row["key"].removeprefix("telemetry/"))
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            url = f"{self.daemon.url}/_standin/s3/object?bucket={BUCKET}&key={quote(row['key'], safe='')}"
+            with open(path, "wb") as file:
+                file.write(send("GET", url, {})[2])
+
+    def lease_passes(self):
+        """Let the services' clock, and with it every lease, move on."""
+        self.skew += LEASE + 1
+        self.daemon.control("skew", {"seconds": self.skew})
+
+    def count(self, name):
+        return self.daemon.control("s3/stats")["buckets"][BUCKET].get(name, 0)
+
+
+class S3(Case):
+    def lab(self, *arguments, **named):
+        lab = S3Lab(*arguments, **named)
+        self.addCleanup(lab.close)
+        return lab
+
+    def settle(self, lab):
+        self.assert_status(lab.run(), 0)
+
+    def assert_untouched(self, lab):
+        """What was frozen stayed as it was, and nothing is half there."""
+        rows = [row for row in lab.objects("telemetry/") if row["key"].endswith(".zst")]
+        self.assertTrue(rows)
+        self.assertEqual([row["key"] for row in rows if row["writes"] != 1], [], "written more than once")
+        self.assertEqual([row["key"] for row in rows if "/rejected/" in row["key"]], [], "called refused")
+        self.assertEqual(lab.count("open_uploads"), 0)
+
+    def assert_exact(self, lab, start=None, end=None, tenants=None):
+        lab.fetch()
+        super().assert_exact(lab, start, end, tenants)
+        self.assert_untouched(lab)
+
+    def test_the_truth_and_nothing_else(self):
+        lab = self.lab()
+        start, _ = lab.window()
+        self.settle(lab)
+        self.assert_exact(lab)
+        for later in (300, 900):
+            lab.tell(NOW + later)
+            self.settle(lab)
+        self.assert_exact(lab, start)
+        self.assert_no_violation(lab)
+        self.assertEqual(len(lab.objects("state/reports/")), 3)
+
+    def test_role_owner_and_key(self):
+        lab = self.lab()
+        account = lab.world.central["account"]
+        lab.settings["sinks"]["lake"].update(role=f"arn:aws:iam::{account}:role/lake-writer",
+                                             expected_owner=account, kms_key="alias/lake")
+        self.settle(lab)
+        self.assert_exact(lab)
+        headers = [row["headers"] for row in lab.objects("telemetry/ecs/")]
+        self.assertTrue(headers)
+        for row in headers:
+            self.assertEqual(row["x-amz-server-side-encryption"], "aws:kms")
+            self.assertEqual(row["x-amz-server-side-encryption-aws-kms-key-id"], "alias/lake")
+        self.assert_no_violation(lab)
+        lab.settings["sinks"]["lake"]["expected_owner"] = "999999999999"
+        lab.tell(NOW + 300)
+        result = lab.run()
+        self.assertNotEqual(result.status, 0)
+        self.assertTrue(result.errors("owned by 999999999999"), result.err[-3000:])
+
+    def test_a_bucket_in_another_region(self):
+        lab = self.lab(bucket=f"{BUCKET}::us-west-2")
+        self.settle(lab)
+        self.assert_exact(lab)
+
+    def test_stores_that_cannot_be_used(self):
+        lab = self.lab(flags=("--s3-ignore-conditions",))
+        result = lab.run()
+        self.assert_status(result, 3)
+        self.assertTrue(result.errors("ignores conditional writes"), result.err)
+        self.assertEqual(lab.objects("telemetry/ecs/"), [])
+        lab.settings["state"] = "s3://no-such-bucket/state"
+        result = lab.run()
+        self.assert_status(result, 3)
+        self.assertTrue(result.errors("bucket no-such-bucket does not exist"), result.err)
+
+    def test_answers_get_lost(self):
+        for kind in ({"kind": "reset-after"}, {"kind": "reset-before"}, {"kind": "http503", "effect": True},
+                     {"kind": "http500"}, {"kind": "s3-conflict"}):
+            with self.subTest(**kind):
+                lab = self.lab()
+                lab.daemon.control("faults", [{"match": PUT, "every": 3, **kind}])
+                self.settle(lab)
+                lab.tell(NOW + 300)
+                self.settle(lab)
+                self.assert_exact(lab, NOW - 1800)
+
+    def torment(self, lab, longest):
+        """Start, kill at a random instant, let time pass. Returns how many were killed at work."""
+        dice, killed = random.Random(SEED), 0
+        for _ in range(KILLS):
+            process = lab.start()
+            time.sleep(dice.uniform(0, longest) * PATIENCE)
+            process.send_signal(signal.SIGKILL)
+            result = finish(process, 10)
+            killed += result.status == -signal.SIGKILL
+            self.assertIn(result.status, (0, -signal.SIGKILL), result.err[-3000:])
+            lab.tell(lab.now + dice.choice((0, 0, 1, 60, 300, 420, 900)))
+            lab.lease_passes()
+        return killed
+
+    def test_killed_over_and_over(self):
+        lab = self.lab(tenants=8, regions=["eu-west-1", "us-east-1"])
+        start, _ = lab.window()
+        self.settle(lab)
+        lab.tell(NOW + 900)
+        lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 30, "prob": 0.5},
+                                      {"match": PUT, "kind": "hang", "ms": 15, "prob": 0.5},
+                                      {"match": {"service": "prometheus"}, "kind": "hang", "ms": 15, "prob": 0.5}])
+        killed = self.torment(lab, 0.6)
+        self.assertGreater(killed, KILLS / 3, "too few runs were at work when they were killed")
+        self.settle(lab)
+        self.assert_exact(lab, start)
+
+    def test_killed_in_the_first_runs_of_all(self):
+        lab = self.lab(tenants=10)
+        earliest, _ = lab.window()
+        lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 30}])
+        self.torment(lab, 0.3)
+        self.settle(lab)
+        lab.fetch()
+        spans = begun_windows(lab, earliest)
+        self.assert_lake(lab, spans)
+        self.assert_received(lab, spans)
+        self.assert_untouched(lab)
+
+    def test_a_killed_run_holds_its_tenants_for_a_minute(self):
+        lab = self.lab(tenants=2)
+        lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 60000}])
+        process = lab.start()
+        time.sleep(1.0 * PATIENCE)
+        process.send_signal(signal.SIGKILL)
+        finish(process, 10)
+        lab.daemon.control("faults", method="DELETE")
+        result = lab.run()
+        self.assertEqual(len(result.errors("the lease is held by run")), 2, result.err)
+        self.assertEqual(lab.objects("telemetry/ecs/"), [])
+        lab.lease_passes()
+        self.settle(lab)
+        self.assert_exact(lab)
+
+    def test_machines_at_once_do_no_harm(self):
+        """P6 without a lock that machines share."""
+        lab = self.lab(tenants=6)
+        lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 100}])
+        runs = [lab.start() for _ in range(3)]
+        for process in runs:
+            self.assert_status(finish(process, 60 * PATIENCE), 0)
+        self.settle(lab)
+        self.assert_exact(lab)
+
+    def test_machines_at_once_without_a_lease(self):
+        """The lease is a courtesy: where it has run out under a run that is still at work, the fence keeps order."""
+        lab = self.lab(tenants=4)
+        lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 400},
+                                      {"match": {"service": "prometheus"}, "kind": "hang", "ms": 100}])
+        runs = []
+        for _ in range(3):
+            runs.append(lab.start())
+            time.sleep(0.35 * PATIENCE)
+            lab.lease_passes()
+        for process in runs:
+            finish(process, 60 * PATIENCE)
+        lab.daemon.control("faults", method="DELETE")
+        lab.lease_passes()
+        self.settle(lab)
+        self.assert_exact(lab)
+
+    def test_told_to_stop_it_gives_up_its_leases(self):
+        lab = self.lab(tenants=5)
+        lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 60000, "drop": True}])
+        process = lab.start()
+        time.sleep(1.0 * PATIENCE)
+        process.send_signal(signal.SIGTERM)
+        self.assert_status(finish(process, WITHIN), 143)
+        lab.daemon.control("faults", method="DELETE")
+        result = lab.run()
+        self.assert_status(result, 0)
+        self.assertEqual(result.errors("the lease is held"), [])
+        self.assert_exact(lab)
+
+    def test_told_to_stop_it_does_not_wait_for_a_store_in_trouble(self):
+        for kind in ({"kind": "hang", "ms": 60000, "drop": True}, {"kind": "throttle", "retry_after": 30}):
+            with self.subTest(**kind):
+                lab = self.lab(tenants=8)
+                lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 60000, "drop": True},
+                                              {"match": {"service": "s3"}, "after": 20, **kind}])
+                process = lab.start()
+                time.sleep(1.0 * PATIENCE)
+                process.send_signal(signal.SIGTERM)
+                began = time.monotonic()
+                self.assert_status(finish(process, WITHIN), 143)
+                self.assertLess(time.monotonic() - began, WITHIN)
+                lab.daemon.control("faults", method="DELETE")
+                lab.lease_passes()
+                self.settle(lab)
+                self.assert_exact(lab)
+
+    def test_what_fifty_tenants_cost(self):
+        """PUTs are what S3 charges for: a later run needs four for a tenant, with its cell."""
+        lab = self.lab(tenants=50)
+        self.settle(lab)
+        first = lab.count("puts")
+        lab.tell(NOW + 300)
+        self.settle(lab)
+        later = lab.count("puts") - first
+        requests = {name: lab.count(name) for name in ("gets", "heads", "lists")}
+        print(f"50 tenants, S3 requests: first run {first} PUTs (5 cells each), later run {later} PUTs (1 cell each); "
+              f"both: {requests}", flush=True)
+        self.assertLessEqual(first, 50 * 8 + 8)
+        self.assertLessEqual(later, 50 * 4 + 8)
+        self.assert_exact(lab, NOW - 1800)
+
+
+if __name__ == "__main__":
+    unittest.main()
