@@ -1,5 +1,5 @@
 /*
- * From an answer to an error kind: the one table of codes (aws-protocols 13, 16).
+ * From an answer to an error kind: the one table of codes.
  */
 #ifndef MUSTER_AWS_AWS_ERR_H
 #define MUSTER_AWS_AWS_ERR_H

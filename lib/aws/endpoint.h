@@ -1,5 +1,5 @@
 /*
- * From service and region to a base URL (aws-protocols 1.3, 2.4).
+ * From service and region to a base URL.
  */
 #ifndef MUSTER_AWS_ENDPOINT_H
 #define MUSTER_AWS_ENDPOINT_H

@@ -1,5 +1,5 @@
 /*
- * Signature Version 4 as a pure function (AWS: "Create a signed AWS API request"; aws-protocols 1.1, 1.2).
+ * Signature Version 4 as a pure function (AWS: "Create a signed AWS API request").
  */
 #ifndef MUSTER_AWS_SIGV4_H
 #define MUSTER_AWS_SIGV4_H
@@ -32,7 +32,7 @@ int sigv4_authorization(const struct sigv4_input *in, const struct cred *cred, s
 
 /*
  * The signing transport: gets credentials from req->creds at each attempt, adds host, x-amz-date, the session token,
- * x-amz-content-sha256 (S3), signs, sends. Learns the clock offset of each host from Date headers (aws-protocols 1.4) and
+ * x-amz-content-sha256 (S3), signs, sends. Learns the clock offset of each host from Date headers and
  * signs with it. When the answer is ERR_EXPIRED it tells the credential source (stale) so that the next attempt has new
  * ones; ERR_SKEW likewise moves the offset (and becomes ERR_AUTH when the offset did not change).
  */

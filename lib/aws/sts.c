@@ -82,8 +82,9 @@ sts_arn_account(struct sv arn, struct sv *ret)
 		return false;
 	for (int i = 0; i < 4; i++) {
 		p = memchr(p, ':', (size_t)(end - p));
-		if (!p++)
+		if (!p)
 			return false;
+		p++;
 	}
 	if (end - p <= ACCOUNT_LEN || p[ACCOUNT_LEN] != ':')
 		return false;

@@ -1,5 +1,5 @@
 /*
- * STS: AssumeRole as a credential source, GetCallerIdentity as a probe (aws-protocols 3).
+ * STS: AssumeRole as a credential source, GetCallerIdentity as a probe.
  */
 #ifndef MUSTER_AWS_STS_H
 #define MUSTER_AWS_STS_H

@@ -340,19 +340,28 @@ set_up(struct exchange *x, struct err *err)
 	return 0;
 }
 
+static int
+may_go_on(const struct exchange *x, struct err *err)
+{
+	struct clock *clock = x->setup->clock;
+
+	if (clock_check_grace(clock, x->req->grace_ms, err) < 0)
+		return -1;
+	if (x->req->deadline_mono_ms && clock_mono_ms(clock) >= x->req->deadline_mono_ms)
+		return err_set(err, ERR_TRANSIENT, "the deadline passed before the answer came");
+	return 0;
+}
+
 /* Notes progress; 0 while no bound is reached. */
 static int
 watch(struct exchange *x, struct err *err)
 {
 	int64_t now = clock_mono_ms(clock_real()), idle_ms, bound_ms;
 	curl_off_t pretransfer = 0, sent = 0;
-	struct clock *clock = x->setup->clock;
 	bool waiting;
 
-	if (clock_check_grace(clock, x->req->grace_ms, err) < 0)
+	if (may_go_on(x, err) < 0)
 		return -1;
-	if (x->req->deadline_mono_ms && clock_mono_ms(clock) >= x->req->deadline_mono_ms)
-		return err_set(err, ERR_TRANSIENT, "the deadline passed before the answer came");
 	if (now - x->start_ms >= x->limits.total_ms)
 		return err_set(err, ERR_TRANSIENT, "no complete answer within %" PRId64 " ms",
 			       x->limits.total_ms);
@@ -492,7 +501,7 @@ curl_exchange(struct curl_handle *h, const struct curl_setup *setup, struct curl
 	};
 	int r;
 
-	if (check_request(req, err) < 0)
+	if (check_request(req, err) < 0 || may_go_on(&x, err) < 0)
 		return -1;
 	r = set_up(&x, err);
 	if (r == 0)

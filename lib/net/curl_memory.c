@@ -28,7 +28,7 @@ move(void *p, size_t n)
 
 	if (n && n <= had && had - n < had / 2)
 		return p;
-	q = malloc(n);
+	q = malloc(n ? n : 1);
 	if (!q)
 		return NULL;
 	if (p)

@@ -1,7 +1,7 @@
 /*
  * One HTTP exchange behind a table.
  *
- * Transports stack: retry > sign > limit > curl. Each holds the next one down and adds one duty; a replayed
+ * Transports stack: retry > sign > limit > count > curl. Each holds the next one down and adds one duty; a replayed
  * run puts another one at the bottom and runs the same code above it. All transports are thread-safe: any
  * number of workers may be inside send() at once.
  *
@@ -64,7 +64,7 @@ struct http_req {
 	struct sv body;
 	struct http_limits limits;
 
-	/* Who is asked for what: keys of rate limits, counters, cassettes and log lines. */
+	/* Who is asked for what: keys of rate limits, counters, cassettes and log lines. Never NULL. */
 	const char *service;   /* sts, monitoring, logs, s3, aps, ... ; also SigV4's service name */
 	const char *operation; /* AssumeRole, GetMetricData, RemoteWrite, ... */
 	const char *account;   /* account whose quota is used; "" for none */
@@ -72,10 +72,10 @@ struct http_req {
 
 	enum http_auth auth;
 	struct cred_source *creds; /* AUTH_SIGV4 */
-	const char *auth_header;   /* AUTH_HEADER: the Authorization value */
+	const char *auth_header;   /* the Authorization value; for AUTH_SIGV4 the signing transport sets it */
 	enum http_proto proto;
 	bool s3_rules;    /* SigV4: path taken as it is, x-amz-content-sha256 sent */
-	bool no_retry;    /* the retry layer passes it through once (calls that bill twice) */
+	bool no_retry;    /* sent once, on a connection of its own (calls that bill twice) */
 	bool retry_429;   /* PROTO_PLAIN: 429 is throttling (always so for AWS protocols) */
 	int64_t deadline_mono_ms; /* 0: none; no attempt and no wait goes beyond it */
 	/* So long after a cancellation it still goes on, with its retries: for the last words of a run, which has to end
@@ -120,22 +120,28 @@ transport_freep(struct transport **t)
 }
 
 /*
- * The bottom: libcurl. Keeps a pool of easy handles (the most recently used first, so that connections and TLS
- * sessions are used again), follows no redirect, verifies TLS (ca_bundle: PEM file or NULL), reads proxies from
- * the environment, never uses one for loopback or link-local addresses. A non-2xx answer is returned as -1 with
- * ERR_REJECTED and the status: classification is the job of the layer above (see `classify`).
- * `clock` cancels transfers: a cancelled clock ends them within 200 ms.
+ * The bottom: libcurl. Keeps a pool of handles with their connections (the one that last spoke to the host first, else the
+ * most recently used); names, TLS sessions and one trust store (read when the first https URL comes) are shared. Follows no
+ * redirect, verifies TLS, reads proxies from the environment, never uses one for loopback or link-local addresses. Asks for
+ * gzip unless s3_rules; what max_body bounds are the decoded bytes.
+ *
+ * Without a complete answer: ERR_TRANSIENT for whatever may pass (names, connections, time-outs, cut-off answers), ERR_DATA for
+ * an answer larger than allowed, ERR_REJECTED for a certificate that is not trusted, ERR_USAGE for a request that must not leave
+ * (control characters, other schemes, unsigned). Time-outs of transfers go by the machine's clock; `clock` (NULL: the real one)
+ * gives the deadline and cancels: a cancelled clock ends a transfer within 200 ms.
+ *
+ * The process should ignore SIGPIPE.
  */
 struct curl_options {
-	const char *ca_bundle;
-	const char *user_agent;
+	const char *ca_bundle;  /* PEM file, NULL: the system's */
+	const char *user_agent; /* NULL: muster/VERSION */
 	struct clock *clock;
 	/* Called for every exchange with its answer to sort it: returns 0 for success, else -1 with *err filled.
 	 * NULL: only the status counts (2xx). lib/aws/aws_err.h has the one for AWS. */
 	int (*classify)(const struct http_req *req, const struct http_resp *resp, struct err *err);
 };
 int curl_transport_new(const struct curl_options *opt, struct transport **ret, struct err *err);
-/* Before the first thread and after the last. */
+/* Before the first thread and after the last. Gives libcurl memory that is wiped when freed. */
 int curl_transport_global_init(struct err *err);
 void curl_transport_global_done(void);
 
@@ -143,7 +149,7 @@ void curl_transport_global_done(void);
  * Rate limits: one token bucket for each (account, region, service, operation), made at first use with the rates of
  * `rates` (first match; NULL operation matches all; ends with a row whose service is NULL). A full bucket holds one
  * second's worth, at least 1. On ERR_THROTTLED from below, the bucket's rate falls to 0.7 of itself and grows back
- * (the SDKs' adaptive mode, simplified; aws-protocols 13), so one tenant's throttling slows only that tenant.
+ * (the SDKs' adaptive mode), so one tenant's throttling slows only that tenant. What is not in `rates` (borrowed) is not limited.
  * Waits end at req->deadline_mono_ms (ERR_THROTTLED) or when the clock is cancelled.
  */
 struct rate_row {
@@ -165,7 +171,7 @@ int retry_transport_new(struct transport *next, int max_attempts, uint64_t seed,
 
 /* Counters by (account, service, operation, code) for report and self metrics; sits above curl so that every attempt counts. */
 struct call_count {
-	char service[32], operation[48], account[16], code[48]; /* code "200" for success, the service's code or HTTP status otherwise */
+	char service[32], operation[48], account[16], code[48]; /* "200", or the service's code, HTTP status or kind of error */
 	uint64_t calls, bytes_out, bytes_in;
 };
 struct call_counts; /* thread-safe table */

@@ -2,6 +2,7 @@
  * Nothing of a secret stays behind: AssumeRole over a real socket, signed with a session token,
  * keys in the answer; then every writable byte of this process is searched for them.
  */
+#include <fcntl.h>
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <setjmp.h>
@@ -38,10 +39,7 @@ add_secret(struct buf *b, enum which w)
 		buf_ch(b, letter(w, i));
 }
 
-/* Also where the sanitizers have put up signs. */
-#define UNCHECKED __attribute__((no_sanitize("address", "thread")))
-
-UNCHECKED static int
+static int
 count_in(const char *p, const char *end, enum which w)
 {
 	char first = letter(w, 0);
@@ -59,24 +57,48 @@ count_in(const char *p, const char *end, enum which w)
 	return found;
 }
 
-UNCHECKED static int
+/* Read as a file, no checker of memory accesses has to be asked. */
+static int
+count_in_mapping(int mem, uintptr_t from, uintptr_t to, enum which w)
+{
+	static char chunk[64 << 10];
+	int found = 0;
+
+	while (from < to) {
+		size_t n = to - from < sizeof(chunk) ? to - from : sizeof(chunk);
+		ssize_t got = pread(mem, chunk, n, (off_t)from);
+
+		if (got <= 0)
+			break;
+		found += count_in(chunk, chunk + got, w);
+		if ((size_t)got <= SECRET_LEN)
+			break;
+		from += (size_t)got - SECRET_LEN + 1; /* it may lie across the cut */
+	}
+	OPENSSL_cleanse(chunk, sizeof(chunk));
+	return found;
+}
+
+static int
 count_in_process(enum which w)
 {
 	FILE *maps = fopen("/proc/self/maps", "re");
+	int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
 	char line[512];
 	int found = 0;
 
 	assert_non_null(maps);
+	assert_true(mem >= 0);
+	/* "from-to rwxp ..." */
 	while (fgets(line, sizeof(line), maps)) {
-		uintptr_t from, to;
-		char perms[8];
+		char *end;
+		uintptr_t from = strtoumax(line, &end, 16);
+		uintptr_t to = strtoumax(end + 1, &end, 16);
 
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, perms) != 3)
-			continue;
-		if (strncmp(perms, "rw", 2) != 0 || to - from > MAX_MAPPING)
-			continue;
-		found += count_in((const char *)from, (const char *)to, w);
+		if (strncmp(end, " rw", 3) == 0 && to - from <= MAX_MAPPING)
+			found += count_in_mapping(mem, from, to, w);
 	}
+	(void)close(mem);
 	(void)fclose(maps);
 	return found;
 }
@@ -185,6 +207,8 @@ serve_sts(struct sts_process *p)
 	server = stub_start(&script, 1);
 	if (server && write(p->to_parent[1], stub_url(server), strlen(stub_url(server))) > 0)
 		(void)!read(p->to_child[0], &end, 1); /* until the parent closes it */
+	stub_stop(server);
+	buf_done(&answer);
 	_exit(0);
 }
 

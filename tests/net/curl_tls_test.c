@@ -81,10 +81,8 @@ remove_certificate(void **state)
 	(void)state;
 	(void)unlink("key.pem");
 	(void)unlink("cert.pem");
-	(void)chdir("/");
-	(void)rmdir(folder);
 	curl_transport_global_done();
-	return 0;
+	return chdir("/") < 0 || rmdir(folder) < 0 ? -1 : 0;
 }
 
 static void
