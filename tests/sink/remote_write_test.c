@@ -556,12 +556,68 @@ test_alone(void **state)
 	(void)state;
 	bench_init(&b, HABIT_KEEPER, WORDS_EMPTY);
 	plain_init(&c, 1, 1, MINUTE);
+	b.conf.out_of_order_ms = MINUTE;
 	db_insert(b.x, db_add(b.x, key, key), (struct read_sample){5, START + MINUTE});
 	assert_int_equal(bench_publish(&b, &c.d), 0);
 	assert_done(&b, 0, 0, 0, 1);
 	b.p.maybe_sent = true;
 	assert_int_equal(bench_publish(&b, &c.d), 0);
 	assert_done(&b, 0, 1, 0, 0);
+	plain_done(&c);
+	bench_done(&b);
+}
+
+/* Somebody else was faster by one sample, in these series. */
+static void
+foreign(struct bench *b, size_t row0, size_t row1)
+{
+	char key[64], text[64];
+
+	for (size_t r = row0; r < row1; r++) {
+		(void)snprintf(key, sizeof(key), "__name__=up;host=h%05zu;", r);
+		(void)snprintf(text, sizeof(text), "{__name__=\"up\", host=\"h%05zu\"}", r);
+		db_insert(b->x, db_add(b->x, key, text), (struct read_sample){77, START});
+	}
+}
+
+/* What the first refusal names was refused for itself; all else that a keeper refuses later may be
+ * its own copy. */
+static void
+test_named(void **state)
+{
+	static const size_t rows[] = {2, 300};
+	struct plain c;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct bench b;
+
+		bench_init(&b, HABIT_KEEPER, WORDS_CORTEX);
+		plain_init(&c, rows[i], 5, MINUTE);
+		foreign(&b, 1, 2);
+		assert_int_equal(bench_publish(&b, &c.d), 0);
+		assert_int_equal(b.done.rejected, 1);
+		assert_ptr_equal(b.refusals.series, &c.series[1]);
+		assert_int_equal(b.refusals.ts, START);
+		plain_done(&c);
+		bench_done(&b);
+	}
+}
+
+/* A receiver that rolls back, though it speaks like one that does not: one good sample taken gives
+ * it away. */
+static void
+test_wrong_suspicion(void **state)
+{
+	struct bench b;
+	struct plain c;
+
+	(void)state;
+	bench_init(&b, HABIT_WHOLE, WORDS_CORTEX);
+	plain_init(&c, 8, 5, MINUTE);
+	foreign(&b, 1, 7);
+	assert_int_equal(bench_publish(&b, &c.d), 0);
+	assert_done(&b, 34, 0, 0, 6);
 	plain_done(&c);
 	bench_done(&b);
 }
@@ -747,6 +803,8 @@ main(void)
 	    cmocka_unit_test(test_unusable),
 	    cmocka_unit_test(test_words_are_passed_on),
 	    cmocka_unit_test(test_alone),
+	    cmocka_unit_test(test_named),
+	    cmocka_unit_test(test_wrong_suspicion),
 	    cmocka_unit_test(test_series_limit),
 	    cmocka_unit_test(test_too_large),
 	    cmocka_unit_test(test_one_bad_series_among_many),
