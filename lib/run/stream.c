@@ -226,6 +226,14 @@ count_cell(struct stream_stats *st, const struct cell_data *d, bool adopted)
 	st->rejected_in += d->n_rejected;
 }
 
+/* Committed as empty before, and still so: it was counted then. */
+static bool
+counted_before(const struct stream *s, const struct cell_data *d)
+{
+	return has_lake(s) && d->n_lines == 0 &&
+	       commit_sink_done(s->commit, s->js.region, s->plan->sinks[s->lake].name, d->cell);
+}
+
 /* A cell whose content is known, all the way. */
 static int
 cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *err)
@@ -234,47 +242,14 @@ cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *er
 		count_cell(&s->stats, d, adopted);
 		return 0;
 	}
+	if (counted_before(s, d))
+		return publish_all(s, d, adopted, err);
 	if (has_lake(s) && freeze(s, d, &adopted, err))
 		return -1;
 	if (commit_cell_frozen(s->commit, s->js.region, d, err))
 		return -1;
 	count_cell(&s->stats, d, adopted);
 	return publish_all(s, d, adopted, err);
-}
-
-/* A cell that is frozen already, for the sinks that lack it. */
-static int
-republish_one(struct stream *s, struct cell cell, struct err *err)
-{
-	struct cell_data d;
-	int r;
-
-	if (s->env->dry_run)
-		return 0;
-	cell_data_init(&d, cell);
-	r = adopt(s, &d, err);
-	if (r && err->kind == ERR_NOTFOUND) {
-		err_clear(err); /* committed as empty: there is no object */
-		r = 0;
-	}
-	if (!r)
-		r = publish_all(s, &d, true, err);
-	cell_data_done(&d);
-	return r;
-}
-
-static int
-republish(struct stream *s, const struct plan_span *span, struct err *err)
-{
-	struct cell c = span->first;
-
-	for (size_t i = 0; i < span->n; i++) {
-		if (republish_one(s, c, err))
-			return -1;
-		s->from_ms = c.end_ms;
-		c = (struct cell){c.end_ms, c.end_ms + s->plan->every_ms};
-	}
-	return 0;
 }
 
 /* Somebody may have frozen this cell before: a run that did not end well, or one whose checkpoint
@@ -332,6 +307,43 @@ pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t
 	return r;
 }
 
+/* A cell that is frozen already, for the sinks that lack it. Without an object it was empty, or the
+ * lake is not the one it was frozen in: the service knows. */
+static int
+republish_one(struct stream *s, struct worker_mem *mem, struct cell cell, struct err *err)
+{
+	struct cell_data d;
+	bool missing;
+	int r;
+
+	if (s->env->dry_run)
+		return 0;
+	cell_data_init(&d, cell);
+	r = adopt(s, &d, err);
+	missing = r && err->kind == ERR_NOTFOUND;
+	if (!r)
+		r = publish_all(s, &d, true, err);
+	cell_data_done(&d);
+	if (!missing)
+		return r;
+	err_clear(err);
+	return pull_through(s, mem, cell, 1, err);
+}
+
+static int
+republish(struct stream *s, struct worker_mem *mem, const struct plan_span *span, struct err *err)
+{
+	struct cell c = span->first;
+
+	for (size_t i = 0; i < span->n; i++) {
+		if (republish_one(s, mem, c, err))
+			return -1;
+		s->from_ms = c.end_ms;
+		c = (struct cell){c.end_ms, c.end_ms + s->plan->every_ms};
+	}
+	return 0;
+}
+
 static int
 do_span(struct stream *s, struct worker_mem *mem, const struct plan_span *span, struct err *err)
 {
@@ -340,7 +352,7 @@ do_span(struct stream *s, struct worker_mem *mem, const struct plan_span *span, 
 	int r;
 
 	if (span->mode == PLAN_REPUBLISH)
-		return republish(s, span, err);
+		return republish(s, mem, span, err);
 	cell_data_init(&existing, span->first);
 	r = count_missing(s, span, &existing, &missing, err);
 	if (!r && missing)

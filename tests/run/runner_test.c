@@ -282,6 +282,8 @@ struct world {
 	struct plan_sink plan_sinks[2];
 	struct plan plan;
 	size_t outlet_of[2];
+	size_t first_sink; /* 1: the job has no lake */
+	char url[96];
 	struct run_env env;
 	struct commit_env commit_env;
 	struct tenant_run runs[TENANTS];
@@ -296,13 +298,11 @@ static void
 world_open(struct world *w)
 {
 	struct err err = {0};
-	static char url[96];
-
 	memset(w, 0, sizeof(*w));
 	w->clock = clock_fake_new(T0);
 	(void)snprintf(w->dir, sizeof(w->dir), "/tmp/runner_test.XXXXXX");
 	assert_non_null(mkdtemp(w->dir));
-	(void)snprintf(url, sizeof(url), "file://%s/lake", w->dir);
+	(void)snprintf(w->url, sizeof(w->url), "file://%s/lake", w->dir);
 	assert_int_equal(store_mem_new(&w->state, &err), 0);
 	w->transport.base.ops = &told_ops;
 	w->transport.clock = w->clock;
@@ -310,8 +310,8 @@ world_open(struct world *w)
 	w->receiver.base.ops = &receiver_ops;
 	for (size_t i = 0; i < TENANTS; i++)
 		atomic_store(&w->transport.left[i], -1);
-	w->confs[0] =
-	    (struct sink_conf){.name = "lake", .kind = SINK_OBJECTS, .url = url, .zstd_level = 3};
+	w->confs[0] = (struct sink_conf){
+	    .name = "lake", .kind = SINK_OBJECTS, .url = w->url, .zstd_level = 3};
 	w->confs[1] = (struct sink_conf){.name = "prom", .kind = SINK_REMOTE_WRITE};
 	w->job = (struct job){.name = "ecs", .kind = &fake_kind, .n_to = 2, .to = w->to};
 	w->job.common = (struct job_common){
@@ -350,8 +350,8 @@ make_streams(struct world *w, struct stream streams[TENANTS][REGIONS],
 							.job = &w->job,
 							.tenant = &w->tenants[i],
 							.plan = &w->plan,
-							.outlet_of = w->outlet_of,
-							.lake = 0};
+							.outlet_of = w->outlet_of + w->first_sink,
+							.lake = w->first_sink};
 			streams[i][g].endpoint = (char *)(uintptr_t) "http://nowhere";
 			streams[i][g].js = (struct job_stream){.common = &w->job.common,
 							       .tenant = w->tenants[i].id,
@@ -397,8 +397,8 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				.delay_ms = 5 * MIN,
 				.lookback_ms = 30 * MIN,
 				.max_catchup_ms = 1440 * MIN,
-				.sinks = w->plan_sinks,
-				.n_sinks = 2};
+				.sinks = w->plan_sinks + w->first_sink,
+				.n_sinks = 2 - w->first_sink};
 	w->env = (struct run_env){.config = &w->config,
 				  .clock = w->clock,
 				  .run_id = "run",
@@ -612,6 +612,58 @@ a_frozen_cell_is_adopted_when_the_checkpoint_is_gone(void **state)
 	world_close(&w);
 }
 
+static size_t
+count_objects(const struct world *w, const char *lake)
+{
+	char cmd[160];
+	char text[32] = "";
+	FILE *f;
+
+	(void)snprintf(cmd, sizeof(cmd), "find %s/%s -name '*.zst' | wc -l", w->dir, lake);
+	f = popen(cmd, "r"); /* NOLINT(cert-env33-c): a fixed command */
+	assert_non_null(f);
+	assert_non_null(fgets(text, sizeof(text), f));
+	(void)pclose(f);
+	return (size_t)strtoul(text, NULL, 10);
+}
+
+static void
+use_lake(struct world *w, const char *name, const char *dir)
+{
+	w->first_sink = 0;
+	w->confs[0].name = w->plan_sinks[0].name = name;
+	(void)snprintf(w->url, sizeof(w->url), "file://%s/%s", w->dir, dir);
+}
+
+/* Cells that wait for a receiver are not taken for empty because the new lake does not have them.
+ */
+static void
+a_lake_that_is_added_or_moved_loses_nothing_that_waits(void **state)
+{
+	const struct {
+		bool before;
+		const char *name;
+	} cases[] = {{false, "lake"}, {true, "lake"}, {true, "other"}};
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		world_open(&w);
+		w.first_sink = !cases[i].before;
+		w.receiver.down = true;
+		assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+		w.receiver.down = false;
+		use_lake(&w, cases[i].name, "moved");
+		assert_int_equal(run_at(&w, T0 + 75 * MIN, 0, s), 0);
+		for (size_t t = 0; t < TENANTS; t++)
+			assert_received(&w, t, T0 + 35 * MIN, T0 + 70 * MIN);
+		assert_int_equal(s[0][0].stats.acked, 35);
+		assert_int_equal(count_objects(&w, "moved"), TENANTS * REGIONS * 7);
+		world_close(&w);
+	}
+}
+
 static void
 a_signal_stops_it_and_the_next_run_carries_on(void **state)
 {
@@ -689,6 +741,7 @@ main(void)
 	    cmocka_unit_test(after_an_outage_the_receiver_is_current_first),
 	    cmocka_unit_test(a_long_first_pass_leaves_the_second_its_time),
 	    cmocka_unit_test(a_frozen_cell_is_adopted_when_the_checkpoint_is_gone),
+	    cmocka_unit_test(a_lake_that_is_added_or_moved_loses_nothing_that_waits),
 	    cmocka_unit_test(a_signal_stops_it_and_the_next_run_carries_on),
 	    cmocka_unit_test(what_is_too_long_ago_is_a_gap_on_record),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
