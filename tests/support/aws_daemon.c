@@ -157,8 +157,11 @@ aws_daemon_control(struct aws_daemon *d, const char *name, const char *body, str
 {
 	CLEANUP(buf_done) struct buf url = BUF_INIT(2048);
 	CLEANUP(resp_done) struct http_resp resp;
-	struct http_req req = {
-	    .method = body ? "PUT" : "GET", .service = "", .operation = "", .account = ""};
+	struct http_req req = {.method = body ? "PUT" : "GET",
+			       .service = "",
+			       .operation = "",
+			       .account = "",
+			       .grace_ms = 60000}; /* also while the run under test is cancelled */
 	struct err err = {0};
 
 	resp_init(&resp, ANSWER_MAX);
