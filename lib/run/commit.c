@@ -206,11 +206,24 @@ give_up_old(const struct plan *p, struct ckpt_stream *s, struct err *err)
 	return 0;
 }
 
+/* A sink that is new to the stream gets the first cell that no other has got, and all after it. */
+static int64_t
+new_sink_begins(const struct ckpt_stream *s)
+{
+	int64_t newest = s->first_ms;
+
+	for (size_t i = 0; i < s->n_sinks; i++)
+		if (s->sinks[i].cursor_ms > newest)
+			newest = s->sinks[i].cursor_ms;
+	return newest;
+}
+
 static int
 stream_begin_locked(struct commit *c, const struct plan *p, const char *region,
 		    const char *definition, bool *is_new, struct err *err)
 {
 	struct ckpt_stream *s = ckpt_stream_find(c->locked.ckpt, region);
+	int64_t begins;
 
 	*is_new = !s;
 	if (!s)
@@ -222,10 +235,10 @@ stream_begin_locked(struct commit *c, const struct plan *p, const char *region,
 			       "`every` was %lld s when this stream began and is %lld s now: give "
 			       "the job a new name",
 			       (long long)(s->every_ms / 1000), (long long)(p->every_ms / 1000));
+	begins = new_sink_begins(s);
 	for (size_t k = 0; k < p->n_sinks; k++)
 		if (!ckpt_sink_find(s, p->sinks[k].name) &&
-		    !ckpt_sink_add(s, p->sinks[k].name, *is_new ? s->first_ms : plan_due_end(p),
-				   err))
+		    !ckpt_sink_add(s, p->sinks[k].name, begins, err))
 			return -1;
 	if (ckpt_set_str(&s->definition, definition, err) || give_up_old(p, s, err))
 		return -1;

@@ -283,6 +283,7 @@ struct world {
 	struct plan plan;
 	size_t outlet_of[2];
 	size_t first_sink; /* 1: the job has no lake */
+	size_t n_sinks;	   /* 0: all that follow */
 	char url[96];
 	struct run_env env;
 	struct commit_env commit_env;
@@ -398,7 +399,7 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				.lookback_ms = 30 * MIN,
 				.max_catchup_ms = 1440 * MIN,
 				.sinks = w->plan_sinks + w->first_sink,
-				.n_sinks = 2 - w->first_sink};
+				.n_sinks = w->n_sinks ? w->n_sinks : 2 - w->first_sink};
 	w->env = (struct run_env){.config = &w->config,
 				  .clock = w->clock,
 				  .run_id = "run",
@@ -665,6 +666,26 @@ a_lake_that_is_added_or_moved_loses_nothing_that_waits(void **state)
 }
 
 static void
+a_new_sink_gets_the_cells_of_the_run_that_first_knows_it(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.n_sinks = 1; /* the lake alone */
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	w.n_sinks = 0;
+	use_lake(&w, "other", "moved");
+	assert_int_equal(run_at(&w, T0 + 75 * MIN, 0, s), 0);
+	assert_int_equal(count_objects(&w, "moved"), TENANTS * REGIONS * 2);
+	for (size_t t = 0; t < TENANTS; t++)
+		assert_received(&w, t, T0 + 60 * MIN, T0 + 70 * MIN);
+	assert_int_equal(s[0][0].stats.acked, 10);
+	world_close(&w);
+}
+
+static void
 a_signal_stops_it_and_the_next_run_carries_on(void **state)
 {
 	struct stream s[TENANTS][REGIONS];
@@ -742,6 +763,7 @@ main(void)
 	    cmocka_unit_test(a_long_first_pass_leaves_the_second_its_time),
 	    cmocka_unit_test(a_frozen_cell_is_adopted_when_the_checkpoint_is_gone),
 	    cmocka_unit_test(a_lake_that_is_added_or_moved_loses_nothing_that_waits),
+	    cmocka_unit_test(a_new_sink_gets_the_cells_of_the_run_that_first_knows_it),
 	    cmocka_unit_test(a_signal_stops_it_and_the_next_run_carries_on),
 	    cmocka_unit_test(what_is_too_long_ago_is_a_gap_on_record),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
