@@ -55,7 +55,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
 #include "sink/rw_words.h"
 
 #define REASONS_MAX ((size_t)8 << 20)
@@ -280,8 +279,8 @@ refuse_alone(struct rw_delivery *v, const struct rw_part *part, const struct rw_
 
 	if (refuse(v, part, a->status, a->reason, class_of(a), err) < 0)
 		return -1;
-	if (!strcasestr(a->reason, "out of bounds") || rw_words_of_keeper(a->reason) ||
-	    v->keeps_good || !newest_of(v->d, part, part->row0, &newest))
+	if (!rw_words_of_bounds(a->reason) || v->keeps_good ||
+	    !newest_of(v->d, part, part->row0, &newest))
 		return 0;
 	if (keep_reason(v, a->reason, &top->bounds_reason, err) < 0)
 		return -1;

@@ -75,6 +75,21 @@ rw_words_of_keeper(const char *reason)
 }
 
 bool
+rw_words_of_bounds(const char *reason)
+{
+	static const char *const words[] = {"out of bounds", NULL};
+
+	return !rw_words_of_keeper(reason) && says(reason, words);
+}
+
+bool
+rw_words_of_series_limit(const char *reason)
+{
+	return strcasestr(reason, "limit") && strcasestr(reason, "series") &&
+	       !strcasestr(reason, "rate");
+}
+
+bool
 rw_words_time(const char *reason, int64_t *ret_ms)
 {
 	for (const char *p = reason; (p = strstr(p, "timestamp")) != NULL;) {

@@ -21,6 +21,10 @@ enum rw_reason rw_words_class(const char *reason);
 bool rw_may_be_stored(enum rw_reason c);
 /* The words of receivers that are known to keep a refused request's good samples (Cortex and its descendants). */
 bool rw_words_of_keeper(const char *reason);
+/* Too old for the whole database, whatever the series (Prometheus; a keeper has several databases). */
+bool rw_words_of_bounds(const char *reason);
+/* A 429 that speaks of how many series there may be, not of how many requests or samples a second. */
+bool rw_words_of_series_limit(const char *reason);
 /* The time they name: "timestamp=2026-01-02T03:04:05Z, series=..." or "timestamp 2026-...". */
 bool rw_words_time(const char *reason, int64_t *ret_ms);
 /* Whether the name and each label of the series are in the text. */

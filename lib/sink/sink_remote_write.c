@@ -23,6 +23,7 @@
 #include "fmt/snappy.h"
 #include "fmt/uri.h"
 #include "sink/rw_bisect.h"
+#include "sink/rw_words.h"
 #include "sink/sink.h"
 #include "sink/sink_creds.h"
 
@@ -57,6 +58,8 @@ struct exchange {
 	struct published *count;
 	struct buf raw, packed;
 	struct secret auth;
+	bool series_limit; /* a 429 spoke of a limit on series: to repeat the next would be in vain
+			    */
 	struct http_resp resp;
 };
 
@@ -194,7 +197,7 @@ fill_request(struct exchange *x, struct http_req *req, struct err *err)
 	    .account = "",
 	    .region = rw->region,
 	    .proto = PROTO_PLAIN,
-	    .retry_429 = true,
+	    .retry_429 = !x->series_limit,
 	    .deadline_mono_ms = x->p->deadline_mono_ms,
 	};
 	if (c->sigv4_service) {
@@ -237,15 +240,6 @@ copy_reason(struct sv body, char out[RW_REASON_MAX])
 	out[n] = '\0';
 }
 
-/* A 429 that speaks of how many series there may be, not of how many requests or samples a second.
- */
-static bool
-is_series_limit(const char *reason)
-{
-	return strcasestr(reason, "limit") && strcasestr(reason, "series") &&
-	       !strcasestr(reason, "rate");
-}
-
 /* Whether the transport's error is about the way there, not about what the request holds. */
 static bool
 is_passing(enum err_kind k)
@@ -280,7 +274,7 @@ judge(const struct http_resp *resp, struct rw_answer *ret, struct err *err)
 	case 429:
 		ret->verdict = RW_REFUSED;
 		err->kind = ERR_THROTTLED;
-		return is_series_limit(ret->reason) ? 0 : -1;
+		return rw_words_of_series_limit(ret->reason) ? 0 : -1;
 	case 401:
 	case 403:
 		err->kind = ERR_AUTH;
@@ -334,6 +328,7 @@ send_part(void *arg, struct rw_part *part, struct rw_answer *ret, struct err *er
 	}
 	if (judge(&x->resp, ret, err) < 0)
 		return -1;
+	x->series_limit = x->series_limit || ret->status == 429;
 	err_clear(err);
 	return 0;
 }

@@ -640,6 +640,7 @@ test_series_limit(void **state)
 		assert_done(&b, b.done.acked, b.done.already, 0, 13 * 5);
 		assert_int_equal(b.done.acked + b.done.already, 7 * 5);
 		assert_int_equal(b.refusals.status, b.x->series_limit_status);
+		assert_int_equal(b.x->last.retry_429, b.x->series_limit_status == 400);
 		assert_true(b.x->requests < 150);
 		bench_done(&b);
 	}
