@@ -194,13 +194,14 @@ give_up_old(const struct plan *p, struct ckpt_stream *s, struct err *err)
 
 	if (!plan_given_up(p, s, &old))
 		return 0;
-	for (size_t i = 0; i < s->n_sinks; i++) {
-		struct cell missed = {s->sinks[i].cursor_ms, old.end_ms};
+	for (size_t i = 0; i < p->n_sinks; i++) {
+		struct ckpt_sink *k = ckpt_sink_find(s, p->sinks[i].name);
+		struct cell missed = {k ? k->cursor_ms : old.end_ms, old.end_ms};
 
 		if (missed.start_ms >= missed.end_ms)
 			continue;
-		if (ckpt_gap_add(s, s->sinks[i].name, missed, "max_catchup", p->now_ms, err) ||
-		    ckpt_done(&s->sinks[i], missed, err))
+		if (ckpt_gap_add(s, k->name, missed, "max_catchup", p->now_ms, err) ||
+		    ckpt_done(k, missed, err))
 			return -1;
 	}
 	return 0;
@@ -474,7 +475,8 @@ commit_stream_end(struct commit *c, const char *region, const char *error, int64
 }
 
 void
-commit_standing(struct commit *c, const char *region, struct commit_standing *ret)
+commit_standing(struct commit *c, const struct plan *p, const char *region,
+		struct commit_standing *ret)
 {
 	const struct ckpt_stream *s;
 
@@ -482,7 +484,7 @@ commit_standing(struct commit *c, const char *region, struct commit_standing *re
 	lock(c);
 	s = ckpt_stream_find(c->locked.ckpt, region);
 	if (s) {
-		ret->watermark_ms = ckpt_watermark(s);
+		ret->watermark_ms = plan_watermark(p, s);
 		ret->counters = s->counters;
 		ret->gaps = s->n_gaps;
 		for (size_t i = 0; i < s->n_gaps; i++)

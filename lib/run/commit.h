@@ -109,7 +109,8 @@ struct commit_standing {
 	int64_t gap_ms; /* of all gaps, for all sinks */
 	struct ckpt_counters counters;
 };
-void commit_standing(struct commit *c, const char *region, struct commit_standing *ret);
+void commit_standing(struct commit *c, const struct plan *p, const char *region,
+		     struct commit_standing *ret);
 /* What a sink has taken of the stream: samples (lines, for a lake) and bytes. */
 void commit_sink_totals(struct commit *c, const char *region, const char *sink, uint64_t *acked,
 			uint64_t *bytes);

@@ -22,10 +22,24 @@ catchup_floor(const struct plan *p, const struct ckpt_stream *s)
 	return oldest > s->first_ms ? oldest : s->first_ms;
 }
 
+int64_t
+plan_watermark(const struct plan *p, const struct ckpt_stream *s)
+{
+	int64_t oldest = INT64_MAX;
+
+	for (size_t k = 0; k < p->n_sinks; k++) {
+		const struct ckpt_sink *state = ckpt_sink_find(s, p->sinks[k].name);
+
+		if (state && state->cursor_ms < oldest)
+			oldest = state->cursor_ms;
+	}
+	return oldest == INT64_MAX ? s->first_ms : oldest;
+}
+
 bool
 plan_given_up(const struct plan *p, const struct ckpt_stream *s, struct cell *ret)
 {
-	int64_t from = ckpt_watermark(s);
+	int64_t from = plan_watermark(p, s);
 	int64_t to = catchup_floor(p, s);
 
 	if (from >= to)

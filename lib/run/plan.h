@@ -43,6 +43,8 @@ struct plan_span {
 int64_t plan_first_ms(const struct plan *p);
 /* End of the newest due cell. */
 int64_t plan_due_end(const struct plan *p);
+/* The oldest cursor of the job's sinks; one that the job no longer has does not count. */
+int64_t plan_watermark(const struct plan *p, const struct ckpt_stream *s);
 /* Cells that are too long ago to be caught up: the range from the oldest cursor to where catching
  * up begins. false: none. */
 bool plan_given_up(const struct plan *p, const struct ckpt_stream *s, struct cell *ret);

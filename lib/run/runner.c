@@ -295,7 +295,7 @@ ensure_commit(struct sched *sc, struct stream *s, struct tenant_job *tj)
 static void
 take_standing(struct stream *s)
 {
-	commit_standing(s->commit, s->js.region, &s->standing);
+	commit_standing(s->commit, s->plan, s->js.region, &s->standing);
 	if (!s->sink_bytes)
 		s->sink_bytes = calloc(s->plan->n_sinks, sizeof(*s->sink_bytes));
 	s->samples_acked = 0;

@@ -726,6 +726,28 @@ what_is_too_long_ago_is_a_gap_on_record(void **state)
 }
 
 static void
+a_sink_that_was_removed_holds_nothing_up(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct ckpt *c = NULL;
+	struct err err = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 40 * MIN, 0, s), 0);
+	w.n_sinks = 1; /* the lake alone */
+	for (int64_t later = 1000; later <= 3000; later += 1000)
+		assert_int_equal(run_at(&w, T0 + (40 + later) * MIN, 0, s), 0);
+	assert_int_equal(s[0][0].state, STREAM_DONE);
+	assert_int_equal(s[0][0].standing.watermark_ms, T0 + 3035 * MIN);
+	assert_int_equal(ckpt_load(w.state, "", "t0", "ecs", &c, &err), 0);
+	assert_int_equal(c->streams[0].n_gaps, 0);
+	ckpt_free(c);
+	world_close(&w);
+}
+
+static void
 a_run_that_holds_the_lease_is_left_alone(void **state)
 {
 	struct stream s[TENANTS][REGIONS];
@@ -766,6 +788,7 @@ main(void)
 	    cmocka_unit_test(a_new_sink_gets_the_cells_of_the_run_that_first_knows_it),
 	    cmocka_unit_test(a_signal_stops_it_and_the_next_run_carries_on),
 	    cmocka_unit_test(what_is_too_long_ago_is_a_gap_on_record),
+	    cmocka_unit_test(a_sink_that_was_removed_holds_nothing_up),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
 	};
 
