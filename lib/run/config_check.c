@@ -97,11 +97,22 @@ printable(const char *s)
 	return true;
 }
 
+/* As the store will see it: s3://bucket[/prefix[/]]. */
+static bool
+s3_url_ok(const char *url)
+{
+	size_t bucket = strcspn(url + 5, "/");
+	const char *prefix = url + 5 + bucket;
+
+	return printable(url) && bucket_ok((struct sv){url + 5, bucket}) &&
+	       (prefix[0] == '\0' || store_prefix_valid(prefix + 1));
+}
+
 bool
 config_check_store_url(struct config_read *r, const struct conf_node *node, const char *url)
 {
 	if (!strncmp(url, "s3://", 5)) {
-		if (printable(url) && bucket_ok((struct sv){url + 5, strcspn(url + 5, "/")}))
+		if (s3_url_ok(url))
 			return true;
 		conf_fault(r->f, node, "not a URL such as s3://bucket/prefix");
 		return false;

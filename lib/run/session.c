@@ -402,11 +402,12 @@ session_open(struct session *s, const struct config *config, const struct option
 		return -1;
 	if (endpoint_url("sts", config->region, &s->sts_endpoint, err) || open_base_creds(s, err))
 		return -1;
+	/* First what needs no permission: then a store's refusal is one of the store. */
+	if (find_now(s, err))
+		return -1;
 	if (open_state(s, err))
 		return err_wrap(err, "state %s", config->state);
 	fill_env(s);
-	if (find_now(s, err))
-		return -1;
 	s->commit_env.clock_offset_ms = sign_transport_offset(s->signer);
 	if (open_outlets(s, err) || make_plans(s, err))
 		return -1;

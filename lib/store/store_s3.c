@@ -231,14 +231,22 @@ probe(const struct s3_store *s, struct err *err)
 {
 	const struct s3_put create = {.create = true, .content_type = "text/plain"};
 	const struct s3_put match = {.match = PROBE_ETAG, .content_type = "text/plain"};
-	int kept = try_condition(s, &create, err);
+	struct err why = {0};
+	int kept = try_condition(s, &create, &why);
 
 	if (kept == 0)
-		kept = try_condition(s, &create, err);
-	if (kept == 1)
-		kept = try_condition(s, &match, err);
-	if (kept < 0)
+		kept = try_condition(s, &create, &why);
+	if (kept == 1) {
+		kept = try_condition(s, &match, &why);
+		/* A policy that lets nothing be replaced is the strictest way to keep to it. */
+		if (kept < 0 && why.kind == ERR_AUTH)
+			kept = 1;
+	}
+	if (kept < 0) {
+		if (err)
+			*err = why;
 		return err_wrap(err, "store %s", s->url);
+	}
 	if (kept == 0)
 		return err_set(err, ERR_LOCAL,
 			       "the store at %s ignores conditional writes (If-None-Match, "

@@ -154,6 +154,41 @@ test_status_alone(void **state)
 			 ERR_THROTTLED);
 }
 
+/* S3's own: what a second try can put right, and what none can. */
+static void
+test_s3_codes(void **state)
+{
+	static const struct {
+		int status;
+		const char *code;
+		enum err_kind kind;
+	} cases[] = {
+	    {400, "RequestTimeout", ERR_TRANSIENT},
+	    {400, "BadDigest", ERR_TRANSIENT},
+	    {400, "XAmzContentChecksumMismatch", ERR_TRANSIENT},
+	    {400, "IncompleteBody", ERR_TRANSIENT},
+	    {400, "XAmzContentSHA256Mismatch", ERR_REJECTED},
+	    {400, "EntityTooSmall", ERR_REJECTED},
+	    {400, "AuthorizationHeaderMalformed", ERR_REJECTED},
+	    {400, "KMS.DisabledException", ERR_AUTH},
+	    {400, "KMS.ThrottlingException", ERR_THROTTLED},
+	    {400, "ExpiredToken", ERR_EXPIRED},
+	    {403, "AllAccessDisabled", ERR_AUTH},
+	    {403, "RequestTimeTooSkewed", ERR_SKEW},
+	    {404, "NoSuchUpload", ERR_NOTFOUND},
+	    {409, "ConditionalRequestConflict", ERR_TRANSIENT},
+	    {409, "OperationAborted", ERR_TRANSIENT},
+	    {412, "PreconditionFailed", ERR_CONFLICT},
+	    {503, "SlowDown", ERR_THROTTLED},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(
+		    aws_kind_of(PROTO_AWS_REST_XML, cases[i].status, cases[i].code, NULL),
+		    cases[i].kind);
+}
+
 static void
 test_texts_are_harmless(void **state)
 {
@@ -373,11 +408,17 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_success),	   cmocka_unit_test(test_error_in_200),
-	    cmocka_unit_test(test_code_spellings), cmocka_unit_test(test_skew_in_words),
-	    cmocka_unit_test(test_status_alone),   cmocka_unit_test(test_texts_are_harmless),
-	    cmocka_unit_test(test_retry_after),	   cmocka_unit_test(test_plain_429),
-	    cmocka_unit_test(test_broken_cbor),	   cmocka_unit_test(test_cbor_with_company),
+	    cmocka_unit_test(test_success),
+	    cmocka_unit_test(test_error_in_200),
+	    cmocka_unit_test(test_code_spellings),
+	    cmocka_unit_test(test_skew_in_words),
+	    cmocka_unit_test(test_status_alone),
+	    cmocka_unit_test(test_s3_codes),
+	    cmocka_unit_test(test_texts_are_harmless),
+	    cmocka_unit_test(test_retry_after),
+	    cmocka_unit_test(test_plain_429),
+	    cmocka_unit_test(test_broken_cbor),
+	    cmocka_unit_test(test_cbor_with_company),
 	    cmocka_unit_test(test_catalogue),
 	};
 

@@ -576,6 +576,8 @@ test_faults_in_sinks(void **state)
 	    {", expected_owner: me",
 	     "t.yaml:8:62: sinks.lake.expected_owner: should be an account number of 12 digits\n"},
 	    {"}\n  x: {kind: objects", "t.yaml:9:6: sinks.x.url: missing\n"},
+	    {"}\n  x: {kind: objects, url: \"s3://bucket/a//b\"",
+	     "t.yaml:9:27: sinks.x.url: not a URL such as s3://bucket/prefix\n"},
 	    {"}\n  x: {kind: objects, url: \"s3://B\"",
 	     "t.yaml:9:27: sinks.x.url: not a URL such as s3://bucket/prefix\n"},
 	    {"}\n  x: {kind: objects, url: \"file://dir\"",

@@ -225,6 +225,25 @@ test_ignored_conditions(void **state)
 	aws_daemon_control(&daemon_, "s3/mode", "{\"ignore_conditions\": false}", NULL);
 }
 
+/* A policy may forbid to replace anything; but who may not even create is of no use. */
+static void
+test_strict_policies(void **state)
+{
+	struct store *s = NULL;
+	struct err err = {0};
+
+	(void)state;
+	prefix++;
+	aws_daemon_faults(&daemon_, PUT_RULE("\"nth\":3,\"kind\":\"denied\""));
+	if (open_at("lake", &s, &err) < 0)
+		fail_msg("%s", err.msg);
+	store_free(s);
+	prefix++;
+	aws_daemon_faults(&daemon_, PUT_RULE("\"nth\":2,\"kind\":\"denied\""));
+	assert_int_equal(open_at("lake", &s, &err), -1);
+	assert_int_equal(err.kind, ERR_AUTH);
+}
+
 /* Probes and strangers' objects are no keys. */
 static void
 test_strangers(void **state)
@@ -458,12 +477,19 @@ main(void)
 	static const char *const options[] = {"--tenants",	"1", "--bucket", "lake", "--bucket",
 					      "far::us-west-2", NULL};
 	const struct CMUnitTest tests[] = {
-	    T(test_lost_replies),    T(test_never_ending_conflict),
-	    T(test_damaged_answers), T(test_other_region),
-	    T(test_refused),	     T(test_ignored_conditions),
-	    T(test_strangers),	     T(test_many_pages),
-	    T(test_big_object),	     T(test_failed_uploads_are_aborted),
-	    T(test_orphans),	     T(test_grace),
+	    T(test_lost_replies),
+	    T(test_never_ending_conflict),
+	    T(test_damaged_answers),
+	    T(test_other_region),
+	    T(test_refused),
+	    T(test_ignored_conditions),
+	    T(test_strict_policies),
+	    T(test_strangers),
+	    T(test_many_pages),
+	    T(test_big_object),
+	    T(test_failed_uploads_are_aborted),
+	    T(test_orphans),
+	    T(test_grace),
 	};
 	struct store_kind s3 = {.name = "s3", .open = open_lake, .many = true, .has_meta = true};
 	int failed;
