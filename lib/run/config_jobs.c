@@ -103,7 +103,7 @@ find_kind(struct config_read *r, const struct conf_node *at, const char *name)
 		buf_done(&known);
 		return NULL;
 	}
-	for (; job_kinds[n] && n < ARRAY_LEN(names); n++)
+	for (; n < ARRAY_LEN(names) && job_kinds[n]; n++)
 		names[n] = job_kinds[n]->name;
 	config_unknown(r, at, "kind", name, names, n);
 	return NULL;

@@ -206,6 +206,7 @@ add_pattern(struct tenants_read *t, const struct conf_node *node, const char *pa
 	if (pattern[0] != '/' && slash)
 		buf_add(&full, t->r->c->path, (size_t)(slash - t->r->c->path) + 1);
 	buf_str(&full, pattern);
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
 	rc = glob(buf_cstr(&full), 0, glob_trouble, &g);
 	if (rc == GLOB_NOMATCH)
 		conf_fault(t->r->f, node, "no such file: %s", buf_cstr(&full));

@@ -181,6 +181,7 @@ options_parse(int argc, char **argv, struct options *ret, struct err *err)
 		return -1;
 	opterr = 0;
 	optind = 1;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
 	while ((c = getopt_long(argc, argv, ":c:vqh", longs, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			return err_set(err, ERR_USAGE, "%s: %s (see `muster help %s`)",

@@ -107,7 +107,7 @@ json_text(const char *text)
 
 	if (j)
 		return j;
-	for (i = 0; text[i] && i < sizeof(ascii) - 1; i++)
+	for (i = 0; i < sizeof(ascii) - 1 && text[i]; i++)
 		ascii[i] = (char)((unsigned char)text[i] < 0x80 ? text[i] : '?');
 	ascii[i] = '\0';
 	return json_string(ascii);
