@@ -3,7 +3,9 @@
 import collections
 import json
 import os
+import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -426,6 +428,38 @@ class Restart(LogsCase):
         type(self).daemon = Daemon(tempfile.mkdtemp(dir=folder), *arguments)
         self.addCleanup(self.daemon.stop)
         self.assertEqual(self.wait(identity), before)
+
+
+class Tools(unittest.TestCase):
+    WINDOW = ("--tenants", "1", "--log-rate", "1", "--start", str(START), "--end", str(START + 120))
+
+    def run_tool(self, name, *flags):
+        return subprocess.run([os.path.join(HERE, name), *flags], check=True, capture_output=True, text=True).stdout
+
+    def test_truth_of_events_and_rows(self):
+        events = [json.loads(line) for line in self.run_tool("awsd-truth", "events", *self.WINDOW).splitlines()]
+        counts = collections.Counter(event["group"] for event in events)
+        rows = self.run_tool("awsd-truth", "rows", *self.WINDOW, "--query", "stats count(*) as n by @log as log")
+        found = {row["fields"]["log"].partition(":")[2]: int(row["fields"]["n"])
+                 for row in map(json.loads, rows.splitlines())}
+        self.assertEqual(found, counts)
+        burst = self.run_tool("awsd-truth", "events", *self.WINDOW, "--group", FIRST,
+                              "--log-burst", f"{START * 1000 + 5}:77:1")
+        self.assertEqual(sum(json.loads(line)["timestamp"] == START * 1000 + 5 for line in burst.splitlines()), 77)
+
+    def test_configuration_of_jobs_and_stores(self):
+        text = self.run_tool("awsd-world", "--config", "--jobs", "ecs,app-logs,task-usage", "--job-every", "5m",
+                             "--job-period", "60s", "--lake", "s3://lake/telemetry", "--state", "s3://lake/muster",
+                             "--log-group", "/ecs/app-*", "--expected-owner", "444455556666")
+        jobs = {name: json.loads(flow) for name, flow in re.findall(r"^  ([a-z-]+): (\{.*kind.*\})$", text, re.M)}
+        self.assertEqual((jobs["app-logs"]["kind"], jobs["app-logs"]["to"]), ("insights", ["lake"]))
+        self.assertNotIn("period", jobs["app-logs"])
+        self.assertEqual(jobs["task-usage"]["to"], ["amp", "lake"])
+        self.assertEqual(jobs["lake"]["expected_owner"], "444455556666")
+        self.assertIn('state: "s3://lake/muster"', text)
+        world = json.loads(self.run_tool("awsd-world", "--bucket", "lake", "--bucket", "far:444455556666:us-west-2"))
+        self.assertEqual(world["buckets"][1], {"name": "far", "owner": "444455556666", "region": "us-west-2"})
+        self.assertEqual(world["buckets"][0]["owner"], world["central"]["account"])
 
 
 class Boto3(LogsCase):

@@ -132,6 +132,7 @@ class Objects(S3Case):
         self.assertEqual(self.put("k", x_amz_server_side_encryption_aws_kms_key_id="k"), 400)
         self.assertEqual(self.put("k", x_amz_meta_long="x" * 2100), 400)
         self.assertEqual(self.put("k" * 1025), 400)
+        self.assertIn(b"<Code>InvalidURI</Code>", self.raw("PUT", "/lake/%ff", b"x")[2])
         self.assertEqual(self.s3.list_objects_v2(Bucket="lake")["KeyCount"], 0)
 
 

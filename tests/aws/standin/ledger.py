@@ -60,7 +60,7 @@ class Ledger:
     def _write(self, call, reply, code, seconds):
         row = {"at": round(time.time(), 3), "service": call.service.name, "operation": call.operation,
                "account": call.account, "region": call.region, "status": reply.status, "code": code,
-               "fault": call.fault, "bytes": len(reply.body), "ms": round(seconds * 1000, 2),
+               "fault": call.fault, "resource": call.resource, "bytes": len(reply.body), "ms": round(seconds * 1000, 2),
                "request_id": call.request_id}
         self.log.write(json.dumps(row) + "\n")
 

@@ -76,7 +76,7 @@ class Logs(Service):
         self._check_window(groups, end)
         most = self._most(call, query)
         if self.queries.running(call.account, call.region) >= self.concurrent:
-            raise Refusal("LimitExceededException", "LimitExceededException: Account maximum query concurrency limit of "
+            raise Refusal("LimitExceededException", "Account maximum query concurrency limit of "
                           f"[{self.concurrent}] reached.", blame=False)
         self.standin.ledger.count("queries_started")
         asked = self.queries.add(account=call.account, region=call.region, groups=[group.name for group in groups],

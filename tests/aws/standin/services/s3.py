@@ -108,8 +108,7 @@ class S3(Service):
         if function is None:
             raise Refusal("NotImplemented", "A header or parameter you provided implies functionality that is not "
                           "implemented", 501)
-        if len(call.key.encode()) > KEY_LIMIT:
-            raise Refusal("KeyTooLongError", "Your key is too long")
+        _check_key(call.key)
         call.bucket = self._bucket(call)
         self.authorise(call, self.action(call))
         reply = function(self, call)
@@ -150,9 +149,6 @@ class S3(Service):
             return denied("Access Denied")
         return Refusal("NoSuchKey", "The specified key does not exist.", 404, blame=False, details={"Key": call.key})
 
-    def number(self, call, name, default):
-        return call.whole(name, default)
-
     def void(self, call):
         """A conflict ends an upload that was about to be completed."""
         bucket = self.buckets.get(call.name)
@@ -171,7 +167,7 @@ class S3(Service):
     def list_objects(self, call):
         bucket, params = call.bucket, call.params
         bucket.counters["lists"] += 1
-        most = min(self.number(call, "max-keys", LISTED), LISTED)
+        most = min(call.whole("max-keys", LISTED), LISTED)
         after = (self._position(call) or {"after": params.get("start-after", "")})["after"]
         prefix, delimiter = params.get("prefix", ""), params.get("delimiter", "")
         entries, position = bucket.listing(prefix, delimiter, after, most) if most else ([], None)
@@ -255,7 +251,7 @@ def address(request):
     host = request.headers.get("host", "").partition(":")[0]
     match = AWS_HOST.fullmatch(host) or LOCAL_HOST.fullmatch(host)
     named = match.groupdict() if match else {}
-    path = unquote(request.path[1:])
+    path = unquote(request.path[1:], errors="surrogateescape")
     if named.get("bucket"):
         return named["bucket"], path, named.get("region")
     bucket, _, key = path.partition("/")
@@ -267,6 +263,15 @@ def _operation(method, key, params):
         return "-"
     marker = next((name for name in MARKERS if name in params), None)
     return ROUTES.get((method, bool(key), marker), "-")
+
+
+def _check_key(key):
+    try:
+        size = len(key.encode())
+    except UnicodeEncodeError:
+        raise Refusal("InvalidURI", "Couldn't parse the specified URI.") from None
+    if size > KEY_LIMIT:
+        raise Refusal("KeyTooLongError", "Your key is too long")
 
 
 def _elsewhere(bucket):

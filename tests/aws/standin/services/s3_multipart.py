@@ -66,10 +66,10 @@ def abort(_service, call):
     return Reply(204)
 
 
-def list_parts(service, call):
+def list_parts(_service, call):
     upload = _upload(call)
-    most = min(service.number(call, "max-parts", LISTED), LISTED)
-    after = service.number(call, "part-number-marker", 0)
+    most = min(call.whole("max-parts", LISTED), LISTED)
+    after = call.whole("part-number-marker", 0)
     numbers = sorted(number for number in upload.parts if number > after)
     page = numbers[:most]
     return _xml("ListPartsResult", {
@@ -79,12 +79,12 @@ def list_parts(service, call):
         "Part": [_part_row(upload, number) for number in page]})
 
 
-def list_uploads(service, call):
+def list_uploads(_service, call):
     """Open uploads by key, then by age."""
     prefix, encoding = call.params.get("prefix", ""), call.params.get("encoding-type")
     if call.params.get("delimiter"):
         raise Refusal("NotImplemented", "Uploads are not grouped by this stand-in.", 501)
-    most = min(service.number(call, "max-uploads", LISTED), LISTED)
+    most = min(call.whole("max-uploads", LISTED), LISTED)
     found = sorted(call.bucket.uploads.values(), key=lambda one: (one.key, one.initiated, one.id))
     left = _behind(call, [one for one in found if one.key.startswith(prefix)])
     page, more = left[:most], len(left) > most

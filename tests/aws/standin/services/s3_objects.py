@@ -1,6 +1,5 @@
 """S3's operations on one object, and what its headers say: checksums, encryption, metadata, conditions."""
 import base64
-import binascii
 import email.utils
 import hashlib
 import re
@@ -182,7 +181,7 @@ def decoded(text):
     """The bytes of strict base64, None if it is not."""
     try:
         return base64.b64decode(text, validate=True)
-    except binascii.Error:
+    except ValueError:
         return None
 
 
