@@ -158,13 +158,18 @@ static int64_t
 begun_through_locked(const struct commit *c)
 {
 	const struct ckpt *k = c->locked.ckpt;
-	int64_t begun = c->locked.attempted_ms > c->begun_before_ms ? c->locked.attempted_ms
-								    : c->begun_before_ms;
+	int64_t begun = 0;
 
 	for (size_t i = 0; i < k->n_streams; i++)
-		if (ckpt_watermark(&k->streams[i]) < begun)
-			return begun;
-	return 0;
+		for (size_t j = 0; j < k->streams[i].n_sinks; j++) {
+			const struct ckpt_sink *sink = &k->streams[i].sinks[j];
+			int64_t tried = sink->tried_ms > c->begun_before_ms ? sink->tried_ms
+									    : c->begun_before_ms;
+
+			if (sink->cursor_ms < tried && begun < tried)
+				begun = tried;
+		}
+	return begun;
 }
 
 int
@@ -387,12 +392,28 @@ commit_cell_sent(struct commit *c, const char *region, const char *sink, struct 
 }
 
 void
-commit_cell_attempted(struct commit *c, struct cell cell)
+commit_cell_tried(struct commit *c, const char *region, const char *sink, struct cell cell)
 {
+	struct ckpt_sink *k;
+
 	lock(c);
-	if (cell.end_ms > c->locked.attempted_ms)
-		c->locked.attempted_ms = cell.end_ms;
+	k = find_sink_locked(c, region, sink);
+	if (k && cell.end_ms > k->tried_ms)
+		k->tried_ms = cell.end_ms;
 	unlock(c);
+}
+
+bool
+commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct cell cell)
+{
+	const struct ckpt_sink *k;
+	bool r;
+
+	lock(c);
+	k = find_sink_locked(c, region, sink);
+	r = cell.end_ms <= c->begun_before_ms || (k && cell.end_ms <= k->tried_ms);
+	unlock(c);
+	return r;
 }
 
 json_t *

@@ -46,8 +46,6 @@ struct commit {
 		struct ckpt *ckpt;
 		bool dirty, lost;
 		int64_t saved_mono_ms;
-		int64_t attempted_ms; /* end of the newest cell that was sent to a sink but not
-					 acknowledged in full */
 	} locked;
 };
 
@@ -87,8 +85,11 @@ int commit_cell_frozen(struct commit *c, const char *region, const struct cell_d
 /* One sink has a cell (all of it accounted for). */
 int commit_cell_sent(struct commit *c, const char *region, const char *sink, struct cell cell,
 		     const struct published *r, int64_t now_ms, struct err *err);
-/* A sink may have part of a cell. */
-void commit_cell_attempted(struct commit *c, struct cell cell);
+/* A sink may have a part of a cell from now on: remembered for this run and the next ones. */
+void commit_cell_tried(struct commit *c, const char *region, const char *sink, struct cell cell);
+/* May a sink have a part of a cell that it is not known to have in full, from an earlier run or an
+ * earlier try in this one? */
+bool commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct cell cell);
 /* A copy of the stream's memo (the caller owns it), NULL if none. */
 json_t *commit_memo(struct commit *c, const char *region);
 /* Takes the reference. */

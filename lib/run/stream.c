@@ -124,11 +124,11 @@ write_rejects(struct stream *s, const struct publish *p, const struct rejects *r
 
 /* One cell to one sink, until the sink has accounted for all of it. */
 static int
-publish_cell(struct stream *s, size_t k, const struct cell_data *d, bool sent_before,
-	     struct err *err)
+publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *err)
 {
 	struct outlet *o = outlet_at(s, k);
 	const char *name = s->plan->sinks[k].name;
+	bool sent_before = commit_maybe_sent(s->commit, s->js.region, name, d->cell);
 	uint64_t want = o->sink && o->sink->ops->samples ? d->n_samples : d->n_lines;
 	struct publish p = publish_args(s);
 	struct published r = {0};
@@ -140,8 +140,9 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, bool sent_be
 	p.reject = rejects_add;
 	p.reject_arg = &rej;
 	if (want || !o->sink) {
-		commit_cell_attempted(s->commit, d->cell);
 		rc = outlet_publish(o, &p, d, &r, err);
+		if (r.requests)
+			commit_cell_tried(s->commit, s->js.region, name, d->cell);
 		if (!rc)
 			rc = check_sum(&r, want, name, err);
 		/* Another run may have taken over and been here before: then those were no
@@ -159,39 +160,34 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, bool sent_be
 	return rc;
 }
 
-/* This sink gets no further cells of the stream before the failed one; it may have a part of it. */
+/* This sink gets no further cells of the stream before the failed one. */
 static void
-block(struct stream *s, size_t k, struct cell cell, const struct err *err)
+block(struct stream *s, size_t k, const struct err *err)
 {
 	s->blocked |= 1ULL << k;
-	if (cell.end_ms > s->failed_ms)
-		s->failed_ms = cell.end_ms;
 	if (s->error.kind == ERR_NONE)
 		s->error = *err;
 }
 
-/* An earlier run, or an earlier try in this one, may have brought the cell to a sink. */
-static bool
-maybe_sent(const struct stream *s, struct cell c)
-{
-	return c.end_ms <= s->commit->begun_before_ms || c.end_ms <= s->failed_ms;
-}
-
 /* To every sink that may have it now. A sink that fails keeps its cursor and holds up nobody else.
- */
+ * Who froze an adopted cell may have sent it as well. */
 static int
 publish_all(struct stream *s, const struct cell_data *d, bool adopted, struct err *err)
 {
 	for (size_t k = 0; k < s->plan->n_sinks; k++) {
-		if (k == s->lake || s->blocked & (1ULL << k) ||
-		    commit_sink_done(s->commit, s->js.region, s->plan->sinks[k].name, d->cell) ||
-		    !commit_may_publish(s->commit, s->plan, s->js.region, k, d->cell))
+		const char *name = s->plan->sinks[k].name;
+
+		if (k == s->lake || commit_sink_done(s->commit, s->js.region, name, d->cell))
 			continue;
-		if (!publish_cell(s, k, d, adopted || maybe_sent(s, d->cell), err))
+		if (adopted)
+			commit_cell_tried(s->commit, s->js.region, name, d->cell);
+		if (s->blocked & (1ULL << k) ||
+		    !commit_may_publish(s->commit, s->plan, s->js.region, k, d->cell) ||
+		    !publish_cell(s, k, d, err))
 			continue;
 		if (err->kind == ERR_CANCELLED)
 			return -1;
-		block(s, k, d->cell, err);
+		block(s, k, err);
 	}
 	return 0;
 }
@@ -322,7 +318,7 @@ republish_one(struct stream *s, struct worker_mem *mem, struct cell cell, struct
 	r = adopt(s, &d, err);
 	missing = r && err->kind == ERR_NOTFOUND;
 	if (!r)
-		r = publish_all(s, &d, true, err);
+		r = publish_all(s, &d, false, err);
 	cell_data_done(&d);
 	if (!missing)
 		return r;

@@ -75,7 +75,6 @@ struct stream {
 	int64_t first_try_mono_ms; /* of the present span; 0: not tried yet */
 	int64_t not_before_mono_ms;
 	unsigned tries;
-	int64_t failed_ms;   /* end of the newest cell that a sink failed to take in this run */
 	unsigned sink_tries; /* how often failing sinks were tried again */
 	struct stream_stats stats;
 	struct commit_standing standing; /* at the end of its turn in this run */

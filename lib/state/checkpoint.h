@@ -48,6 +48,7 @@ struct ckpt_sink {
 	char *name;
 	int64_t cursor_ms;
 	struct ckpt_ranges beyond;
+	int64_t tried_ms; /* not stored: end of the newest cell that it may have a part of */
 	uint64_t acked, already, too_old, rejected, bytes;
 };
 struct ckpt_stream {

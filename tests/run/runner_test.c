@@ -32,6 +32,7 @@ struct receiver {
 	int64_t newest[TENANTS][REGIONS];
 	double values[TENANTS][REGIONS][SLOTS];
 	int64_t max_age_ms;
+	int64_t bound_ms; /* samples before this are out of bounds, be they there or not */
 };
 
 static size_t
@@ -47,6 +48,18 @@ region_index(const char *region)
 }
 
 static void
+refuse_order(const struct publish *p, const struct sample_row *row, size_t i, int64_t ts,
+	     struct published *ret)
+{
+	if (p->maybe_sent) {
+		ret->already++;
+		return;
+	}
+	ret->rejected++;
+	p->reject(p->reject_arg, row->series, ts, row->values[i], 400, "out of bounds");
+}
+
+static void
 receive(struct receiver *r, const struct publish *p, const struct sample_row *row,
 	struct published *ret)
 {
@@ -59,6 +72,8 @@ receive(struct receiver *r, const struct publish *p, const struct sample_row *ro
 
 		if (r->max_age_ms && ts < p->now_ms - r->max_age_ms) {
 			ret->too_old++;
+		} else if (ts < r->bound_ms) {
+			refuse_order(p, row, i, ts, ret);
 		} else if (ts <= r->newest[t][g]) {
 			r->refused_order += !p->maybe_sent;
 			r->doubled += *slot != row->values[i];
@@ -79,6 +94,7 @@ receiver_publish(struct sink *s, const struct publish *p, const struct cell_data
 	int rc = 0;
 
 	(void)pthread_mutex_lock(&r->mu);
+	ret->requests++;
 	if (r->down) {
 		rc = err_set(err, ERR_TRANSIENT, "connection refused");
 	} else {
@@ -548,6 +564,30 @@ a_lost_answer_is_not_a_refused_sample(void **state)
 	world_close(&w);
 }
 
+/* Only what was sent and not answered may be there already; what waited in the lake was lost. */
+static void
+what_a_receiver_was_never_sent_is_refused_not_there_already(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.receiver.down = true;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	w.receiver.down = false;
+	w.receiver.bound_ms = T0 + 60 * MIN;
+	assert_int_equal(run_at(&w, T0 + 75 * MIN, 0, s), 0);
+	for (size_t i = 0; i < TENANTS; i++)
+		for (size_t g = 0; g < REGIONS; g++) {
+			assert_int_equal(s[i][g].state, STREAM_DONE);
+			assert_in_range(s[i][g].stats.rejected, 20, 25); /* but the first cell */
+			assert_int_equal(s[i][g].stats.rejected + s[i][g].stats.already, 25);
+			assert_int_equal(s[i][g].stats.acked, 10);
+		}
+	world_close(&w);
+}
+
 static void
 after_an_outage_the_receiver_is_current_first(void **state)
 {
@@ -781,6 +821,7 @@ main(void)
 	    cmocka_unit_test(a_passing_trouble_is_tried_again_in_the_same_run),
 	    cmocka_unit_test(a_receiver_that_is_down_holds_up_only_itself),
 	    cmocka_unit_test(a_lost_answer_is_not_a_refused_sample),
+	    cmocka_unit_test(what_a_receiver_was_never_sent_is_refused_not_there_already),
 	    cmocka_unit_test(after_an_outage_the_receiver_is_current_first),
 	    cmocka_unit_test(a_long_first_pass_leaves_the_second_its_time),
 	    cmocka_unit_test(a_frozen_cell_is_adopted_when_the_checkpoint_is_gone),
