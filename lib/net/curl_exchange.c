@@ -255,9 +255,11 @@ set_headers(struct exchange *x)
 		leave_out(x, "Content-Type:");
 	SET(x, CURLOPT_HTTPHEADER, x->headers);
 	SET(x, CURLOPT_USERAGENT, x->setup->user_agent);
-	/* What S3 keeps is wanted as it was put there. */
-	if (!req->s3_rules && !has_header(req, "accept-encoding"))
-		SET(x, CURLOPT_ACCEPT_ENCODING, "gzip");
+	/* As the SDKs do: libcurl takes a gzip stream that is cut off for a whole one, while the
+	 * length of plain bytes is checked. What comes compressed all the same is decoded, except
+	 * from S3: what it keeps is wanted as it was put there. */
+	if (!req->s3_rules)
+		SET(x, CURLOPT_ACCEPT_ENCODING, "identity");
 }
 
 static void

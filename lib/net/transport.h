@@ -123,7 +123,8 @@ transport_freep(struct transport **t)
  * The bottom: libcurl. Keeps a pool of handles with their connections (the one that last spoke to the host first, else the
  * most recently used); names, TLS sessions and one trust store (read when the first https URL comes) are shared. Follows no
  * redirect, verifies TLS, reads proxies from the environment, never uses one for loopback or link-local addresses. Asks for
- * gzip unless s3_rules; what max_body bounds are the decoded bytes.
+ * plain bytes unless the request has an Accept-Encoding of its own, and decodes what comes compressed (not with s3_rules); what
+ * max_body bounds are the decoded bytes.
  *
  * Without a complete answer: ERR_TRANSIENT for whatever may pass (names, connections, time-outs, cut-off answers), ERR_DATA for
  * an answer larger than allowed, ERR_REJECTED for a certificate that is not trusted, ERR_USAGE for a request that must not leave

@@ -123,7 +123,7 @@ test_get(void **state)
 	assert_true(request_has(&f, 0, "\r\nX-Empty:\r\n"));
 	assert_true(request_has(&f, 0, "\r\nX-Full: v w\r\n"));
 	assert_true(request_has(&f, 0, "\r\nAuthorization: Bearer abc\r\n"));
-	assert_true(request_has(&f, 0, "\r\nAccept-Encoding: gzip\r\n"));
+	assert_true(request_has(&f, 0, "\r\nAccept-Encoding: identity\r\n"));
 	assert_true(request_has(&f, 0, "\r\nUser-Agent: muster-test\r\n"));
 	assert_false(request_has(&f, 0, "Content-Length"));
 	end(&f);
@@ -489,8 +489,12 @@ test_gzip(void **state)
 
 	(void)state;
 	BEGIN(&f, scripts);
+	assert_int_equal(req_header(&f.req, "accept-encoding", "gzip", NULL), 0);
 	assert_int_equal(send_one(&f), 0);
 	assert_string_equal(buf_cstr(&f.resp.body), "hello, compressed world");
+	assert_true(request_has(&f, 0, "\r\naccept-encoding: gzip\r\n"));
+	assert_false(request_has(&f, 0, "Accept-Encoding"));
+	f.req.n_headers = 0;
 	f.req.limits.max_body = 60000;
 	assert_failed(&f, ERR_DATA, "larger than 60000 bytes");
 	assert_failed(&f, ERR_TRANSIENT, "");
