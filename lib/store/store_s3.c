@@ -243,9 +243,10 @@ probe(const struct s3_store *s, struct err *err)
 			kept = 1;
 	}
 	if (kept < 0) {
+		(void)err_wrap(&why, "store %s", s->url);
 		if (err)
 			*err = why;
-		return err_wrap(err, "store %s", s->url);
+		return -1;
 	}
 	if (kept == 0)
 		return err_set(err, ERR_LOCAL,

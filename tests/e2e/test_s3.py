@@ -155,9 +155,9 @@ class S3(Case):
         self.settle(lab)
         lab.tell(NOW + 900)
         lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 30, "prob": 0.5},
-                                      {"match": PUT, "kind": "hang", "ms": 15, "prob": 0.5},
+                                      {"match": PUT, "kind": "hang", "ms": 40, "prob": 0.5},
                                       {"match": {"service": "prometheus"}, "kind": "hang", "ms": 15, "prob": 0.5}])
-        killed = self.torment(lab, 0.6)
+        killed = self.torment(lab, 0.45)
         self.assertGreater(killed, KILLS / 3, "too few runs were at work when they were killed")
         self.settle(lab)
         self.assert_exact(lab, start)
