@@ -58,8 +58,7 @@ struct exchange {
 	struct published *count;
 	struct buf raw, packed;
 	struct secret auth;
-	bool series_limit; /* a 429 spoke of a limit on series: to repeat the next would be in vain
-			    */
+	bool series_limit; /* a 429 spoke of one: repeating the next is in vain */
 	struct http_resp resp;
 };
 
