@@ -61,11 +61,12 @@ class Lab:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def path(self, name, text=None):
-        """A file of the lab, written where there is a text."""
+        """A file of the lab, written where there is a text: whole at any moment, for others may be reading it."""
         path = os.path.join(self.folder, name)
         if text is not None:
-            with open(path, "w", encoding="utf-8") as file:
+            with open(path + ".new", "w", encoding="utf-8") as file:
                 file.write(text)
+            os.replace(path + ".new", path)
         return path
 
     @property
