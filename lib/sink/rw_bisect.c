@@ -45,12 +45,16 @@
  * all in one request: taken, the series was stored when the request came first; refused, the few
  * series that are meant are found by halving.
  *
+ * A large request that an earlier run may have brought is dealt with in the same way at any
+ * receiver: halving would ask twice for every sample that is there, in each run anew.
+ *
  * Splitting is bounded by RW_MAX_BISECT requests a cell. Beyond that the publish fails as
  * transient: nothing is given up, the cell stays where it is. Refusals are reported only when the
  * whole cell has been dealt with.
  */
 #include "sink/rw_bisect.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -82,7 +86,14 @@ struct rw_top {
 void
 rw_delivery_init(struct rw_delivery *v, const struct cell_data *d, struct published *count)
 {
-	*v = (struct rw_delivery){.d = d, .count = count, .reasons = ARENA_INIT(REASONS_MAX)};
+	uint64_t samples = 0;
+
+	for (size_t r = 0; r < d->n_rows; r++)
+		samples += d->rows[r].n;
+	*v = (struct rw_delivery){.d = d,
+				  .count = count,
+				  .reasons = ARENA_INIT(REASONS_MAX),
+				  .max_extra = RW_MAX_BISECT(samples)};
 }
 
 void
@@ -216,10 +227,11 @@ taken(struct rw_delivery *v, const struct rw_part *part)
 static int
 send_extra(struct rw_delivery *v, struct rw_part *part, struct rw_answer *a, struct err *err)
 {
-	if (v->extra_requests++ >= RW_MAX_BISECT)
+	if (v->extra_requests++ >= v->max_extra)
 		return err_set(err, ERR_TRANSIENT,
-			       "more than %u requests to find out which samples are refused",
-			       RW_MAX_BISECT);
+			       "more than %" PRIu64
+			       " requests to find out which samples are refused",
+			       v->max_extra);
 	*a = (struct rw_answer){0};
 	return v->send(v->arg, part, a, err);
 }
@@ -609,6 +621,13 @@ check_usable(struct rw_delivery *v, const struct rw_answer *refusal, struct err 
 	return 0;
 }
 
+/* All of it may be stored, and it is too much to ask for sample by sample. */
+static bool
+is_large_copy(const struct rw_top *top, const struct rw_answer *a)
+{
+	return top->maybe && rw_may_be_stored(class_of(a)) && top->part.n_samples > RW_HALVE_MAX;
+}
+
 static int
 refused_top(struct rw_delivery *v, const struct rw_answer *a, struct err *err)
 {
@@ -627,7 +646,10 @@ refused_top(struct rw_delivery *v, const struct rw_answer *a, struct err *err)
 	    shows_partial(v, &top->part, &v->partial, err) < 0)
 		return -1;
 	top->kept = v->partial;
-	return v->partial ? keep(v, &top->part, err) : halve(v, &top->part, err);
+	if (!top->kept && is_large_copy(top, a) &&
+	    shows_partial(v, &top->part, &top->kept, err) < 0)
+		return -1;
+	return top->kept ? keep(v, &top->part, err) : halve(v, &top->part, err);
 }
 
 int

@@ -569,14 +569,14 @@ test_alone(void **state)
 
 /* Somebody else was faster by one sample, in these series. */
 static void
-foreign(struct bench *b, size_t row0, size_t row1)
+foreign(struct bench *b, size_t row0, size_t row1, int64_t ts)
 {
 	char key[64], text[64];
 
 	for (size_t r = row0; r < row1; r++) {
 		(void)snprintf(key, sizeof(key), "__name__=up;host=h%05zu;", r);
 		(void)snprintf(text, sizeof(text), "{__name__=\"up\", host=\"h%05zu\"}", r);
-		db_insert(b->x, db_add(b->x, key, text), (struct read_sample){77, START});
+		db_insert(b->x, db_add(b->x, key, text), (struct read_sample){77, ts});
 	}
 }
 
@@ -594,7 +594,7 @@ test_named(void **state)
 
 		bench_init(&b, HABIT_KEEPER, WORDS_CORTEX);
 		plain_init(&c, rows[i], 5, MINUTE);
-		foreign(&b, 1, 2);
+		foreign(&b, 1, 2, START);
 		assert_int_equal(bench_publish(&b, &c.d), 0);
 		assert_int_equal(b.done.rejected, 1);
 		assert_ptr_equal(b.refusals.series, &c.series[1]);
@@ -615,7 +615,7 @@ test_wrong_suspicion(void **state)
 	(void)state;
 	bench_init(&b, HABIT_WHOLE, WORDS_CORTEX);
 	plain_init(&c, 8, 5, MINUTE);
-	foreign(&b, 1, 7);
+	foreign(&b, 1, 7, START);
 	assert_int_equal(bench_publish(&b, &c.d), 0);
 	assert_done(&b, 34, 0, 0, 6);
 	plain_done(&c);
@@ -736,10 +736,9 @@ test_sent_before_at_a_keeper(void **state)
 	bench_done(&b);
 }
 
-/* Each sample refused for itself: beyond the cap the cell stays where it is, and nothing is
- * reported. */
+/* A large cell that is there already: it is not asked for sample by sample. */
 static void
-test_cap(void **state)
+test_sent_before_in_full(void **state)
 {
 	struct bench b;
 	struct plain c;
@@ -750,10 +749,28 @@ test_cap(void **state)
 	assert_int_equal(bench_publish(&b, &c.d), 0);
 	b.x->requests = 0;
 	b.p.maybe_sent = true;
-	assert_int_equal(bench_publish(&b, &c.d), -1);
-	assert_int_equal(b.err.kind, ERR_TRANSIENT);
+	assert_int_equal(bench_publish(&b, &c.d), 0);
+	assert_done(&b, 500, 500 * 24, 0, 0);
 	assert_int_equal(b.refusals.n, 0);
-	assert_true(b.x->requests <= RW_MAX_BISECT + 1);
+	assert_true(b.x->requests < 20);
+	plain_done(&c);
+	bench_done(&b);
+}
+
+/* Each sample refused for itself: however large the cell, it ends, and each is reported. */
+static void
+test_all_refused(void **state)
+{
+	struct bench b;
+	struct plain c;
+
+	(void)state;
+	bench_init(&b, HABIT_WHOLE, WORDS_BARE);
+	plain_init(&c, 500, 25, MINUTE);
+	foreign(&b, 0, 500, START + HOUR_MS);
+	assert_int_equal(bench_publish(&b, &c.d), 0);
+	assert_done(&b, 0, 0, 0, 12500);
+	assert_true(b.x->requests <= RW_MAX_BISECT(12500) + 1);
 	plain_done(&c);
 	bench_done(&b);
 }
@@ -811,7 +828,8 @@ main(void)
 	    cmocka_unit_test(test_one_bad_series_among_many),
 	    cmocka_unit_test(test_out_of_bounds),
 	    cmocka_unit_test(test_sent_before_at_a_keeper),
-	    cmocka_unit_test(test_cap),
+	    cmocka_unit_test(test_sent_before_in_full),
+	    cmocka_unit_test(test_all_refused),
 	    cmocka_unit_test(test_deadline_and_cancel),
 	};
 
