@@ -6,14 +6,20 @@
 
 #include <expat.h>
 #include <limits.h>
+#include <malloc.h>
+#include <openssl/crypto.h>
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "base/secret.h"
 
 #define DEPTH_MAX 64
 #define NODES_MAX 200000
 #define TEXT_MAX  ((size_t)16 << 20) /* of the document, and of the text of one node */
-#define TREE_MAX  ((size_t)64 << 20)
+#define TEXT_ROOM                                                                                  \
+	4095 /* for a node's text at first: a buffer that grows leaves its bytes behind            \
+	      */
+#define TREE_MAX ((size_t)64 << 20)
 
 struct xml_doc {
 	struct arena arena;
@@ -34,6 +40,28 @@ struct parse {
 	const char *why; /* our own reason to stop, static text, and where */
 	unsigned long line, column;
 };
+
+/* Replies of STS carry keys, and expat copies its input: its memory is wiped when it is freed. */
+static void
+wipe_and_free(void *p)
+{
+	if (p)
+		OPENSSL_cleanse(p, malloc_usable_size(p));
+	free(p);
+}
+
+static void *
+move(void *p, size_t n)
+{
+	size_t had = p ? malloc_usable_size(p) : 0;
+	void *q = malloc(n);
+
+	if (q && p) {
+		memcpy(q, p, had < n ? had : n);
+		wipe_and_free(p);
+	}
+	return q;
+}
 
 static void
 mark_place(struct parse *p)
@@ -105,6 +133,7 @@ on_start(void *arg, const XML_Char *name, const XML_Char **atts)
 	p->stack[p->depth].node = n;
 	p->stack[p->depth].last = NULL;
 	buf_reset(&p->stack[p->depth].text);
+	(void)buf_reserve(&p->stack[p->depth].text, TEXT_ROOM);
 	p->depth++;
 }
 
@@ -170,7 +199,7 @@ parse_freep(struct parse **pp)
 	if (!p)
 		return;
 	for (size_t i = 0; i < DEPTH_MAX; i++)
-		buf_done(&p->stack[i].text);
+		secret_wipe_buf(&p->stack[i].text);
 	if (p->parser)
 		XML_ParserFree(p->parser);
 	xml_free(p->doc);
@@ -180,6 +209,7 @@ parse_freep(struct parse **pp)
 int
 xml_parse(struct sv text, const char *what, struct xml_doc **ret, struct err *err)
 {
+	static const XML_Memory_Handling_Suite wiping = {malloc, move, wipe_and_free};
 	CLEANUP(parse_freep) struct parse *p = NULL;
 
 	if (text.n > TEXT_MAX)
@@ -190,7 +220,7 @@ xml_parse(struct sv text, const char *what, struct xml_doc **ret, struct err *er
 	for (size_t i = 0; i < DEPTH_MAX; i++)
 		p->stack[i].text = BUF_INIT(TEXT_MAX);
 	p->doc = calloc(1, sizeof(*p->doc));
-	p->parser = XML_ParserCreateNS(NULL, '|');
+	p->parser = XML_ParserCreate_MM(NULL, &wiping, "|");
 	if (!p->doc || !p->parser)
 		return err_nomem(err);
 	p->doc->arena = ARENA_INIT(TREE_MAX);
