@@ -166,10 +166,11 @@ fill_window_locked(struct sched *sc)
 	}
 }
 
+/* A stream in hand belongs to its worker: nothing else in it may be looked at. */
 static bool
 stream_is_open(const struct sched *sc, const struct stream *s)
 {
-	return wants_pass(s, sc->pass) && s->open && !s->in_hand;
+	return !s->in_hand && s->open && wants_pass(s, sc->pass);
 }
 
 /* A stream of this tenant that may run now; *soonest gets the time of the next one that may not
