@@ -66,6 +66,10 @@ load_config(const struct options *o, struct config **ret)
 	if (!faults)
 		return -1;
 	r = config_load(config_path(o), ret, faults, &err);
+	if (!r && session_configure(*ret, &err)) {
+		config_free(*ret);
+		r = -1;
+	}
 	for (size_t i = 0; i < conf_faults_count(faults); i++)
 		(void)fprintf(stderr, "%s\n", conf_faults_get(faults, i));
 	if (r && !conf_faults_count(faults))
@@ -201,17 +205,17 @@ with_config(const struct options *o, const struct config *config)
 	struct err err = {0};
 	int status;
 
-	catch_signals(clock_real());
+	catch_signals(session_clock());
 	for (size_t i = 0; i < config->n_unused_sinks; i++)
 		log_event(LOG_WARN, "no job uses this sink",
 			  LOG_S("sink", config->unused_sinks[i]));
 	if (config->run.status_page)
 		log_event(LOG_WARN, "this version writes no status page",
 			  LOG_S("status_page", config->run.status_page));
-	if (!session_open(&s, config, o, clock_real(), &err)) {
+	if (!session_open(&s, config, o, session_clock(), &err)) {
 		status = run_session(&s);
 	} else {
-		int why = clock_cancelled(clock_real());
+		int why = clock_cancelled(session_clock());
 
 		status = why ? 128 + why : err.kind == ERR_USAGE ? EXIT_USAGE : EXIT_CENTRAL;
 		log_event(LOG_ERROR, "cannot start", LOG_E(&err));

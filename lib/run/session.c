@@ -28,6 +28,27 @@ static const struct rate_row rates[] = {
     {NULL, NULL, 0},
 };
 
+static const struct session_hooks no_hooks;
+static const struct session_hooks *hooks = &no_hooks;
+
+void
+session_hook(const struct session_hooks *h)
+{
+	hooks = h ? h : &no_hooks;
+}
+
+struct clock *
+session_clock(void)
+{
+	return hooks->clock ? hooks->clock : clock_real();
+}
+
+int
+session_configure(struct config *c, struct err *err)
+{
+	return hooks->configure ? hooks->configure(hooks->arg, c, err) : 0;
+}
+
 int64_t
 shard_of(const char *tenant, int64_t n)
 {
@@ -74,6 +95,14 @@ max_attempts(struct err *err)
 	return (int)n;
 }
 
+static int
+open_bottom(struct session *s, const struct curl_options *opt, struct err *err)
+{
+	if (!hooks->offline && curl_transport_new(opt, &s->top, err))
+		return -1;
+	return hooks->bottom ? hooks->bottom(hooks->arg, &s->top, err) : 0;
+}
+
 /* retry > sign > limit > count > curl */
 static int
 open_transports(struct session *s, struct err *err)
@@ -94,8 +123,7 @@ open_transports(struct session *s, struct err *err)
 	s->counts = call_counts_new();
 	if (!s->counts)
 		return err_nomem(err);
-	if (curl_transport_new(&opt, &s->top, err) ||
-	    count_transport_new(s->top, s->counts, &s->top, err) ||
+	if (open_bottom(s, &opt, err) || count_transport_new(s->top, s->counts, &s->top, err) ||
 	    limit_transport_new(s->top, rates, s->clock, &s->top, err) ||
 	    sign_transport_new(s->top, s->clock, &s->top, err))
 		return -1;
@@ -134,7 +162,7 @@ static int
 read_now(struct session *s, int64_t wall_ms, struct err *err)
 {
 	s->env.now_ms = wall_ms;
-	s->env.now_fixed = s->options->now != NULL;
+	s->env.now_fixed = s->options->now || hooks->fixed_now;
 	if (s->options->now && !time_parse_user(sv_of(s->options->now), wall_ms, &s->env.now_ms))
 		return err_set(err, ERR_USAGE, "--now %s: expected RFC 3339, YYYY-MM-DD or now-6h",
 			       s->options->now);
@@ -166,7 +194,7 @@ open_outlets(struct session *s, struct err *err)
 	    .region = s->config->region,
 	    .sts_endpoint = buf_cstr(&s->sts_endpoint),
 	    .run_id = s->run_id,
-	    .stdout_fd = STDOUT_FILENO,
+	    .stdout_fd = hooks->stdout_fd ? hooks->stdout_fd : STDOUT_FILENO,
 	};
 	return outlets_open(s->config->sinks, s->config->n_sinks, &s->sink_env, &s->env.outlets,
 			    err);
@@ -411,7 +439,9 @@ session_open(struct session *s, const struct config *config, const struct option
 	s->commit_env.clock_offset_ms = sign_transport_offset(s->signer);
 	if (open_outlets(s, err) || make_plans(s, err))
 		return -1;
-	return make_tenants(s, err);
+	if (make_tenants(s, err))
+		return -1;
+	return hooks->opened ? hooks->opened(hooks->arg, s, err) : 0;
 }
 
 static void

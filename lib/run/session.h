@@ -39,6 +39,29 @@ struct session {
 	struct tenant_run *tenants;
 };
 
+/*
+ * What a recording or a replay changes about a session, whatever command opens it. Members that are
+ * zero leave things as they are.
+ */
+struct session_hooks {
+	struct clock *clock; /* instead of the machine's */
+	bool offline;	     /* no network: `bottom` makes a transport of its own */
+	bool fixed_now;	     /* the present does not move while the run lasts */
+	int stdout_fd;	     /* where stdout sinks write */
+	/* After the configuration was read. */
+	int (*configure)(void *arg, struct config *c, struct err *err);
+	/* *t is the transport that would be the bottom (NULL: offline); put another in its place. */
+	int (*bottom)(void *arg, struct transport **t, struct err *err);
+	/* All is open, nothing was done yet. */
+	int (*opened)(void *arg, struct session *s, struct err *err);
+	void *arg;
+};
+/* For the whole process, once, before the command; NULL: none. */
+void session_hook(const struct session_hooks *h);
+/* The hook of that name, or the usual: */
+struct clock *session_clock(void);
+int session_configure(struct config *c, struct err *err);
+
 /* -1 with ERR_USAGE: the command line asks for something that is not there (exit 2); any other
  * kind: something central failed (exit 3). Close it in both cases. */
 int session_open(struct session *s, const struct config *config, const struct options *options,
