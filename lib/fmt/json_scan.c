@@ -1,0 +1,359 @@
+/*
+ * JSON read in place; see json_scan.h. A page of log rows is mostly text that goes out as it came
+ * in: it is walked over twice, once for its end and once to be written again, and never stored in
+ * between.
+ */
+#include "fmt/json_scan.h"
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/utf8.h"
+#include "fmt/json.h"
+
+#define NUMBER_MAX 64
+
+/* Bytes of a string that need a look: quotes, escapes, control characters, all beyond ASCII. */
+static bool
+is_plain(char c)
+{
+	return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+}
+
+static void
+skip_blanks(struct json_scan *s)
+{
+	while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t'))
+		s->p++;
+}
+
+bool
+json_scan_ch(struct json_scan *s, char c)
+{
+	skip_blanks(s);
+	if (s->p == s->end || *s->p != c)
+		return false;
+	s->p++;
+	return true;
+}
+
+bool
+json_scan_end(struct json_scan *s)
+{
+	skip_blanks(s);
+	return s->p == s->end;
+}
+
+static bool
+is_hex(char c)
+{
+	return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* Behind a backslash; returns how many bytes belong to it, 0 if it is no escape. */
+static size_t
+escape_length(const char *p, const char *end)
+{
+	if (p == end || !*p)
+		return 0;
+	if (strchr("\"\\/bfnrt", *p))
+		return 1;
+	if (*p != 'u' || end - p < 5)
+		return 0;
+	for (int i = 1; i <= 4; i++)
+		if (!is_hex(p[i]))
+			return 0;
+	return 5;
+}
+
+bool
+json_scan_str(struct json_scan *s, struct sv *ret_raw)
+{
+	const char *start, *p;
+	size_t n;
+
+	if (!json_scan_ch(s, '"'))
+		return false;
+	start = s->p;
+	for (p = start; p < s->end; p++) {
+		if (is_plain(*p) || (unsigned char)*p >= 0x80)
+			continue;
+		if (*p == '"') {
+			*ret_raw = (struct sv){start, (size_t)(p - start)};
+			s->p = p + 1;
+			return true;
+		}
+		n = *p == '\\' ? escape_length(p + 1, s->end) : 0;
+		if (!n)
+			break;
+		p += n;
+	}
+	s->p = p;
+	return false;
+}
+
+bool
+json_scan_num(struct json_scan *s, double *ret)
+{
+	const char *p;
+
+	skip_blanks(s);
+	for (p = s->p; p < s->end && p - s->p < NUMBER_MAX && strchr("+-.0123456789eE", *p); p++)
+		if (!*p)
+			break;
+	if (!num_double((struct sv){s->p, (size_t)(p - s->p)}, ret))
+		return false;
+	s->p = p;
+	return true;
+}
+
+static bool
+skip_word(struct json_scan *s)
+{
+	static const char *const words[] = {"true", "false", "null"};
+	double number;
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+		size_t n = strlen(words[i]);
+
+		if ((size_t)(s->end - s->p) >= n && !memcmp(s->p, words[i], n)) {
+			s->p += n;
+			return true;
+		}
+	}
+	return json_scan_num(s, &number);
+}
+
+static bool
+skip_value(struct json_scan *s, int depth)
+{
+	struct sv raw;
+	bool end = false;
+
+	if (depth > JSON_SCAN_DEPTH)
+		return false;
+	if (json_scan_ch(s, '{')) {
+		for (bool first = true; !end; first = false)
+			if (!json_scan_member(s, first, &raw, &end) ||
+			    (!end && !skip_value(s, depth + 1)))
+				return false;
+		return true;
+	}
+	if (json_scan_ch(s, '[')) {
+		for (bool first = true; !end; first = false)
+			if (!json_scan_item(s, first, &end) || (!end && !skip_value(s, depth + 1)))
+				return false;
+		return true;
+	}
+	if (s->p < s->end && *s->p == '"')
+		return json_scan_str(s, &raw);
+	return skip_word(s);
+}
+
+bool
+json_scan_skip(struct json_scan *s)
+{
+	return skip_value(s, 0);
+}
+
+bool
+json_scan_member(struct json_scan *s, bool first, struct sv *ret_raw, bool *ret_end)
+{
+	*ret_end = json_scan_ch(s, '}');
+	if (*ret_end)
+		return true;
+	if (!first && !json_scan_ch(s, ','))
+		return false;
+	return json_scan_str(s, ret_raw) && json_scan_ch(s, ':');
+}
+
+bool
+json_scan_item(struct json_scan *s, bool first, bool *ret_end)
+{
+	*ret_end = json_scan_ch(s, ']');
+	return *ret_end || first || json_scan_ch(s, ',');
+}
+
+/* Decoding */
+
+static uint32_t
+hex4(const char *p)
+{
+	uint32_t v = 0;
+
+	for (int i = 0; i < 4; i++)
+		v = v << 4 | (uint32_t)(p[i] <= '9' ? p[i] - '0' : (p[i] | 0x20) - 'a' + 10);
+	return v;
+}
+
+static size_t
+utf8_put(uint32_t cp, char out[4])
+{
+	if (cp < 0x80) {
+		out[0] = (char)cp;
+		return 1;
+	}
+	if (cp < 0x800) {
+		out[0] = (char)(0xC0 | cp >> 6);
+		out[1] = (char)(0x80 | (cp & 0x3F));
+		return 2;
+	}
+	if (cp < 0x10000) {
+		out[0] = (char)(0xE0 | cp >> 12);
+		out[1] = (char)(0x80 | (cp >> 6 & 0x3F));
+		out[2] = (char)(0x80 | (cp & 0x3F));
+		return 3;
+	}
+	out[0] = (char)(0xF0 | cp >> 18);
+	out[1] = (char)(0x80 | (cp >> 12 & 0x3F));
+	out[2] = (char)(0x80 | (cp >> 6 & 0x3F));
+	out[3] = (char)(0x80 | (cp & 0x3F));
+	return 4;
+}
+
+/* \uXXXX at p, with the second half of a pair if there is one; returns the bytes it takes. */
+static size_t
+unicode_escape(const char *p, const char *end, char out[4], size_t *ret_n)
+{
+	uint32_t cp = hex4(p + 2), low;
+	size_t taken = 6;
+
+	if (cp >= 0xD800 && cp < 0xDC00 && end - p >= 12 && p[6] == '\\' && p[7] == 'u') {
+		low = hex4(p + 8);
+		if (low >= 0xDC00 && low < 0xE000) {
+			cp = 0x10000 + ((cp - 0xD800) << 10) + (low - 0xDC00);
+			taken = 12;
+		}
+	}
+	if (cp >= 0xD800 && cp < 0xE000)
+		cp = 0xFFFD;
+	*ret_n = utf8_put(cp, out);
+	return taken;
+}
+
+/* One escape of a string that json_scan_str() let through; returns the bytes it takes. */
+static size_t
+one_escape(const char *p, const char *end, char out[4], size_t *ret_n)
+{
+	static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+
+	if (end - p >= 6 && p[1] == 'u')
+		return unicode_escape(p, end, out, ret_n);
+	*ret_n = 0;
+	if (end - p < 2)
+		return (size_t)(end - p);
+	for (size_t i = 0; i < sizeof(from) - 1; i++) {
+		if (p[1] == from[i]) {
+			out[0] = to[i];
+			*ret_n = 1;
+		}
+	}
+	return 2;
+}
+
+/* Bytes from p on that stand for themselves. */
+static size_t
+plain_run(const char *p, const char *end)
+{
+	const char *start = p;
+	uint32_t cp;
+	size_t n;
+
+	while (p < end) {
+		if (is_plain(*p)) {
+			p++;
+			continue;
+		}
+		if ((unsigned char)*p < 0x80)
+			break;
+		n = utf8_next((struct sv){p, (size_t)(end - p)}, &cp);
+		if (cp == UTF8_BAD)
+			break;
+		p += n;
+	}
+	return (size_t)(p - start);
+}
+
+/* Escapes that are written the same way when written again. */
+static bool
+is_canonical(const char *p, const char *end)
+{
+	return *p == '\\' && end - p >= 2 && p[1] && strchr("\"\\bfnrt", p[1]);
+}
+
+/* A byte that is no part of a plain run, and no canonical escape: decode it. Returns the bytes it
+ * takes. */
+static size_t
+decode_one(const char *p, const char *end, char out[4], size_t *ret_n)
+{
+	uint32_t cp;
+
+	if (*p == '\\')
+		return one_escape(p, end, out, ret_n);
+	if ((unsigned char)*p < 0x80) {
+		out[0] = *p;
+		*ret_n = 1;
+		return 1;
+	}
+	*ret_n = utf8_put(0xFFFD, out);
+	return utf8_next((struct sv){p, (size_t)(end - p)}, &cp);
+}
+
+/* As a part of a string: what json_escape() writes, without its quotes. */
+static void
+add_escaped(struct buf *out, struct sv s)
+{
+	size_t at = out->n;
+
+	if (s.n != 1 || is_plain(s.p[0])) {
+		buf_sv(out, s);
+		return;
+	}
+	(void)json_escape(out, s);
+	if (!buf_ok(out))
+		return;
+	memmove(out->p + at, out->p + at + 1, out->n - at - 2);
+	out->n -= 2;
+	out->p[out->n] = '\0';
+}
+
+void
+json_recode(struct buf *out, struct sv raw)
+{
+	const char *p = raw.p, *end = raw.p + raw.n;
+	char decoded[4];
+	size_t n;
+
+	buf_ch(out, '"');
+	while (p < end) {
+		n = plain_run(p, end);
+		while (p + n < end && is_canonical(p + n, end)) {
+			n += 2;
+			n += plain_run(p + n, end);
+		}
+		buf_add(out, p, n);
+		p += n;
+		if (p == end)
+			break;
+		p += decode_one(p, end, decoded, &n);
+		add_escaped(out, (struct sv){decoded, n});
+	}
+	buf_ch(out, '"');
+}
+
+void
+json_unescape(struct buf *out, struct sv raw)
+{
+	const char *p = raw.p, *end = raw.p + raw.n;
+	char decoded[4];
+	size_t n;
+
+	while (p < end) {
+		n = plain_run(p, end);
+		buf_add(out, p, n);
+		p += n;
+		if (p == end)
+			break;
+		p += decode_one(p, end, decoded, &n);
+		buf_add(out, decoded, n);
+	}
+}

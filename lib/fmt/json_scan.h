@@ -1,0 +1,48 @@
+/*
+ * JSON read in place, for the large answers of the hot path: no tree is built and nothing is
+ * copied; strings are views into the text, with their escapes. What a document means is up to the
+ * caller, who walks through it member by member.
+ *
+ * All functions return false at text that is not JSON, or not what was asked for; the place is
+ * s->p then. Strings may hold invalid UTF-8 until they are recoded.
+ */
+#ifndef MUSTER_FMT_JSON_SCAN_H
+#define MUSTER_FMT_JSON_SCAN_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+
+#define JSON_SCAN_DEPTH 64
+
+struct json_scan {
+	const char *p, *end;
+};
+#define JSON_SCAN_INIT(text) ((struct json_scan){(text).p, (text).p + (text).n})
+
+/* A string as it stands between its quotes. */
+struct json_raw {
+	struct sv name, value;
+};
+
+/* Blanks and this character. Without it nothing but the blanks is passed. */
+bool json_scan_ch(struct json_scan *s, char c);
+/* Nothing is left but blanks. */
+bool json_scan_end(struct json_scan *s);
+bool json_scan_str(struct json_scan *s, struct sv *ret_raw);
+bool json_scan_num(struct json_scan *s, double *ret);
+/* Any value, with all that is in it. */
+bool json_scan_skip(struct json_scan *s);
+/* The next member of an object whose '{' was passed (`first`: no comma stands before it), up to its
+ * value; *ret_end: there is none, and the '}' was passed. */
+bool json_scan_member(struct json_scan *s, bool first, struct sv *ret_raw, bool *ret_end);
+/* The same for the next item of a list. */
+bool json_scan_item(struct json_scan *s, bool first, bool *ret_end);
+
+/* Append the string as json_escape() would write what it stands for, quotes included. Lone
+ * surrogates and invalid UTF-8 become U+FFFD. */
+void json_recode(struct buf *out, struct sv raw);
+/* Append what it stands for. */
+void json_unescape(struct buf *out, struct sv raw);
+
+#endif

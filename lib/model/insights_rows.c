@@ -1,0 +1,230 @@
+/*
+ * Insights rows as lines; see insights_rows.h. A column's text goes from the answer into the line
+ * without being stored in between: only its escapes are put into their canonical form.
+ */
+#include "model/insights_rows.h"
+
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/timefmt.h"
+#include "fmt/json.h"
+
+#define COMMON_MAX ((size_t)16 << 10)
+
+/* Columns with a place of their own. */
+enum column { C_TIME, C_LOG, C_STREAM, C_MESSAGE, C_PTR, N_COLUMNS };
+static const char *const column_names[] = {"@timestamp", "@log", "@logStream", "@message", "@ptr"};
+
+static void
+add_str(struct buf *out, const char *key, const char *value)
+{
+	buf_str(out, key);
+	(void)json_escape(out, sv_of(value));
+}
+
+const char *
+insights_common(const struct line_origin *o, struct arena *a)
+{
+	CLEANUP(buf_done) struct buf out = BUF_INIT(COMMON_MAX);
+
+	add_str(&out, "\",\"tenant\":", o->tenant);
+	add_str(&out, ",\"account_id\":", o->account_id);
+	add_str(&out, ",\"region\":", o->region);
+	add_str(&out, ",\"job\":", o->job);
+	return buf_ok(&out) ? arena_strdup(a, buf_view(&out)) : NULL;
+}
+
+bool
+insights_time(struct sv text, int64_t *ret_ms)
+{
+	char zoned[TIME_TEXT_MAX];
+	struct sv s = {zoned, text.n + 1};
+
+	if (text.n + 1 > sizeof(zoned))
+		return false;
+	memcpy(zoned, text.p, text.n);
+	zoned[text.n] = 'Z';
+	return time_parse_iso(s, ret_ms);
+}
+
+static int
+cmp_fields(const void *a, const void *b)
+{
+	const struct json_raw *x = a, *y = b;
+	int c = sv_cmp(x->name, y->name);
+
+	/* Columns of one name: in their order. */
+	return c ? c : x->name.p < y->name.p ? -1 : 1;
+}
+
+static void
+add_raw(struct buf *out, const char *key, const struct json_raw *f)
+{
+	if (!f)
+		return;
+	buf_str(out, key);
+	json_recode(out, f->value);
+}
+
+/* "111122223333:/ecs/app": the name is what the lake is asked by. */
+static void
+add_group(const struct insights_lines *l, struct buf *out, const struct json_raw *log)
+{
+	const char *colon;
+	struct sv name;
+
+	buf_str(out, ",\"log_group\":");
+	if (!log && l->log_group) {
+		(void)json_escape(out, sv_of(l->log_group));
+	} else if (!log) {
+		buf_str(out, "null");
+	} else {
+		name = log->value;
+		colon = memchr(name.p, ':', name.n);
+		if (colon)
+			name = (struct sv){colon + 1, (size_t)(name.p + name.n - colon) - 1};
+		json_recode(out, name);
+	}
+}
+
+static void
+add_others(struct buf *out, const struct json_raw *fields, size_t n,
+	   const struct json_raw *const own[N_COLUMNS])
+{
+	const struct json_raw *before = NULL;
+
+	buf_str(out, ",\"fields\":{");
+	for (size_t i = 0; i < n; i++) {
+		bool is_own = before && sv_eq(before->name, fields[i].name);
+
+		for (size_t k = 0; k < N_COLUMNS; k++)
+			is_own = is_own || own[k] == &fields[i];
+		if (is_own)
+			continue;
+		if (before)
+			buf_ch(out, ',');
+		json_recode(out, fields[i].name);
+		buf_ch(out, ':');
+		json_recode(out, fields[i].value);
+		before = &fields[i];
+	}
+	buf_str(out, "}}\n");
+}
+
+/* The first column of that name among sorted ones. */
+static const struct json_raw *
+find(const struct json_raw *fields, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sv_eq(fields[i].name, sv_of(name)))
+			return &fields[i];
+	return NULL;
+}
+
+/* A column may be named after an expression: bin(5m), or with quotes in it. */
+static const struct json_raw *
+find_decoded(const struct json_raw *fields, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		CLEANUP(buf_done) struct buf text = BUF_INIT(COMMON_MAX);
+
+		json_unescape(&text, fields[i].name);
+		if (buf_ok(&text) && sv_eq(buf_view(&text), sv_of(name)))
+			return &fields[i];
+	}
+	return NULL;
+}
+
+static int
+time_of_row(const struct insights_lines *l, const struct json_raw *fields, size_t n,
+	    const struct json_raw *ts, int64_t *ret_ms, struct err *err)
+{
+	const struct json_raw *bin = NULL;
+
+	*ret_ms = l->ts_ms;
+	if (!l->events) {
+		if (l->time_column)
+			bin = find_decoded(fields, n, l->time_column);
+		if (bin && !insights_time(bin->value, ret_ms))
+			*ret_ms = l->ts_ms;
+		return 0;
+	}
+	if (!ts)
+		return err_set(err, ERR_DATA, "a row without @timestamp");
+	if (!insights_time(ts->value, ret_ms))
+		return err_set(err, ERR_DATA, "a row's @timestamp is \"%.*s\"",
+			       (int)(ts->value.n < 40 ? ts->value.n : 40), ts->value.p);
+	return 0;
+}
+
+int
+insights_line(const struct insights_lines *l, struct json_raw *fields, size_t n, struct buf *out,
+	      struct insights_row *ret, struct err *err)
+{
+	const struct json_raw *own[N_COLUMNS] = {NULL};
+	char ts[TIME_TEXT_MAX];
+
+	if (n > 1)
+		qsort(fields, n, sizeof(*fields), cmp_fields);
+	for (size_t k = 0; k < N_COLUMNS; k++)
+		own[k] = find(fields, n, column_names[k]);
+	if (time_of_row(l, fields, n, own[C_TIME], &ret->ts_ms, err))
+		return -1;
+	ret->pointed = own[C_PTR];
+	time_format_ms(ret->ts_ms, ts);
+	buf_str(out, "{\"ts\":\"");
+	buf_str(out, ts);
+	buf_str(out, l->common);
+	add_group(l, out, own[C_LOG]);
+	add_raw(out, ",\"log_stream\":", own[C_STREAM]);
+	add_raw(out, ",\"message\":", own[C_MESSAGE]);
+	add_raw(out, ",\"ptr\":", own[C_PTR]);
+	if (!l->events)
+		own[C_TIME] = NULL; /* some time of the query's own */
+	add_others(out, fields, n, own);
+	return buf_check(out, "a row", err);
+}
+
+/* Order */
+
+static int
+cmp_lines(const struct insights_row *x, const struct insights_row *y)
+{
+	int c;
+
+	if (x->ts_ms != y->ts_ms)
+		return x->ts_ms < y->ts_ms ? -1 : 1;
+	c = memcmp(x->line, y->line, x->n < y->n ? x->n : y->n);
+	if (c || x->n == y->n)
+		return c;
+	return x->n < y->n ? -1 : 1;
+}
+
+static int
+cmp_rows(const void *a, const void *b)
+{
+	const struct insights_row *x = a, *y = b;
+	int c = cmp_lines(x, y);
+
+	return c ? c : (x->source > y->source) - (x->source < y->source);
+}
+
+void
+insights_rows_sort(struct insights_row *rows, size_t n)
+{
+	if (n > 1)
+		qsort(rows, n, sizeof(*rows), cmp_rows);
+}
+
+size_t
+insights_rows_unique(struct insights_row *rows, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (!kept || !rows[i].pointed || rows[i].source == rows[kept - 1].source ||
+		    cmp_lines(&rows[i], &rows[kept - 1]))
+			rows[kept++] = rows[i];
+	return kept;
+}

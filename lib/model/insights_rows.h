@@ -1,0 +1,46 @@
+/*
+ * Rows of a Logs Insights query as canonical NDJSON lines (interface.md section 3).
+ *
+ * A line has the common fields (ts, tenant, account_id, region, job), then log_group, and
+ * log_stream, message and ptr where the query has them; all other columns stand under `fields`,
+ * sorted by name. Lines are in order of time, then bytewise, which is by log group, log stream and
+ * message. All values are text, as the service gives them.
+ */
+#ifndef MUSTER_MODEL_INSIGHTS_ROWS_H
+#define MUSTER_MODEL_INSIGHTS_ROWS_H
+
+#include "fmt/json_scan.h"
+#include "model/series.h"
+
+struct insights_row {
+	int64_t ts_ms;
+	const char *line; /* with its newline */
+	uint32_t n;
+	uint32_t source; /* the query it came from: no two of them give the same event */
+	bool pointed;	 /* it has a ptr, by which two events differ */
+};
+
+struct insights_lines {
+	const char *common; /* of insights_common() */
+	/* Rows that are no events: the column that holds their time, NULL: none; and the time of
+	 * those that have none. */
+	bool events;
+	const char *time_column;
+	int64_t ts_ms;
+	const char *log_group; /* of rows that do not say, NULL: unknown */
+};
+/* The common part of every line, in the arena. NULL without memory. */
+const char *insights_common(const struct line_origin *o, struct arena *a);
+
+/* Append one line for a row's columns (sorted in place); fills ts_ms and pointed. ERR_DATA: an
+ * event without a time. */
+int insights_line(const struct insights_lines *l, struct json_raw *fields, size_t n,
+		  struct buf *out, struct insights_row *ret, struct err *err);
+/* "2026-01-01 00:00:00.000", UTC. */
+bool insights_time(struct sv text, int64_t *ret_ms);
+
+void insights_rows_sort(struct insights_row *rows, size_t n);
+/* Sorted rows without those events that a second query brought once more; how many stay. */
+size_t insights_rows_unique(struct insights_row *rows, size_t n);
+
+#endif
