@@ -17,6 +17,7 @@ struct aws_call {
 	size_t max_reply;      /* 0: HTTP_MAX_BODY */
 	int64_t wait_ms;       /* the runner waits so long before it sends (polling, asking again) */
 	int64_t first_byte_ms; /* 0: default */
+	int64_t grace_ms;      /* as in struct http_req; set by the runner */
 };
 void aws_call_init(struct aws_call *c, size_t max_body);
 void aws_call_reset(struct aws_call *c);

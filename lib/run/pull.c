@@ -2,6 +2,7 @@
 #include "run/pull.h"
 
 #define LEAVE_MAX_CALLS 100
+#define LEAVE_GRACE_MS	3000 /* of the 5 s in which a run has to end after a signal */
 
 static int64_t
 span_deadline(const struct stream *s)
@@ -30,7 +31,7 @@ wait_for_call(const struct stream *s, struct pull *p, int64_t wait_ms, struct er
 
 /* Send one call; expired credentials are worth one more try than the retry layer gave them. */
 static int
-send_call(const struct stream *s, struct worker_mem *mem, struct err *err)
+send_call(const struct stream *s, struct worker_mem *mem, int64_t deadline_mono_ms, struct err *err)
 {
 	const struct aws_target to = {
 	    .t = s->env->transport,
@@ -38,7 +39,7 @@ send_call(const struct stream *s, struct worker_mem *mem, struct err *err)
 	    .endpoint = s->endpoint,
 	    .account = s->tenant->account,
 	    .region = s->js.region,
-	    .deadline_mono_ms = span_deadline(s),
+	    .deadline_mono_ms = deadline_mono_ms,
 	};
 	int r;
 
@@ -51,16 +52,20 @@ send_call(const struct stream *s, struct worker_mem *mem, struct err *err)
 	return r ? err_wrap(err, "%s", mem->call.operation) : 0;
 }
 
-/* A refusal that the kind has an answer to (an expired token, another protocol) is none. */
+/* A refusal that the kind has an answer to (an expired token, another protocol, no free slot) is
+ * none. */
 static int
-refused(const struct stream *s, struct worker_mem *mem, struct pull *p, const struct err *err)
+refused(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	struct err own = *err;
 
-	if (mem->resp.status == 0 ||
-	    (err->kind != ERR_REJECTED && err->kind != ERR_NOTFOUND && err->kind != ERR_DATA))
+	if (mem->resp.status == 0 || (err->kind != ERR_REJECTED && err->kind != ERR_NOTFOUND &&
+				      err->kind != ERR_DATA && err->kind != ERR_THROTTLED))
 		return -1;
-	return s->job->kind->reply(p, &mem->resp, &own);
+	if (s->job->kind->reply(p, &mem->resp, &own))
+		return -1;
+	err_clear(err);
+	return 0;
 }
 
 /* A reply that makes no sense is asked for once more: a proxy's page or a cut-off body passes. */
@@ -68,7 +73,7 @@ static int
 exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	for (int attempt = 0;; attempt++) {
-		if (send_call(s, mem, err))
+		if (send_call(s, mem, span_deadline(s), err))
 			return refused(s, mem, p, err);
 		if (!s->job->kind->reply(p, &mem->resp, err))
 			return 0;
@@ -123,17 +128,28 @@ comes_back(enum err_kind kind)
 	       kind == ERR_SKEW;
 }
 
-/* Best effort: whatever still runs over there for a pull that is given up is told to end. */
+/* Its time is up, not its work: the next run finds in the memo what still runs over there. */
+static bool
+out_of_time(const struct stream *s, const struct worker_mem *mem)
+{
+	return clock_cancelled(s->env->clock) == CLOCK_DEADLINE ||
+	       clock_mono_ms(s->env->clock) + mem->call.wait_ms > span_deadline(s);
+}
+
+/* Best effort: whatever still runs over there for a pull that is given up is told to end, also by a
+ * run that was told to end itself. */
 static void
 leave(const struct stream *s, struct worker_mem *mem, struct pull *p)
 {
+	int64_t until = clock_mono_ms(s->env->clock) + LEAVE_GRACE_MS;
 	struct err ignored;
 
 	for (int i = 0; s->job->kind->leave && i < LEAVE_MAX_CALLS; i++) {
 		aws_call_reset(&mem->call);
 		if (s->job->kind->leave(p, &mem->call) <= 0)
 			return;
-		(void)send_call(s, mem, &ignored);
+		mem->call.grace_ms = LEAVE_GRACE_MS;
+		(void)send_call(s, mem, until, &ignored);
 	}
 }
 
@@ -174,7 +190,7 @@ pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
 
 	if (!r) {
 		r = pull_loop(s, mem, p, err);
-		if (r && !comes_back(err->kind))
+		if (r && !comes_back(err->kind) && !out_of_time(s, mem))
 			leave(s, mem, p);
 		keep_memo(s, p);
 		count_bill(s, p);
