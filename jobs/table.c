@@ -1,9 +1,9 @@
 /* The job kinds there are. A new one is a row here. */
 #include "run/job.h"
 
-extern const struct job_kind job_metrics;
+extern const struct job_kind job_metrics, job_insights;
 
-const struct job_kind *const job_kinds[] = {&job_metrics, NULL};
+const struct job_kind *const job_kinds[] = {&job_metrics, &job_insights, NULL};
 
 const struct job_kind *
 job_kind_find(const char *name)

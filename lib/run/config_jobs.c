@@ -75,7 +75,7 @@ const struct conf_key config_job_keys[] = {
     CONF_END,
 };
 
-static const char *const later_kinds[] = {"insights", "alarms", "traces"};
+static const char *const later_kinds[] = {"alarms", "traces"};
 
 static void
 join_kinds(struct buf *out)

@@ -25,6 +25,7 @@ static const struct rate_row rates[] = {
     {"monitoring", "ListMetrics", 20},
     {"monitoring", NULL, 8},
     {"sts", NULL, 300},
+    {"logs", NULL, 8},
     {NULL, NULL, 0},
 };
 

@@ -456,16 +456,15 @@ test_faults_in_jobs(void **state)
 	    {"}\n  app: {kind: metric, to: lake",
 	     "t.yaml:7:15: jobs.app.kind: unknown kind 'metric' (did you mean metrics?)\n"},
 	    {"}\n  app: {kind: dns, to: lake",
-	     "t.yaml:7:15: jobs.app.kind: unknown kind 'dns' (known: metrics)\n"},
+	     "t.yaml:7:15: jobs.app.kind: unknown kind 'dns' (known: metrics, insights)\n"},
 	    {"}\n  app: {kind: insights, query: x, to: lake",
-	     "t.yaml:7:15: jobs.app.kind: kind insights is not supported by this version (known: "
-	     "metrics)\n"},
+	     "t.yaml:7:8: jobs.app.log_groups: missing\n"},
 	    {"}\n  app: {kind: alarms, to: lake",
 	     "t.yaml:7:15: jobs.app.kind: kind alarms is not supported by this version (known: "
-	     "metrics)\n"},
+	     "metrics, insights)\n"},
 	    {"}\n  app: {kind: traces, to: lake",
 	     "t.yaml:7:15: jobs.app.kind: kind traces is not supported by this version (known: "
-	     "metrics)\n"},
+	     "metrics, insights)\n"},
 	    {"}\n  ecs: {kind: metrics, to: lake",
 	     "t.yaml:7:3: jobs.ecs: given twice, first in line 6\n"},
 	    {"}\n  app: 5\n  b: {kind: metrics, to: lake",

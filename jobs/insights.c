@@ -1,0 +1,799 @@
+/*
+ * CloudWatch Logs Insights: the log groups are listed every now and then, and each cell's events
+ * are asked for in one query, or in as many as it takes (insights_read.c).
+ *
+ * A query is paid for when it starts. So its id goes into the memo before anything waits for it
+ * (memo_urgent), and a pull of the same cells that finds ids in its memo collects their results
+ * instead of starting again; results are kept for a week. The memo holds the log groups too: an ask
+ * names its groups by their place in that list, and a list is not made anew while its asks live.
+ *
+ * Polling goes in rounds: each query that runs is looked at once, then there is a pause, which
+ * grows. As soon as one has ended the next is started. A start that finds no free slot waits for
+ * the end of the round, and polls go on meanwhile.
+ *
+ * next() only builds; what moves the pull on is a reply that could be read whole. So a request may
+ * be sent any number of times.
+ */
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "jobs/insights_pull.h"
+
+#define MEMO_VERSION 1
+#define HOUR_MS	     INT64_C(3600000)
+
+/* Polling: a query takes a second or so; the service allows ten polls a second for all of them. */
+#define POLL_FIRST_MS 500
+#define POLL_MAX_MS   5000
+/* No slot is free, or the service asks for fewer calls. */
+#define STARVED_MS 2000
+/* 50 groups a page, a million groups in an account (service limit). */
+#define LIST_PAGES_MAX 20000
+#define RESTARTS_MAX   3
+/* Cells of one span: while few rows are expected, several queries may run at once. */
+#define SPAN_MAX_CELLS 12
+#define SPAN_MAX_ROWS  50000
+/* Before the first cell is known to be dense it is not cut into more than this. */
+#define PIECES_MAX     1000
+#define DEFINITION_MAX ((size_t)1 << 20)
+#define TOKEN_MAX      ((size_t)64 << 10)
+#define TEXT_MAX       ((size_t)4 * LOGS_QUERY_MAX)
+#define PULL_ARENA_MAX ((size_t)1 << 30)
+#define PAGE_ARENA_MAX ((size_t)64 << 20)
+#define LINES_MAX      ((size_t)4 << 30)
+
+static void
+pull_free(struct pull *p)
+{
+	if (!p)
+		return;
+	map_done(&p->tokens, NULL);
+	buf_done(&p->token_buf);
+	buf_done(&p->text);
+	buf_done(&p->line);
+	asks_done(&p->asks);
+	free(p->rd.streams);
+	free(p->rows);
+	free(p->gaps);
+	arena_done(&p->lines);
+	arena_done(&p->page);
+	arena_done(&p->mem);
+	free(p);
+}
+DEFINE_FREEP(struct pull, pull_free)
+
+/* Paging */
+
+void
+pages_begin(struct pull *p)
+{
+	map_done(&p->tokens, NULL);
+	p->tokens = MAP_INIT;
+	p->token = NULL;
+	p->pages = 0;
+}
+
+/* `token` as it stands in JSON. */
+int
+pages_go_on(struct pull *p, struct sv token, struct err *err)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT(TOKEN_MAX);
+
+	json_unescape(&text, token);
+	if (buf_check(&text, "nextToken", err))
+		return -1;
+	if (map_get(&p->tokens, buf_view(&text)))
+		return err_set(err, ERR_DATA, "the same nextToken came twice (page %u)",
+			       p->pages + 1);
+	if (map_put(&p->tokens, buf_view(&text), p, NULL, err))
+		return -1;
+	buf_reset(&p->token_buf);
+	buf_sv(&p->token_buf, buf_view(&text));
+	if (buf_check(&p->token_buf, "nextToken", err))
+		return -1;
+	p->token = buf_cstr(&p->token_buf);
+	p->pages++;
+	return 0;
+}
+
+/* Planning */
+
+/* Events of a part of this length, by the density of the cell before. */
+static double
+expected_rows(const struct pull *p, int64_t ms)
+{
+	if (p->ms_before <= 0)
+		return 0;
+	return (double)p->rows_before / (double)p->ms_before * (double)ms;
+}
+
+static int
+plan_chunk(struct pull *p, int64_t start_ms, size_t g0, size_t g1, struct err *err)
+{
+	const struct ask ask = {
+	    .from_ms = start_ms,
+	    .to_ms = start_ms + p->s->common->every_ms,
+	    .used_to_ms = start_ms + p->s->common->every_ms,
+	    .g0 = g0,
+	    .g1 = g1,
+	};
+	double share = (double)(g1 - g0) / (double)p->groups.n;
+	double rows = expected_rows(p, ask.to_ms - ask.from_ms) * share;
+	double pieces = rows / (double)(p->limit / 2) + 1;
+
+	if (!p->o->q.splits)
+		return asks_add(&p->asks, &ask, err);
+	return asks_add_pieces(&p->asks, &ask, ask.from_ms,
+			       pieces < PIECES_MAX ? (int64_t)pieces : PIECES_MAX, err);
+}
+
+static int
+plan_cell(struct pull *p, int64_t start_ms, struct err *err)
+{
+	if (p->n_sources)
+		return plan_chunk(p, start_ms, 0, p->groups.n, err);
+	for (size_t g0 = 0, g1; g0 < p->groups.n; g0 = g1) {
+		g1 = groups_chunk(&p->groups, g0);
+		if (plan_chunk(p, start_ms, g0, g1, err))
+			return -1;
+	}
+	return 0;
+}
+
+/* A query whose rows are not events must see all groups at once. */
+static int
+choose_sources(struct pull *p, struct err *err)
+{
+	if (p->o->q.splits || groups_chunk(&p->groups, 0) == p->groups.n)
+		return 0;
+	if (groups_sources(&p->groups, p->o, p->sources, &p->n_sources, &p->mem))
+		return 0;
+	return err_set(err, ERR_REJECTED,
+		       "%zu log groups in a query that cannot be divided: it takes %d (of one "
+		       "class) by name, or up to %d patterns with one `*` at the end; use fewer "
+		       "groups, such patterns, or several jobs",
+		       p->groups.n, LOGS_GROUPS_MAX, INSIGHTS_SOURCES_MAX);
+}
+
+/* What the groups have lost to their retention already is a gap. */
+static int
+note_lost(struct pull *p, struct err *err)
+{
+	int64_t kept_from = p->start_ms;
+
+	for (size_t i = 0; i < p->groups.n; i++) {
+		int64_t from = groups_kept_from(&p->groups.v[i], p->now_ms);
+
+		kept_from = from > kept_from ? from : kept_from;
+	}
+	if (kept_from == p->start_ms)
+		return 0;
+	return pull_gap(p, p->start_ms, kept_from < p->end_ms ? kept_from : p->end_ms,
+			"older than a log group's retention", err);
+}
+
+static int
+plan(struct pull *p, struct err *err)
+{
+	p->phase = ASK;
+	p->changed = true;
+	if (choose_sources(p, err) || note_lost(p, err))
+		return -1;
+	if (p->asks.n)
+		return 0; /* from the memo */
+	for (int64_t ms = p->start_ms; ms < p->end_ms; ms += p->s->common->every_ms)
+		if (plan_cell(p, ms, err))
+			return -1;
+	return 0;
+}
+
+/* The list */
+
+static int
+list_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	p->doing = LISTING;
+	return logs_groups_call(p->prefixes.v[p->prefix_at], p->token, call, err) ? -1 : 1;
+}
+
+static int
+list_reply(struct pull *p, struct sv body, struct err *err)
+{
+	struct logs_groups_page page;
+
+	arena_reset(&p->page);
+	if (logs_groups_read(body, &p->page, &page, err))
+		return -1;
+	if (page.token && p->pages >= LIST_PAGES_MAX)
+		return err_set(err, ERR_DATA, "more than %d pages", LIST_PAGES_MAX);
+	if (page.token && pages_go_on(p, sv_of(page.token), err))
+		return -1;
+	if (groups_add(&p->groups, p->o, &page, &p->mem, err))
+		return -1;
+	if (page.token)
+		return 0;
+	pages_begin(p);
+	if (++p->prefix_at < p->prefixes.n)
+		return 0;
+	p->groups.listed_ms = p->now_ms;
+	return groups_end(&p->groups, p->o, err) ? -1 : plan(p, err);
+}
+
+/* Asking */
+
+static size_t
+count_state(const struct pull *p, enum ask_state state)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->asks.n; i++)
+		n += p->asks.v[i].state == state;
+	return n;
+}
+
+static bool
+nothing_to_ask(const struct pull *p, const struct ask *a)
+{
+	for (size_t i = a->g0; i < a->g1; i++)
+		if (groups_alive(&p->groups.v[i], a->to_ms, p->now_ms))
+			return false;
+	return true;
+}
+
+/* The first ask that has not been started; p->asks.n: none. */
+static size_t
+next_new(struct pull *p)
+{
+	size_t i = 0;
+
+	for (; i < p->asks.n; i++) {
+		struct ask *a = &p->asks.v[i];
+
+		if (a->state != ASK_NEW)
+			continue;
+		if (!nothing_to_ask(p, a))
+			break;
+		a->state = ASK_DONE;
+	}
+	return i;
+}
+
+static int
+compose(struct pull *p, const struct ask *a, struct err *err)
+{
+	const struct insights_part part = {
+	    .from_ms = a->from_ms,
+	    .to_ms = a->to_ms,
+	    .streams = a->streams,
+	    .n_streams = a->n_streams,
+	    .sources = p->sources,
+	    .n_sources = p->n_sources,
+	};
+
+	buf_reset(&p->text);
+	if (a->lists)
+		insights_query_streams(&part, &p->text);
+	else
+		insights_query_compose(&p->o->q, &part, &p->text);
+	return buf_check(&p->text, "query", err);
+}
+
+/* Seconds around the part: the end second covers only its first millisecond, and the filter in the
+ * query is what is exact. */
+static int
+start_next(struct pull *p, size_t at, struct aws_call *call, struct err *err)
+{
+	const struct ask *a = &p->asks.v[at];
+	const char *names[LOGS_GROUPS_MAX];
+	struct logs_start_req q = {
+	    .groups = names,
+	    .start_s = a->from_ms / 1000,
+	    .end_s = (a->to_ms - 1 + 999) / 1000,
+	    .limit = p->o->q.limit && !a->lists ? 0 : p->limit,
+	};
+
+	p->doing = STARTING;
+	p->at = at;
+	for (size_t i = a->g0; !p->n_sources && i < a->g1; i++)
+		if (groups_alive(&p->groups.v[i], a->to_ms, p->now_ms))
+			names[q.n_groups++] = p->groups.v[i].name;
+	if (q.end_s <= q.start_s)
+		q.end_s = q.start_s + 1;
+	if (compose(p, a, err))
+		return -1;
+	q.query = buf_cstr(&p->text);
+	return logs_start_call(&q, call, err) ? -1 : 1;
+}
+
+static int
+poll_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	size_t i = p->poll_at;
+
+	while (i < p->asks.n && p->asks.v[i].state != ASK_RUNNING)
+		i++;
+	if (i == p->asks.n) { /* a new round */
+		p->round_begun = p->starved = false;
+		for (i = 0; p->asks.v[i].state != ASK_RUNNING;)
+			i++;
+	}
+	if (!p->round_begun) {
+		call->wait_ms = p->poll_ms;
+		p->poll_ms = p->poll_ms * 3 / 2 < POLL_MAX_MS ? p->poll_ms * 3 / 2 : POLL_MAX_MS;
+	}
+	p->round_begun = true;
+	p->doing = POLLING;
+	p->at = i;
+	p->poll_at = i;
+	return logs_results_call(p->asks.v[i].id, p->items, NULL, call, err) ? -1 : 1;
+}
+
+static bool
+budget_gone(const struct pull *p)
+{
+	return p->o->scan_budget && p->spent >= p->o->scan_budget;
+}
+
+/* What has not been started is not started any more. */
+static int
+give_up_rest(struct pull *p, struct err *err)
+{
+	for (size_t i = 0; i < p->asks.n; i++) {
+		struct ask *a = &p->asks.v[i];
+
+		if (a->state != ASK_NEW)
+			continue;
+		if (pull_gap(p, a->from_ms, a->to_ms, "scan_budget is used up for this day", err))
+			return -1;
+		a->state = ASK_LOST;
+	}
+	return 0;
+}
+
+static int
+ask_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	size_t running = count_state(p, ASK_RUNNING), at;
+
+	if (p->in_pages) {
+		p->doing = POLLING;
+		return logs_results_call(p->asks.v[p->at].id, p->items, p->token, call, err) ? -1
+											     : 1;
+	}
+	if (budget_gone(p) && give_up_rest(p, err))
+		return -1;
+	at = next_new(p);
+	if (at < p->asks.n && running < (size_t)p->o->concurrency && !(p->starved && running))
+		return start_next(p, at, call, err);
+	if (running)
+		return poll_next(p, call, err);
+	p->phase = DONE;
+	return 0;
+}
+
+static int
+insights_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	int more = 0;
+
+	if (p->phase == LIST)
+		more = list_next(p, call, err);
+	else if (p->phase == ASK)
+		more = ask_next(p, call, err);
+	if (more > 0 && p->pause_ms > call->wait_ms)
+		call->wait_ms = p->pause_ms;
+	return more;
+}
+
+/* Answers */
+
+static int
+start_reply(struct pull *p, struct sv body, struct err *err)
+{
+	struct ask *a = &p->asks.v[p->at];
+
+	if (logs_start_read(body, p->asks.a, &a->id, err))
+		return -1;
+	a->state = ASK_RUNNING;
+	p->poll_ms = POLL_FIRST_MS;
+	p->changed = p->urgent = true;
+	return 0;
+}
+
+static int
+poll_reply(struct pull *p, struct sv body, struct err *err)
+{
+	if (reading_page(p, body, err))
+		return -1;
+	if (p->in_pages)
+		return 0;
+	if (p->asks.v[p->at].state != ASK_RUNNING) {
+		p->starved = false;
+		p->poll_ms = POLL_FIRST_MS;
+	}
+	p->poll_at = p->at + 1;
+	return 0;
+}
+
+/* Refusals */
+
+static bool
+code_is(const struct err *err, const char *code)
+{
+	return !strncmp(err->code, code, strlen(code));
+}
+
+static bool
+is_invalid(const struct err *err)
+{
+	return code_is(err, "InvalidParameter") || code_is(err, "Validation") ||
+	       code_is(err, "Serialization");
+}
+
+/* Rows in pages are newer than the service, or stand-in, that is asked. */
+static bool
+without_pages(struct pull *p)
+{
+	if (p->limit <= LOGS_ROWS_MAX)
+		return false;
+	p->limit = LOGS_ROWS_MAX;
+	p->items = 0;
+	p->changed = true;
+	return true;
+}
+
+static int
+start_refused(struct pull *p, const struct err *err)
+{
+	if (err->kind == ERR_THROTTLED) { /* LimitExceeded: all slots are taken */
+		p->starved = true;
+		if (!count_state(p, ASK_RUNNING))
+			p->pause_ms = STARVED_MS;
+		return 0;
+	}
+	if (code_is(err, "ResourceNotFound")) { /* a group has gone: list them anew next time */
+		p->groups.listed_ms = INT64_MIN;
+		p->changed = true;
+		return -1;
+	}
+	return is_invalid(err) && without_pages(p) ? 0 : -1;
+}
+
+static int
+poll_refused(struct pull *p, struct err *err)
+{
+	struct err own = {0};
+
+	if (err->kind == ERR_THROTTLED) {
+		p->pause_ms = STARVED_MS;
+		return 0;
+	}
+	/* Results are kept for a week, and tokens for an hour. */
+	if (code_is(err, "ResourceNotFound")) {
+		reading_begin(p);
+		return reading_again(p, false, "it is not known any more", &own);
+	}
+	if (is_invalid(err) && p->in_pages && p->restarts++ < RESTARTS_MAX) {
+		p->n_rows = p->rd.first_row;
+		reading_begin(p);
+		return 0;
+	}
+	return is_invalid(err) && p->items && without_pages(p) ? 0 : -1;
+}
+
+static int
+list_refused(struct pull *p, const struct err *err)
+{
+	if (err->kind == ERR_THROTTLED) {
+		p->pause_ms = STARVED_MS;
+		return 0;
+	}
+	if (!is_invalid(err) || !p->token || p->restarts++ >= RESTARTS_MAX)
+		return -1;
+	pages_begin(p);
+	return 0;
+}
+
+static int
+refused(struct pull *p, struct err *err)
+{
+	if (p->doing == LISTING)
+		return list_refused(p, err);
+	return p->doing == STARTING ? start_refused(p, err) : poll_refused(p, err);
+}
+
+static bool
+is_success(int status)
+{
+	return status >= 200 && status < 300;
+}
+
+static int
+insights_reply(struct pull *p, const struct http_resp *resp, struct err *err)
+{
+	struct sv body = buf_view(&resp->body);
+
+	p->pause_ms = 0;
+	if (!is_success(resp->status))
+		return refused(p, err);
+	/* A 2xx that the transport calls unusable is larger than it may be. */
+	if (p->doing == POLLING && err->kind == ERR_DATA && is_success(err->http_status))
+		return reading_too_large(p, err);
+	if (p->doing == LISTING)
+		return list_reply(p, body, err);
+	return p->doing == STARTING ? start_reply(p, body, err) : poll_reply(p, body, err);
+}
+
+static void
+insights_missing(const struct pull *p, char *out, size_t size)
+{
+	size_t running = count_state(p, ASK_RUNNING), waiting = count_state(p, ASK_NEW);
+	const char *id = "";
+
+	if (p->phase == LIST) {
+		(void)snprintf(out, size, "the list of log groups is at page %u", p->pages + 1);
+		return;
+	}
+	for (size_t i = 0; i < p->asks.n && !*id; i++)
+		if (p->asks.v[i].state == ASK_RUNNING)
+			id = p->asks.v[i].id;
+	(void)snprintf(out, size, "%zu queries run%s%s, %zu wait%s", running,
+		       *id ? ", one is " : "", id, waiting,
+		       p->starved ? " for a free slot (LimitExceeded)" : "");
+}
+
+/* The memo */
+
+static uint64_t
+rows_since(const struct pull *p, int64_t ms)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < p->n_rows; i++)
+		n += p->rows[i].ts_ms >= ms;
+	return n;
+}
+
+static json_t *
+insights_memo(struct pull *p)
+{
+	int64_t last_ms = p->end_ms - p->s->common->every_ms;
+	bool done = p->phase == DONE;
+	json_t *groups, *asks;
+
+	if (!p->changed || p->phase == LIST)
+		return NULL;
+	p->urgent = false;
+	groups = groups_save(&p->groups);
+	asks = asks_save(&p->asks);
+	return json_pack("{s:i, s:s, s:I, s:o, s:o, s:i, s:I, s:I, s:s, s:I}", "version",
+			 MEMO_VERSION, "definition", p->definition, "listed_ms",
+			 (json_int_t)p->groups.listed_ms, "groups", groups, "asks", asks, "limit",
+			 (int)p->limit, "rows",
+			 (json_int_t)(done ? rows_since(p, last_ms) : p->rows_before), "rows_ms",
+			 (json_int_t)(done ? p->s->common->every_ms : p->ms_before), "day", p->day,
+			 "scanned", (json_int_t)p->spent);
+}
+
+static bool
+insights_memo_urgent(const struct pull *p)
+{
+	return p->urgent;
+}
+
+static int64_t
+memo_int(const json_t *memo, const char *key)
+{
+	return json_integer_value(json_object_get(memo, key));
+}
+
+static bool
+memo_is(const json_t *memo, const char *key, const char *value)
+{
+	const char *s = json_string_value(json_object_get(memo, key));
+
+	return s && !strcmp(s, value);
+}
+
+/* False: the groups have to be listed. */
+static bool
+load_memo(struct pull *p, const json_t *memo)
+{
+	int64_t limit = memo_int(memo, "limit"), rows = memo_int(memo, "rows");
+	int64_t scanned = memo_int(memo, "scanned");
+	bool young;
+
+	if (memo_int(memo, "version") != MEMO_VERSION)
+		return false;
+	if (memo_is(memo, "day", p->day) && scanned > 0)
+		p->spent = (uint64_t)scanned;
+	if (!memo_is(memo, "definition", p->definition))
+		return false;
+	if (limit >= 1 && limit < p->limit)
+		p->limit = (long)limit;
+	if (rows >= 0 && memo_int(memo, "rows_ms") > 0) {
+		p->rows_before = (uint64_t)rows;
+		p->ms_before = memo_int(memo, "rows_ms");
+	}
+	p->groups.listed_ms = memo_int(memo, "listed_ms");
+	if (!groups_load(&p->groups, json_object_get(memo, "groups"), &p->mem)) {
+		p->groups = (struct groups){0};
+		return false;
+	}
+	if (asks_load(&p->asks, json_object_get(memo, "asks"), p->start_ms, p->end_ms, p->groups.n))
+		return true;
+	young = p->groups.listed_ms <= p->now_ms &&
+		p->groups.listed_ms > p->now_ms - p->o->discover_every_ms;
+	if (!young)
+		p->groups = (struct groups){0};
+	return young;
+}
+
+/* Opening */
+
+static int
+pull_begin(struct pull *p, const json_t *memo, struct err *err)
+{
+	const struct line_origin origin = {p->s->tenant, p->s->account, p->s->region,
+					   p->s->common->name};
+	CLEANUP(buf_done) struct buf text = BUF_INIT(DEFINITION_MAX);
+
+	insights_definition(p->s->common, p->o, &text);
+	if (buf_check(&text, "definition", err))
+		return -1;
+	sha256_hex(buf_view(&text), p->definition);
+	time_format_day(p->now_ms, p->day);
+	p->common = insights_common(&origin, &p->mem);
+	if (!p->common)
+		return err_nomem(err);
+	if (load_memo(p, memo)) {
+		p->items = p->limit > LOGS_ROWS_MAX ? LOGS_ROWS_MAX : 0;
+		return plan(p, err);
+	}
+	p->items = p->limit > LOGS_ROWS_MAX ? LOGS_ROWS_MAX : 0;
+	return groups_prefixes(p->o, &p->mem, &p->prefixes, err);
+}
+
+static int
+insights_open(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n,
+	      int64_t now_ms, struct pull **ret, struct err *err)
+{
+	CLEANUP(pull_freep) struct pull *p = calloc(1, sizeof(*p));
+
+	if (!p)
+		return err_nomem(err);
+	*p = (struct pull){
+	    .s = s,
+	    .o = s->opts,
+	    .start_ms = cells[0].start_ms,
+	    .end_ms = cells[n - 1].end_ms,
+	    .now_ms = now_ms,
+	    .mem = ARENA_INIT(PULL_ARENA_MAX),
+	    .page = ARENA_INIT(PAGE_ARENA_MAX),
+	    .lines = ARENA_INIT(LINES_MAX),
+	    .token_buf = BUF_INIT(TOKEN_MAX),
+	    .text = BUF_INIT(TEXT_MAX),
+	    .line = BUF_INIT(2 * HTTP_MAX_BODY),
+	    .tokens = MAP_INIT,
+	    .poll_ms = POLL_FIRST_MS,
+	};
+	p->asks.a = &p->mem;
+	p->limit = (long)p->o->limit;
+	if (pull_begin(p, memo, err))
+		return -1;
+	*ret = STEAL(p);
+	return 0;
+}
+
+/* Harvest */
+
+static int
+harvest_cell(const struct pull *p, size_t *at, struct cell_data *d, struct err *err)
+{
+	size_t first = *at, bytes = 0;
+
+	while (*at < p->n_rows && p->rows[*at].ts_ms < d->cell.end_ms)
+		bytes += p->rows[(*at)++].n;
+	(void)buf_reserve(&d->ndjson, bytes);
+	for (size_t i = first; i < *at; i++)
+		buf_add(&d->ndjson, p->rows[i].line, p->rows[i].n);
+	d->n_lines = *at - first;
+	return buf_check(&d->ndjson, "cell", err);
+}
+
+static int
+insights_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
+{
+	size_t unique, at = 0;
+
+	insights_rows_sort(p->rows, p->n_rows);
+	unique = insights_rows_unique(p->rows, p->n_rows);
+	if (n)
+		cells[0].n_rejected += p->n_outside + (p->n_rows - unique);
+	p->n_rows = unique;
+	for (size_t i = 0; i < n; i++)
+		if (harvest_cell(p, &at, &cells[i], err))
+			return -1;
+	return at == p->n_rows ? 0 : err_set(err, ERR_LOCAL, "a cell that was not pulled");
+}
+
+static size_t
+insights_gaps(const struct pull *p, const struct job_gap **ret)
+{
+	*ret = p->gaps;
+	return p->n_gaps;
+}
+
+static void
+insights_billed(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned)
+{
+	*metrics = 0;
+	*bytes_scanned = p->billed;
+}
+
+/* What still runs is stopped. Its id stays in the memo: it may have been complete by then. */
+static int
+insights_leave(struct pull *p, struct aws_call *call)
+{
+	while (p->leave_at < p->asks.n && p->asks.v[p->leave_at].state != ASK_RUNNING)
+		p->leave_at++;
+	if (p->leave_at == p->asks.n)
+		return 0;
+	return logs_stop_call(p->asks.v[p->leave_at++].id, call, NULL) ? -1 : 1;
+}
+
+static size_t
+insights_span_max(const struct job_stream *s, const json_t *memo)
+{
+	const struct insights_opts *o = s->opts;
+	int64_t rows = memo_int(memo, "rows"), ms = memo_int(memo, "rows_ms");
+	int64_t n;
+
+	if (memo_int(memo, "version") != MEMO_VERSION || rows < 0 || ms != s->common->every_ms)
+		return 1; /* how dense the first one is will be seen */
+	n = SPAN_MAX_ROWS / (rows + 1);
+	n = n < SPAN_MAX_CELLS ? n : SPAN_MAX_CELLS;
+	n = n < o->concurrency * 3 ? n : o->concurrency * 3;
+	return n > 0 ? (size_t)n : 1;
+}
+
+static int
+insights_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
+{
+	struct sv text = buf_view(&d->ndjson);
+
+	(void)s;
+	if (text.n && text.p[text.n - 1] != '\n')
+		return err_set(err, ERR_DATA, "the last line has no end");
+	d->n_lines = 0;
+	for (const char *p = text.p; (p = memchr(p, '\n', (size_t)(text.p + text.n - p))); p++)
+		d->n_lines++;
+	return 0;
+}
+
+const struct job_kind job_insights = {
+    .name = "insights",
+    .summary = "results of Logs Insights queries",
+    .keys = insights_keys,
+    .opts_size = sizeof(struct insights_opts),
+    .every_ms = 300000,
+    .delay_ms = 600000,
+    .revisit_ms = 0,
+    .service = "logs",
+    .check = insights_check,
+    .definition = insights_definition,
+    .span_max = insights_span_max,
+    .open = insights_open,
+    .next = insights_next,
+    .reply = insights_reply,
+    .missing = insights_missing,
+    .harvest = insights_harvest,
+    .memo = insights_memo,
+    .memo_urgent = insights_memo_urgent,
+    .leave = insights_leave,
+    .gaps = insights_gaps,
+    .billed = insights_billed,
+    .close = pull_free,
+    .adopt = insights_adopt,
+};

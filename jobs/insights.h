@@ -1,0 +1,102 @@
+/*
+ * What the parts of the insights kind share: its options, the log groups it asks, and its asks: the
+ * parts into which the time of the cells is divided, one query each.
+ */
+#ifndef MUSTER_JOBS_INSIGHTS_H
+#define MUSTER_JOBS_INSIGHTS_H
+
+#include <jansson.h>
+
+#include "aws/logs.h"
+#include "fmt/conf.h"
+#include "model/insights_query.h"
+#include "run/job.h"
+
+#define INSIGHTS_SOURCES_MAX 5 /* prefixes of a SOURCE command (service limit) */
+
+struct insights_opts {
+	struct conf_strings log_groups; /* names, with '*' */
+	const char *query;
+	uint64_t scan_budget; /* bytes a day, 0: none */
+	int64_t limit;	      /* the most rows asked for in one query */
+	int64_t concurrency, discover_every_ms;
+	const struct conf_node *query_node, *groups_node, *series_node;
+	struct insights_query q; /* by insights_check */
+};
+
+/* jobs/insights_conf.c */
+
+extern const struct conf_key insights_keys[];
+void insights_check(const struct job_common *c, void *opts, const struct conf_node *node,
+		    struct arena *a, struct conf_faults *f);
+void insights_definition(const struct job_common *c, const void *opts, struct buf *out);
+
+/* jobs/insights_groups.c: the log groups there are. All memory comes from the arena. */
+
+struct groups {
+	struct logs_group *v; /* sorted by class and name, unique, after groups_end */
+	size_t n, cap;
+	int64_t listed_ms;
+};
+/* What has to be listed so that all configured groups are seen: prefixes of names, none of which
+ * begins with another. */
+int groups_prefixes(const struct insights_opts *o, struct arena *a, struct conf_strings *ret,
+		    struct err *err);
+/* Those of a page that are configured and can be queried. */
+int groups_add(struct groups *g, const struct insights_opts *o, const struct logs_groups_page *page,
+	       struct arena *a, struct err *err);
+/* ERR_NOTFOUND: a group that is configured by its whole name is not there. */
+int groups_end(struct groups *g, const struct insights_opts *o, struct err *err);
+/* The end of the chunk that begins at i: groups that one query may be of. */
+size_t groups_chunk(const struct groups *g, size_t i);
+/* May the group hold events of a time before to_ms? */
+bool groups_alive(const struct logs_group *g, int64_t to_ms, int64_t now_ms);
+/* Before this moment the group has lost its events; INT64_MIN: it keeps all. */
+int64_t groups_kept_from(const struct logs_group *g, int64_t now_ms);
+/* The prefixes that name exactly these groups, for SOURCE. false: there are none. */
+bool groups_sources(const struct groups *g, const struct insights_opts *o,
+		    const char *sources[INSIGHTS_SOURCES_MAX], size_t *ret_n, struct arena *a);
+json_t *groups_save(const struct groups *g);
+bool groups_load(struct groups *g, const json_t *list, struct arena *a);
+
+/* jobs/insights_asks.c: what is asked, and what has been. */
+
+enum ask_state {
+	ASK_NEW,
+	ASK_RUNNING, /* the service works on it */
+	ASK_DONE,    /* its rows are here */
+	ASK_GONE,    /* others have taken its place */
+	ASK_LOST,    /* given up: a gap */
+};
+struct ask {
+	enum ask_state state;
+	int64_t from_ms, to_ms; /* whose events are asked for */
+	int64_t used_to_ms;	/* rows before this count; what is behind it is asked for again */
+	size_t g0, g1;		/* of these groups */
+	const char *const *streams;
+	size_t n_streams; /* 0: of all */
+	bool more;	  /* not the first of several that have the same time and groups */
+	bool lists;	  /* asks for the log streams, not for rows */
+	bool counted;	  /* its scan is on the bill */
+	const char *id;
+	unsigned tries; /* how often it came to nothing */
+};
+struct asks {
+	struct ask *v;
+	size_t n, cap;
+	struct arena *a; /* of all strings; the array itself is on the heap */
+};
+/* Pointers to asks are good until the next one is added. */
+int asks_add(struct asks *s, const struct ask *ask, struct err *err);
+/* The same time and groups as `of` from from_ms on, in `pieces` parts of equal length. */
+int asks_add_pieces(struct asks *s, const struct ask *of, int64_t from_ms, int64_t pieces,
+		    struct err *err);
+void asks_done(struct asks *s);
+/* An array of those that are not gone. */
+json_t *asks_save(const struct asks *s);
+/* Those of [start_ms, end_ms), if together they cover each cell of it for all of the groups: else
+ * false, and none is there. */
+bool asks_load(struct asks *s, const json_t *list, int64_t start_ms, int64_t end_ms,
+	       size_t n_groups);
+
+#endif

@@ -1,0 +1,100 @@
+/* The state of a pull of the insights kind; only for jobs/insights.c and jobs/insights_read.c. */
+#ifndef MUSTER_JOBS_INSIGHTS_PULL_H
+#define MUSTER_JOBS_INSIGHTS_PULL_H
+
+#include "base/hash.h"
+#include "base/map.h"
+#include "base/timefmt.h"
+#include "jobs/insights.h"
+#include "model/insights_rows.h"
+
+enum phase { LIST, ASK, DONE };
+enum doing { LISTING, STARTING, POLLING };
+
+struct stream_count {
+	const char *name;
+	uint64_t n;
+};
+
+/* The result that is being read, over all its pages. */
+struct reading {
+	size_t first_row; /* of p->rows */
+	uint64_t seen;
+	int64_t last_ms;
+	bool ordered; /* by time so far */
+	struct stream_count *streams;
+	size_t n_streams, cap_streams;
+};
+
+struct pull {
+	const struct job_stream *s;
+	const struct insights_opts *o;
+	int64_t start_ms, end_ms, now_ms;
+	char definition[SHA256_HEX_LEN + 1];
+	char day[TIME_TEXT_MAX];
+	const char *common;	/* of every line */
+	struct arena mem, page; /* of the pull; of one small answer */
+	enum phase phase;
+	enum doing doing; /* what the last request was */
+	int64_t pause_ms; /* the service asked for: before the next request */
+
+	/* Paging, of lists and results. */
+	const char *token; /* in token_buf, or NULL */
+	struct buf token_buf;
+	struct map tokens; /* those seen */
+	unsigned pages, restarts;
+
+	/* LIST */
+	struct conf_strings prefixes;
+	size_t prefix_at;
+	struct groups groups;
+
+	/* ASK */
+	const char *sources[INSIGHTS_SOURCES_MAX];
+	size_t n_sources;
+	struct asks asks;
+	size_t at;	  /* the ask that the last request was about */
+	bool in_pages;	  /* its result has more pages */
+	size_t poll_at;	  /* the present round of polling goes on here */
+	int64_t poll_ms;  /* pause before the next round */
+	bool round_begun; /* something was polled in this round */
+	bool starved;	  /* no slot was free for the last start */
+	long limit;	  /* rows asked for */
+	long items;	  /* rows a page, 0: the service's own */
+	struct reading rd;
+	struct buf text, line;
+	size_t leave_at;
+
+	struct insights_row *rows;
+	size_t n_rows, cap_rows;
+	struct arena lines;
+	uint64_t n_outside;
+	struct job_gap *gaps;
+	size_t n_gaps, cap_gaps;
+
+	/* The memo. */
+	bool urgent, changed;
+	uint64_t rows_before; /* of the last cell before this span, */
+	int64_t ms_before;    /* and its length */
+	uint64_t spent;	      /* bytes of this day */
+	uint64_t billed;
+};
+
+/* jobs/insights_read.c: what becomes of an answer of GetQueryResults. */
+
+/* Forget what was read of the present result. */
+void reading_begin(struct pull *p);
+/* One page of the result of p->asks.v[p->at]; at its end the ask is done, or replaced. */
+int reading_page(struct pull *p, struct sv body, struct err *err);
+/* A page that is larger than can be received. */
+int reading_too_large(struct pull *p, struct err *err);
+/* The ask came to nothing, and is asked again: in two halves if that may help. */
+int reading_again(struct pull *p, bool halve, const char *why, struct err *err);
+/* `reason` lives as long as the pull. */
+int pull_gap(struct pull *p, int64_t from_ms, int64_t to_ms, const char *reason, struct err *err);
+
+/* Paging; in jobs/insights.c. */
+void pages_begin(struct pull *p);
+int pages_go_on(struct pull *p, struct sv token, struct err *err);
+
+#endif

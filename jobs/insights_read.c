@@ -1,0 +1,516 @@
+/*
+ * Reading the results of queries, and dividing what a query could not bring.
+ *
+ * A result that was cut off is known by its number of rows (as many as were asked for, or fewer
+ * than the service says it matched). Its rows are in order of time: all that are older than the
+ * last one are complete and stay, and the rest of its time is asked for again in as many parts as
+ * its number of events suggests. A millisecond that is too full alone is divided by log stream, and
+ * what even one stream of one group has too much of is a gap.
+ */
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "jobs/insights_pull.h"
+
+/* How often an ask may come to nothing: then its cells are left to the next run. */
+#define TRIES_MAX 4
+/* Parts are made for half of what a query can bring: events do not come evenly. */
+#define FILL_DIVISOR 2
+#define PIECES_MAX   256
+#define PAGES_MAX    12000 /* of one result, at the smallest page */
+#define ITEMS_SHRINK 4
+/* Room in a query around its body and the names of streams. */
+#define AROUND_STREAMS 400
+
+void
+reading_begin(struct pull *p)
+{
+	pages_begin(p);
+	p->in_pages = false;
+	p->rd.first_row = p->n_rows;
+	p->rd.seen = 0;
+	p->rd.ordered = true;
+	p->rd.last_ms = INT64_MIN;
+	p->rd.n_streams = 0;
+}
+
+/* Gaps */
+
+int
+pull_gap(struct pull *p, int64_t from_ms, int64_t to_ms, const char *reason, struct err *err)
+{
+	struct job_gap *last = p->n_gaps ? &p->gaps[p->n_gaps - 1] : NULL;
+
+	if (last && !strcmp(last->reason, reason) && from_ms <= last->to_ms &&
+	    to_ms >= last->from_ms) {
+		last->from_ms = from_ms < last->from_ms ? from_ms : last->from_ms;
+		last->to_ms = to_ms > last->to_ms ? to_ms : last->to_ms;
+		return 0;
+	}
+	if (p->n_gaps == p->cap_gaps) {
+		size_t cap = p->cap_gaps ? 2 * p->cap_gaps : 16;
+		struct job_gap *v = realloc(p->gaps, cap * sizeof(*v));
+
+		if (!v)
+			return err_nomem(err);
+		p->gaps = v;
+		p->cap_gaps = cap;
+	}
+	p->gaps[p->n_gaps++] = (struct job_gap){from_ms, to_ms, reason};
+	return 0;
+}
+
+/* One stream of one group has more events in a millisecond than a query has rows. */
+static int
+stream_gap(struct pull *p, const struct ask *a, double matched, struct err *err)
+{
+	CLEANUP(buf_done) struct buf reason = BUF_INIT(4096);
+	const char *text;
+
+	buf_fmt(&reason, "log stream %s of %s has more events in this millisecond than one query ",
+		a->streams[0], p->groups.v[a->g0].name);
+	buf_fmt(&reason, "can bring: %llu", (unsigned long long)p->rd.seen);
+	if (matched > (double)p->rd.seen)
+		buf_fmt(&reason, " of %.0f", matched);
+	text = buf_ok(&reason) ? arena_strdup(&p->mem, buf_view(&reason)) : NULL;
+	return text ? pull_gap(p, a->from_ms, a->to_ms, text, err) : err_nomem(err);
+}
+
+/* Rows */
+
+static int
+keep_row(struct pull *p, struct insights_row row, struct err *err)
+{
+	char *line = arena_alloc(&p->lines, p->line.n);
+
+	if (p->n_rows == p->cap_rows) {
+		size_t cap = p->cap_rows ? 2 * p->cap_rows : 1024;
+		struct insights_row *v = reallocarray(p->rows, cap, sizeof(*v));
+
+		if (!v)
+			return err_nomem(err);
+		p->rows = v;
+		p->cap_rows = cap;
+	}
+	if (!line || p->line.n > UINT32_MAX)
+		return err_nomem(err);
+	memcpy(line, p->line.p, p->line.n);
+	row.line = line;
+	row.n = (uint32_t)p->line.n;
+	row.source = (uint32_t)p->at;
+	p->rows[p->n_rows++] = row;
+	return 0;
+}
+
+static int
+take_row(struct pull *p, const struct insights_lines *l, struct json_raw *fields, size_t n,
+	 struct err *err)
+{
+	const struct ask *a = &p->asks.v[p->at];
+	struct insights_row row = {0};
+
+	buf_reset(&p->line);
+	if (insights_line(l, fields, n, &p->line, &row, err))
+		return -1;
+	p->rd.seen++;
+	p->rd.ordered = p->rd.ordered && row.ts_ms >= p->rd.last_ms;
+	p->rd.last_ms = row.ts_ms;
+	if (row.ts_ms < a->from_ms || row.ts_ms >= a->to_ms) {
+		p->n_outside++;
+		return 0;
+	}
+	return row.ts_ms < a->used_to_ms ? keep_row(p, row, err) : 0;
+}
+
+static bool
+column(const struct json_raw *fields, size_t n, const char *name, struct sv *ret)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sv_eq(fields[i].name, sv_of(name))) {
+			*ret = fields[i].value;
+			return true;
+		}
+	return false;
+}
+
+static int
+take_stream(struct pull *p, const struct json_raw *fields, size_t n, struct err *err)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT((size_t)64 << 10);
+	struct reading *rd = &p->rd;
+	struct sv name, count;
+	double events;
+
+	rd->seen++;
+	if (!column(fields, n, "@logStream", &name) || !column(fields, n, INSIGHTS_COUNT, &count) ||
+	    !num_double(count, &events) || !(events >= 0 && events < 1e15))
+		return err_set(err, ERR_DATA, "a row without a log stream and its number");
+	if (rd->n_streams == rd->cap_streams) {
+		size_t cap = rd->cap_streams ? 2 * rd->cap_streams : 64;
+		struct stream_count *v = reallocarray(rd->streams, cap, sizeof(*v));
+
+		if (!v)
+			return err_nomem(err);
+		rd->streams = v;
+		rd->cap_streams = cap;
+	}
+	json_unescape(&text, name);
+	rd->streams[rd->n_streams].n = (uint64_t)events;
+	rd->streams[rd->n_streams].name = arena_strdup(&p->mem, buf_view(&text));
+	return rd->streams[rd->n_streams++].name ? buf_check(&text, "log stream", err)
+						 : err_nomem(err);
+}
+
+static const char *
+only_group(const struct insights_opts *o)
+{
+	const char *name = o->log_groups.v[0];
+
+	return o->log_groups.n == 1 && !strchr(name, '*') ? name : NULL;
+}
+
+static int
+take_rows(struct pull *p, struct logs_results *r, struct err *err)
+{
+	CLEANUP(freep) struct json_raw *fields = calloc(LOGS_ROW_FIELDS, sizeof(*fields));
+	const struct ask *a = &p->asks.v[p->at];
+	const struct insights_lines l = {
+	    .common = p->common,
+	    .events = p->o->q.events,
+	    .time_column = p->o->q.time_column,
+	    .ts_ms = a->from_ms,
+	    .log_group = only_group(p->o),
+	};
+	size_t n = 0;
+	int more;
+
+	if (!fields)
+		return err_nomem(err);
+	while ((more = logs_results_row(r, fields, &n, err)) > 0)
+		if (a->lists ? take_stream(p, fields, n, err) : take_row(p, &l, fields, n, err))
+			return -1;
+	return more;
+}
+
+static void
+drop_rows(struct pull *p, int64_t from_ms)
+{
+	while (p->n_rows > p->rd.first_row && p->rows[p->n_rows - 1].ts_ms >= from_ms)
+		p->n_rows--;
+}
+
+/* Asking again */
+
+int
+reading_again(struct pull *p, bool halve, const char *why, struct err *err)
+{
+	struct ask a = p->asks.v[p->at];
+
+	drop_rows(p, INT64_MIN);
+	p->changed = true;
+	a.to_ms = a.used_to_ms; /* what is behind is asked for already */
+	a.state = ASK_NEW;
+	a.id = NULL;
+	a.counted = false;
+	if (++a.tries > TRIES_MAX)
+		return err_set(err, ERR_REJECTED,
+			       "a query came to nothing %u times, the last one: %s%s", a.tries, why,
+			       p->o->q.splits ? "" : "; a shorter `every` asks for less at a time");
+	if (!halve || !p->o->q.splits || a.to_ms - a.from_ms < 2) {
+		p->asks.v[p->at] = a;
+		return 0;
+	}
+	p->asks.v[p->at].state = ASK_GONE;
+	return asks_add_pieces(&p->asks, &a, a.from_ms, 2, err);
+}
+
+/* Dividing */
+
+static int64_t
+pieces_for(const struct pull *p, double events, int64_t least)
+{
+	double n = events / (double)(p->limit / FILL_DIVISOR) + 1;
+
+	if (n > PIECES_MAX)
+		return PIECES_MAX;
+	return (int64_t)n > least ? (int64_t)n : least;
+}
+
+/* Of one millisecond: by streams, by halves of the streams, by halves of the groups. 1: there is
+ * nothing left to divide by. */
+static int
+divide_ms(struct pull *p, const struct ask *a, int64_t ms, struct err *err)
+{
+	struct ask one = *a, two;
+
+	one.state = ASK_NEW;
+	one.id = NULL;
+	one.counted = false;
+	one.from_ms = ms;
+	one.to_ms = one.used_to_ms = ms + 1;
+	two = one;
+	if (!a->n_streams) {
+		one.lists = true;
+		return asks_add(&p->asks, &one, err);
+	}
+	if (a->n_streams > 1) {
+		one.n_streams = a->n_streams / 2;
+		two.streams += one.n_streams;
+		two.n_streams -= one.n_streams;
+		two.more = true;
+	} else if (a->g1 - a->g0 > 1) {
+		one.g1 = two.g0 = a->g0 + (a->g1 - a->g0) / 2;
+	} else {
+		return 1;
+	}
+	return asks_add(&p->asks, &one, err) || asks_add(&p->asks, &two, err) ? -1 : 0;
+}
+
+/* How many events are expected from `from_ms` on. */
+static double
+events_left(const struct pull *p, const struct ask *a, int64_t from_ms, double kept, double matched)
+{
+	if (p->o->q.plain && matched >= kept)
+		return matched - kept;
+	if (kept > 0)
+		return kept / (double)(from_ms - a->from_ms) * (double)(a->to_ms - from_ms);
+	return 2 * (double)p->rd.seen;
+}
+
+/* A result that was cut off. */
+static int
+divide(struct pull *p, double matched, struct err *err)
+{
+	struct ask a = p->asks.v[p->at];
+	bool ordered = p->rd.ordered && p->rd.seen;
+	int64_t from_ms = ordered ? p->rd.last_ms : a.from_ms, rest_ms = from_ms;
+	double kept;
+	int r;
+
+	if (from_ms < a.from_ms || from_ms >= a.to_ms)
+		return err_set(err, ERR_DATA, "rows outside of what was asked for");
+	/* Its first millisecond fills the query alone. */
+	if (from_ms == a.from_ms && (ordered || a.to_ms - a.from_ms == 1)) {
+		r = divide_ms(p, &a, from_ms, err);
+		if (r < 0)
+			return -1;
+		if (r > 0) {
+			p->asks.v[p->at].state = ASK_DONE;
+			return stream_gap(p, &a, matched, err);
+		}
+		rest_ms = from_ms + 1;
+	}
+	drop_rows(p, ordered ? from_ms : INT64_MIN);
+	kept = (double)(p->n_rows - p->rd.first_row);
+	p->asks.v[p->at].state = from_ms > a.from_ms ? ASK_DONE : ASK_GONE;
+	p->asks.v[p->at].used_to_ms = from_ms;
+	if (rest_ms == a.to_ms)
+		return 0;
+	return asks_add_pieces(
+	    &p->asks, &a, rest_ms,
+	    pieces_for(p, events_left(p, &a, from_ms, kept, matched), ordered ? 1 : 2), err);
+}
+
+int
+reading_too_large(struct pull *p, struct err *err)
+{
+	const struct ask *a = &p->asks.v[p->at];
+	bool paged = p->items > 1;
+
+	drop_rows(p, INT64_MIN);
+	reading_begin(p);
+	if (paged) {
+		p->items = p->items / ITEMS_SHRINK ? p->items / ITEMS_SHRINK : 1;
+		return 0;
+	}
+	if (p->o->q.splits && !a->lists &&
+	    (a->to_ms - a->from_ms > 1 || !a->n_streams || a->n_streams > 1)) {
+		p->rd.seen = (uint64_t)p->limit;
+		p->rd.ordered = false;
+		p->changed = true;
+		return divide(p, -1, err);
+	}
+	return err_set(err, ERR_REJECTED, "a result that is larger than can be received");
+}
+
+/* Streams */
+
+static int
+cmp_streams(const void *a, const void *b)
+{
+	const struct stream_count *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+static int
+add_batch(struct pull *p, const struct ask *of, size_t first, size_t n, struct err *err)
+{
+	struct ask one = *of;
+	const char **v = arena_array(&p->mem, n, sizeof(*v));
+
+	if (!v)
+		return err_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		v[i] = p->rd.streams[first + i].name;
+	one.state = ASK_NEW;
+	one.id = NULL;
+	one.counted = one.lists = false;
+	one.streams = v;
+	one.n_streams = n;
+	one.more = of->more || first > 0;
+	return asks_add(&p->asks, &one, err);
+}
+
+/* As many streams to a query as fit, by their events and by the length of its text. */
+static int
+divide_streams(struct pull *p, struct err *err)
+{
+	const struct ask a = p->asks.v[p->at];
+	const struct reading *rd = &p->rd;
+	size_t room = LOGS_QUERY_MAX - AROUND_STREAMS - strlen(p->o->q.body), length = 0, first = 0;
+	uint64_t events = 0;
+
+	qsort(rd->streams, rd->n_streams, sizeof(*rd->streams), cmp_streams);
+	for (size_t i = 0; i < rd->n_streams; i++) {
+		size_t own = 2 * strlen(rd->streams[i].name) + 4;
+
+		if (i > first &&
+		    (events + rd->streams[i].n >= (uint64_t)p->limit || length + own > room)) {
+			if (add_batch(p, &a, first, i - first, err))
+				return -1;
+			first = i;
+			events = length = 0;
+		}
+		events += rd->streams[i].n;
+		length += own;
+	}
+	p->asks.v[p->at].state = ASK_GONE;
+	return add_batch(p, &a, first, rd->n_streams - first, err);
+}
+
+static int
+streams_end(struct pull *p, struct err *err)
+{
+	if (!p->rd.n_streams)
+		return reading_again(p, false, "a full millisecond has no log streams", err);
+	if (p->rd.n_streams < (size_t)p->limit)
+		return divide_streams(p, err);
+	p->asks.v[p->at].state = ASK_LOST;
+	return pull_gap(p, p->asks.v[p->at].from_ms, p->asks.v[p->at].to_ms,
+			"more log streams in this millisecond than a query has rows", err);
+}
+
+/* The end of a result */
+
+static bool
+cut_off(const struct pull *p, double matched)
+{
+	uint64_t seen = p->rd.seen;
+
+	if (seen >= (uint64_t)p->limit)
+		return true;
+	/* A service that takes a large limit and does not heed it. */
+	return seen && seen % LOGS_ROWS_MAX == 0 && !(p->o->q.plain && matched == (double)seen);
+}
+
+static int
+rows_end(struct pull *p, double matched, struct err *err)
+{
+	const struct insights_query *q = &p->o->q;
+	struct ask *a = &p->asks.v[p->at];
+
+	if (a->used_to_ms < a->to_ms) { /* the rest was asked for by an earlier run */
+		a->state = ASK_DONE;
+		return 0;
+	}
+	if (q->splits && cut_off(p, matched))
+		return divide(p, matched, err);
+	if (!q->splits && !q->limit && cut_off(p, matched))
+		return err_set(err, ERR_REJECTED,
+			       "the result is cut off at %llu rows and cannot be divided: group by "
+			       "less, or make `every` shorter",
+			       (unsigned long long)p->rd.seen);
+	if (q->plain && matched >= 0 && matched != (double)p->rd.seen)
+		return reading_again(p, true, "rows and recordsMatched differ", err);
+	a->state = ASK_DONE;
+	return 0;
+}
+
+static void
+count_bytes(struct pull *p, double bytes)
+{
+	struct ask *a = &p->asks.v[p->at];
+
+	if (a->counted || !(bytes > 0 && bytes < 1e18))
+		return;
+	a->counted = true;
+	p->billed += (uint64_t)bytes;
+	p->spent += (uint64_t)bytes;
+}
+
+/* The whole page, or nothing of it: it may be asked for again. */
+static int
+take_page(struct pull *p, struct logs_results *r, struct err *err)
+{
+	struct reading before = p->rd;
+	size_t n_rows = p->n_rows;
+	uint64_t n_outside = p->n_outside;
+
+	if (!take_rows(p, r, err)) {
+		if (!r->token.n)
+			return 0;
+		if (p->pages >= PAGES_MAX)
+			(void)err_set(err, ERR_DATA, "more than %d pages", PAGES_MAX);
+		else if (!pages_go_on(p, r->token, err))
+			return 0;
+	}
+	before.streams = p->rd.streams; /* they may have moved */
+	before.cap_streams = p->rd.cap_streams;
+	p->rd = before;
+	p->n_rows = n_rows;
+	p->n_outside = n_outside;
+	return -1;
+}
+
+static int
+complete_page(struct pull *p, struct logs_results *r, struct err *err)
+{
+	if (!p->in_pages)
+		reading_begin(p);
+	if (take_page(p, r, err))
+		return -1;
+	p->in_pages = r->token.n > 0;
+	if (p->in_pages)
+		return 0;
+	p->token = NULL;
+	p->changed = true;
+	count_bytes(p, r->bytes_scanned);
+	if (p->asks.v[p->at].lists)
+		return streams_end(p, err);
+	return rows_end(p, r->matched, err);
+}
+
+int
+reading_page(struct pull *p, struct sv body, struct err *err)
+{
+	struct logs_results r;
+
+	if (logs_results_open(body, &r, err))
+		return -1;
+	switch (r.status) {
+	case LOGS_SCHEDULED:
+	case LOGS_RUNNING:
+		return 0;
+	case LOGS_COMPLETE:
+		return complete_page(p, &r, err);
+	case LOGS_FAILED:
+	case LOGS_TIMEOUT:
+		count_bytes(p, r.bytes_scanned);
+		return reading_again(p, true, logs_status_word(r.status), err);
+	default:
+		count_bytes(p, r.bytes_scanned);
+		return reading_again(p, false, logs_status_word(r.status), err);
+	}
+}
