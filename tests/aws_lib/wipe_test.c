@@ -240,7 +240,8 @@ stop_sts(struct sts_process *p)
 static void
 test_nothing_stays(void **state)
 {
-	static const enum which gone[] = {OUR_SECRET, OUR_TOKEN, THEIR_SECRET, THEIR_TOKEN, WITNESS};
+	static const enum which gone[] = {OUR_SECRET, OUR_TOKEN, THEIR_SECRET, THEIR_TOKEN,
+					  WITNESS};
 	const struct curl_options opt = {.classify = aws_classify};
 	struct buf witness = BUF_INIT(100);
 	struct transport *t, *signing;
