@@ -1,6 +1,6 @@
 """A second simulator of STS, CloudWatch and Amazon's Prometheus, with its own reading of AWS and its own truth.
 
-MUSTER_AWSIM names its program (awsim.mjs, run by node; truth.mjs beside it computes what is true).
+MUSTER_SIMULATOR names its program (run by node; truth.mjs beside it computes what is true).
 """
 import json
 import os
@@ -15,15 +15,15 @@ import arrivals
 from expected import EIGHT, due_end, first_start, rfc3339
 from lab import NOW, free_port
 
-PROGRAM = os.environ.get("MUSTER_AWSIM", "")
+PROGRAM = os.environ.get("MUSTER_SIMULATOR", "")
 REGIONS = "eu-west-1,us-east-1"
 THERE = os.path.isfile(PROGRAM) and shutil.which("node")
 # Each is legal, and each breaks a client that guesses.
 QUIRKS = ({}, {"sciTimestamps": True}, {"cborCompact": True}, {"cborDefinite": True}, {"gmdPaging": "query"})
 
 
-@unittest.skipUnless(THERE, "MUSTER_AWSIM is not set to awsim.mjs, or there is no node")
-class Awsim(Outside):
+@unittest.skipUnless(THERE, "MUSTER_SIMULATOR is not set to a simulator's program, or there is no node")
+class Simulator(Outside):
     def begin(self, quirks, *flags):
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
