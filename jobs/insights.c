@@ -471,6 +471,7 @@ poll_refused(struct pull *p, struct err *err)
 	}
 	/* Results are kept for a week, and tokens for an hour. */
 	if (code_is(err, "ResourceNotFound")) {
+		p->n_rows = p->rd.first_row;
 		reading_begin(p);
 		return reading_again(p, false, "it is not known any more", &own);
 	}
@@ -538,7 +539,7 @@ insights_missing(const struct pull *p, char *out, size_t size)
 	for (size_t i = 0; i < p->asks.n && !*id; i++)
 		if (p->asks.v[i].state == ASK_RUNNING)
 			id = p->asks.v[i].id;
-	(void)snprintf(out, size, "%zu queries run%s%s, %zu wait%s", running,
+	(void)snprintf(out, size, "%zu queries run%s%s, %zu waiting%s", running,
 		       *id ? ", one is " : "", id, waiting,
 		       p->starved ? " for a free slot (LimitExceeded)" : "");
 }

@@ -477,6 +477,8 @@ take_page(struct pull *p, struct logs_results *r, struct err *err)
 static int
 complete_page(struct pull *p, struct logs_results *r, struct err *err)
 {
+	int rc;
+
 	if (!p->in_pages)
 		reading_begin(p);
 	if (take_page(p, r, err))
@@ -484,12 +486,11 @@ complete_page(struct pull *p, struct logs_results *r, struct err *err)
 	p->in_pages = r->token.n > 0;
 	if (p->in_pages)
 		return 0;
-	p->token = NULL;
 	p->changed = true;
 	count_bytes(p, r->bytes_scanned);
-	if (p->asks.v[p->at].lists)
-		return streams_end(p, err);
-	return rows_end(p, r->matched, err);
+	rc = p->asks.v[p->at].lists ? streams_end(p, err) : rows_end(p, r->matched, err);
+	reading_begin(p); /* its rows are no longer in question */
+	return rc;
 }
 
 int
