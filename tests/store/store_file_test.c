@@ -740,7 +740,7 @@ fill_disk(int id)
 	struct store *s;
 
 	(void)id;
-	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) < 0 ||
 	    mount("none", root, "tmpfs", 0, "size=128k,mode=0700") < 0)
 		return 77;
 	s = open_root(NULL);
@@ -770,16 +770,11 @@ test_disk_full(void **state)
 }
 
 static int
-no_descriptors(int id)
+everything_fails(struct store *s)
 {
-	struct rlimit lim = {3, 3};
-	struct store *s = open_root(NULL);
 	struct buf out = BUF_INIT(100);
 	struct err err;
 
-	(void)id;
-	if (!s || setrlimit(RLIMIT_NOFILE, &lim) < 0)
-		return 1;
 	if (store_get(s, "old", NULL, &out, NULL, &err) == 0 || err.kind != ERR_LOCAL)
 		return 2;
 	if (suite_put(s, "old", "x", STORE_ANY, NULL, NULL, &err) == 0 || err.kind != ERR_LOCAL)
@@ -789,11 +784,30 @@ no_descriptors(int id)
 	return 0;
 }
 
+static int
+no_descriptors(int id)
+{
+	struct rlimit lim = {3, 3};
+	struct store *s = open_root(NULL);
+	int status = 1;
+
+	(void)id;
+	if (s) /* valgrind keeps the limit for itself */
+		status = setrlimit(RLIMIT_NOFILE, &lim) < 0 ? 77 : everything_fails(s);
+	store_free(s);
+	return status;
+}
+
 static void
 test_no_descriptors(void **state)
 {
+	int status;
+
 	put(*state, "old", "kept", STORE_CREATE);
-	assert_int_equal(reap(spawn(no_descriptors, 0)), 0);
+	status = reap(spawn(no_descriptors, 0));
+	if (status == 77)
+		skip();
+	assert_int_equal(status, 0);
 	suite_expect(*state, "old", "kept");
 }
 
