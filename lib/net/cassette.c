@@ -236,7 +236,7 @@ add_body(struct archive_out *out, const char *folder, const char *which, struct 
 	if (!form)
 		return 0;
 	(void)snprintf(path, sizeof(path), "exchanges/%s/%s.%s", folder, which, form);
-	if (strcmp(form, "form"))
+	if (strcmp(form, "form") != 0)
 		return archive_out_add(out, path, body, err);
 	buf_sv(&lines, body);
 	swap_bytes(&lines, '&', '\n');

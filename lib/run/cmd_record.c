@@ -226,6 +226,7 @@ parse(int argc, char **argv, struct recorder *r, const char **path, bool *help)
 
 	opterr = 0;
 	optind = 1;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
 	while ((c = getopt_long(argc, argv, "+o:h", longs, NULL)) != -1) {
 		if (c == '?') {
 			(void)fprintf(stderr,

@@ -147,6 +147,7 @@ parse(int argc, char **argv, struct replay *r, struct err *err)
 
 	opterr = 0;
 	optind = 1;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
 	while ((c = getopt_long(argc, argv, ":o:c:vqh", longs, &index)) != -1) {
 		if (c == '?' || c == ':')
 			return err_set(err, ERR_USAGE, "%s: %s (see `muster help replay`)",
@@ -313,6 +314,7 @@ write_state(struct replay *r, struct err *err)
 
 extern char **environ;
 
+/* NOLINTBEGIN(concurrency-mt-unsafe): there are no threads yet */
 /* Nothing of AWS's may come from outside, and references find what they found. */
 static int
 set_environment(const struct replay *r, struct err *err)
@@ -327,7 +329,8 @@ set_environment(const struct replay *r, struct err *err)
 		}
 		memcpy(name, *e, n);
 		name[n] = '\0';
-		(void)unsetenv(name);
+		if (unsetenv(name))
+			return err_sys(err, errno, "environment");
 		e = environ; /* it was moved */
 	}
 	(void)unsetenv("ECS_CONTAINER_METADATA_URI_V4");
@@ -339,6 +342,7 @@ set_environment(const struct replay *r, struct err *err)
 		return err_sys(err, errno, "environment");
 	return 0;
 }
+/* NOLINTEND(concurrency-mt-unsafe) */
 
 /* ---- hooks ---- */
 
