@@ -42,12 +42,13 @@ save_locked(struct commit *c, struct err *err)
 	return 0;
 }
 
-/* True if somebody else may still be at work. A store with process locks has answered that already.
- */
+/* True if somebody else may still be at work. A store with process locks has answered that already,
+ * and what this run could not give up after its first pass is its own. */
 static bool
 lease_is_live(const struct commit *c, const struct ckpt_lease *l)
 {
-	return l->owner && !c->process_lock && l->until_ms > shared_now_ms(c);
+	return l->owner && strcmp(l->owner, c->env->run_id) != 0 && !c->process_lock &&
+	       l->until_ms > shared_now_ms(c);
 }
 
 static int
@@ -179,7 +180,7 @@ commit_close(struct commit *c, struct err *err)
 	int r = 0;
 
 	lock(c);
-	if (!c->env->dry_run && !c->locked.lost) {
+	if (!c->env->dry_run) {
 		l->begun_through_ms = begun_through_locked(c);
 		r = ckpt_set_str(&l->owner, NULL, err);
 		if (!r)
@@ -535,8 +536,7 @@ commit_tick(struct commit *c, struct err *err)
 
 	lock(c);
 	age = clock_mono_ms(c->env->clock) - c->locked.saved_mono_ms;
-	if (!c->locked.lost &&
-	    ((c->locked.dirty && age >= COMMIT_EVERY_MS) || age >= LEASE_RENEW_MS))
+	if (c->locked.lost || (c->locked.dirty && age >= COMMIT_EVERY_MS) || age >= LEASE_RENEW_MS)
 		r = save_locked(c, err);
 	unlock(c);
 	return r;

@@ -61,7 +61,7 @@ enum commit_opened commit_open(const struct commit_env *env, const char *tenant,
 			       const char *account, int64_t due_end_ms, struct commit **ret,
 			       struct err *err);
 /* Gives up the lease, writes what is left, frees. err may be filled even if everything else went
- * well. */
+ * well. ERR_CONFLICT: it was lost before. */
 int commit_close(struct commit *c, struct err *err);
 
 /* The stream's state, made on first use (its first cell is then written down before anything of it
@@ -116,7 +116,8 @@ void commit_standing(struct commit *c, const struct plan *p, const char *region,
 void commit_sink_totals(struct commit *c, const char *region, const char *sink, uint64_t *acked,
 			uint64_t *bytes);
 
-/* Write if something is waiting and the last write is old enough, or the lease needs renewing. */
+/* Write if something is waiting and the last write is old enough, or the lease needs renewing.
+ * ERR_CONFLICT from the moment it is lost. */
 int commit_tick(struct commit *c, struct err *err);
 
 #endif

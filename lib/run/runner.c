@@ -388,18 +388,43 @@ take_turn(struct sched *sc, struct stream *s, struct tenant_job *tj, struct work
 	return true;
 }
 
+/* What streams have done counts only with the checkpoint that says so. Returns how many failed by
+ * that. */
+static size_t
+not_written(struct tenant_job *tj, const struct err *err)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < tj->n_streams; i++) {
+		struct stream *s = &tj->streams[i];
+
+		if (s->state != STREAM_DONE)
+			continue;
+		fail_stream(s, err);
+		if (err->kind == ERR_CONFLICT)
+			s->state = STREAM_SKIPPED;
+		n += s->state == STREAM_FAILED;
+	}
+	return n;
+}
+
 /* The checkpoint's last write, by whoever finished its last stream. */
 static void
 close_commit(struct sched *sc, struct tenant_job *tj)
 {
 	struct err err = {0};
+	size_t failed;
 
 	if (tj->commit && commit_close(tj->commit, &err)) {
-		log_event(LOG_ERROR, "checkpoint not written",
+		log_event(err.kind == ERR_CONFLICT ? LOG_WARN : LOG_ERROR, "checkpoint not written",
 			  LOG_S("tenant", tj->owner->tenant->id), LOG_S("job", tj->job->name),
-			  LOG_E(&err));
+			  LOG_E(&err), LOG_S("advice", advice(err.kind)));
 		if (err.kind == ERR_LOCAL)
 			central_failure(sc, &err);
+		failed = not_written(tj, &err);
+		(void)pthread_mutex_lock(&sc->mu);
+		sc->streams_failed += failed;
+		(void)pthread_mutex_unlock(&sc->mu);
 	}
 	tj->commit = NULL;
 }

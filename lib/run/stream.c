@@ -454,6 +454,8 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 		s->first_try_mono_ms = clock_mono_ms(s->env->clock);
 	r = clock_check(s->env->clock, &err);
 	if (!r)
+		r = commit_tick(s->commit, &err);
+	if (!r)
 		r = begin(s, &err);
 	if (!r && !next_span(s, pass, &span))
 		return after_pass(s);

@@ -258,7 +258,9 @@ struct told {
 	atomic_int left[TENANTS];    /* so many failures; -1: for good */
 	atomic_int calls[TENANTS];
 	struct clock *clock;
-	int64_t takes_ms; /* how long each call takes */
+	int64_t takes_ms;	   /* how long each call takes */
+	void (*meanwhile)(void *); /* what happens during t1's first call */
+	void *meanwhile_arg;
 };
 
 static int
@@ -267,7 +269,8 @@ told_send(struct transport *t, const struct http_req *req, struct http_resp *res
 	struct told *told = (struct told *)t;
 	size_t i = (size_t)(req->account[11] - '0');
 
-	atomic_fetch_add(&told->calls[i], 1);
+	if (atomic_fetch_add(&told->calls[i], 1) == 0 && i == 1 && told->meanwhile)
+		told->meanwhile(told->meanwhile_arg);
 	clock_fake_advance(told->clock, told->takes_ms);
 	if (req->deadline_mono_ms && clock_mono_ms(told->clock) >= req->deadline_mono_ms)
 		return err_set(err, ERR_TRANSIENT, "timed out");
@@ -765,6 +768,115 @@ what_is_too_long_ago_is_a_gap_on_record(void **state)
 	world_close(&w);
 }
 
+/* A state store without locks, as those on a network are, that may fail in the end. */
+struct balky {
+	struct store base;
+	struct store *inner;
+	bool refuses_last; /* the write that gives up t1's lease */
+};
+
+static int
+balky_get(struct store *s, const char *key, const char *const *want, struct buf *out,
+	  struct store_info *info, struct err *err)
+{
+	return store_get(((struct balky *)s)->inner, key, want, out, info, err);
+}
+
+static int
+balky_put(struct store *s, const char *key, struct sv body, const struct store_put *opt,
+	  char etag[STORE_ETAG_MAX], struct err *err)
+{
+	struct balky *b = (struct balky *)s;
+
+	if (b->refuses_last && strstr(key, "/t1/ecs.json") &&
+	    memmem(body.p, body.n, "\"owner\": null", strlen("\"owner\": null")))
+		return err_set(err, ERR_TRANSIENT, "503 Slow Down");
+	return store_put(b->inner, key, body, opt, etag, err);
+}
+
+static void
+use_balky(struct world *w, struct balky *b)
+{
+	static const struct store_ops ops = {.name = "balky", .get = balky_get, .put = balky_put};
+
+	*b = (struct balky){.base = {.ops = &ops}, .inner = w->state};
+	w->state = &b->base;
+}
+
+/* A run that was paused for longer than its lease, and another one that took over. */
+struct takeover {
+	struct commit_env env;
+	struct commit *commit;
+};
+
+static void
+take_over(void *arg)
+{
+	struct takeover *t = arg;
+	struct err err = {0};
+
+	do /* the other region's worker may have renewed it just now */
+		clock_fake_advance(t->env.clock, LEASE_MS + 1);
+	while (commit_open(&t->env, "t1", "ecs", accounts[1], T0, &t->commit, &err) !=
+	       COMMIT_OPENED);
+}
+
+static void
+a_run_that_was_overtaken_leaves_all_streams_of_it_alone(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct takeover t = {0};
+	struct err err = {0};
+	struct balky b;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	use_balky(&w, &b);
+	t.env = (struct commit_env){
+	    .state = w.state, .base = "", .clock = w.clock, .run_id = "other", .host = "there"};
+	w.transport.meanwhile = take_over;
+	w.transport.meanwhile_arg = &t;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[0][0].state, STREAM_DONE);
+	assert_int_equal(s[1][0].state, STREAM_SKIPPED);
+	assert_int_equal(s[1][1].state, STREAM_SKIPPED);
+	assert_int_equal(commit_close(t.commit, &err), 0);
+	w.transport.meanwhile = NULL;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[1][0].state, STREAM_DONE);
+	assert_received(&w, 1, T0 + 35 * MIN, T0 + 60 * MIN);
+	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	w.state = b.inner;
+	world_close(&w);
+}
+
+static void
+what_is_not_written_down_is_not_done(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct balky b;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	use_balky(&w, &b);
+	b.refuses_last = true;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	for (size_t i = 0; i < TENANTS; i++)
+		for (size_t g = 0; g < REGIONS; g++)
+			assert_int_equal(s[i][g].state, i == 1 ? STREAM_FAILED : STREAM_DONE);
+	assert_int_equal(s[1][0].error.kind, ERR_TRANSIENT);
+	b.refuses_last = false;
+	clock_fake_advance(w.clock, LEASE_MS + 1);
+	assert_int_equal(run_at(&w, T0 + 75 * MIN, 0, s), 0);
+	assert_int_equal(s[1][0].state, STREAM_DONE);
+	assert_received(&w, 1, T0 + 35 * MIN, T0 + 70 * MIN);
+	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	w.state = b.inner;
+	world_close(&w);
+}
+
 static void
 a_sink_that_was_removed_holds_nothing_up(void **state)
 {
@@ -829,6 +941,8 @@ main(void)
 	    cmocka_unit_test(a_new_sink_gets_the_cells_of_the_run_that_first_knows_it),
 	    cmocka_unit_test(a_signal_stops_it_and_the_next_run_carries_on),
 	    cmocka_unit_test(what_is_too_long_ago_is_a_gap_on_record),
+	    cmocka_unit_test(a_run_that_was_overtaken_leaves_all_streams_of_it_alone),
+	    cmocka_unit_test(what_is_not_written_down_is_not_done),
 	    cmocka_unit_test(a_sink_that_was_removed_holds_nothing_up),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
 	};
