@@ -55,6 +55,6 @@ struct tape_report {
  * answer is ERR_REJECTED and names the nearest exchange. All is borrowed but the transport.
  */
 int replay_transport_new(const struct cassette *c, const struct tape_outlet *outlet, struct tape_report *report,
-    struct transport **ret, struct err *err);
+    struct clock *clock, struct transport **ret, struct err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "aws/tape.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/timefmt.h"
 #include "fmt/json.h"
 #include "fmt/uri.h"
 
@@ -21,18 +22,15 @@
 #define KEY_ID_CHARS 20
 #define MIN_SECRET   6 /* shorter texts would be found everywhere */
 #define MAX_SECRETS  6
+#define SKEW_MS	     240000 /* as the signing transport sees it */
 
 /* Reads of AWS. What is not here is no business of a cassette: receivers, buckets. */
 static const char *const services[] = {"sts",		"monitoring", "logs", "xray",
 				       "organizations", "oam",	      "ecs"};
 static const char *const request_headers[] = {"content-type", "accept", "x-amz-target",
 					      "smithy-protocol", "x-amzn-query-mode"};
-static const char *const answer_headers[] = {"date",
-					     "content-type",
-					     "retry-after",
-					     "x-amz-retry-after",
-					     "x-amzn-errortype",
-					     "x-amzn-query-error"};
+static const char *const answer_headers[] = {"content-type", "retry-after", "x-amz-retry-after",
+					     "x-amzn-errortype", "x-amzn-query-error"};
 /* Of a form that goes to STS. */
 static const char *const sts_fields[] = {"Action", "Version", "RoleArn", "DurationSeconds"};
 static const char *const token_fields[] = {"NextToken", "nextToken", "clientRequestToken"};
@@ -176,6 +174,22 @@ keep_answer_headers(const struct http_resp *resp, struct exchange *e)
 		buf_sv(&e->answer_headers, v);
 		buf_ch(&e->answer_headers, '\n');
 	}
+}
+
+/* Whether the service's clock was far from the time of the signature: all that a Date is good for
+ * once the run's present is known. */
+static bool
+is_clock_off(const struct http_req *req, const struct http_resp *resp)
+{
+	int64_t signed_ms = 0, date_ms = 0;
+	struct sv date;
+
+	for (size_t i = 0; i < req->n_headers; i++)
+		if (!strcasecmp(req->headers[i].name, "x-amz-date") &&
+		    !time_parse_basic(sv_of(req->headers[i].value), &signed_ms))
+			return false;
+	return signed_ms && resp_header(resp, "date", &date) && time_parse_http(date, &date_ms) &&
+	       llabs(date_ms - signed_ms) >= SKEW_MS;
 }
 
 /* ---- bodies ---- */
@@ -384,6 +398,7 @@ tape_mask(const struct http_req *req, const struct http_resp *resp, int result,
 	e->status = resp->status;
 	e->outcome = result < 0 ? why->kind : ERR_NONE;
 	(void)snprintf(e->code, sizeof(e->code), "%s", result < 0 ? why->code : "");
+	e->clock_off = result < 0 && is_clock_off(req, resp);
 	collect_secrets(req, &secrets);
 	if (fill(req, resp, e, err)) {
 		exchange_free(e);

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "aws/aws_err.h"
 #include "aws/tape.h"
@@ -18,6 +19,7 @@
 
 #define KEY_MAX	      CASSETTE_MAX_ENTRY
 #define EXCERPT	      48
+#define SKEW_STEP_MS  ((int64_t)600000)
 #define EXCERPT_LEAD  16
 #define ACCOUNT_SCORE ((size_t)1 << 40)
 #define REGION_SCORE  ((size_t)1 << 39)
@@ -39,6 +41,8 @@ struct replay_transport {
 	struct take *takes;
 	size_t n;
 	struct map strict, loose; /* of struct queue */
+	struct clock *clock;
+	atomic_uint_least64_t keys, skews; /* given out so far */
 	struct {
 		pthread_mutex_t mu; /* guards `used` and what follows */
 		struct tape_report *report;
@@ -182,9 +186,44 @@ miss(struct replay_transport *r, const struct exchange *asked, const char *loose
 
 /* ---- answering ---- */
 
+/* Keys that were asked for again are new ones, or nobody would believe them. */
+static void
+copy_body(struct replay_transport *r, const struct exchange *e, struct buf *out)
+{
+	static const char mark[] = "<AccessKeyId>REPLAY";
+	struct sv body = buf_view(&e->answer);
+	const char *at = NULL;
+
+	if (!strcmp(e->service, "sts"))
+		at = memmem(body.p, body.n, mark, sizeof(mark) - 1);
+	if (at) {
+		size_t n = (size_t)(at - body.p) + sizeof(mark) - 1;
+
+		buf_add(out, body.p, n);
+		buf_fmt(out, "%" PRIu64, atomic_fetch_add(&r->keys, 1));
+		body.p += n;
+		body.n -= n;
+	}
+	buf_sv(out, body);
+}
+
+/* A Date that differs from every other one: streams come in any order, and each must find its clock
+ * as far off as it was. */
+static void
+add_date(struct replay_transport *r, struct buf *headers)
+{
+	int64_t offset_ms = SKEW_STEP_MS * (int64_t)(1 + atomic_fetch_add(&r->skews, 1));
+	time_t at = (time_t)((clock_wall_ms(r->clock) + offset_ms) / 1000);
+	struct tm tm = {0};
+	char text[64];
+
+	if (gmtime_r(&at, &tm) && strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm))
+		buf_fmt(headers, "date: %s\n", text);
+}
+
 static int
-answer(const struct exchange *e, const struct http_req *req, struct http_resp *resp,
-       struct err *err)
+answer(struct replay_transport *r, const struct exchange *e, const struct http_req *req,
+       struct http_resp *resp, struct err *err)
 {
 	int result;
 
@@ -193,7 +232,9 @@ answer(const struct exchange *e, const struct http_req *req, struct http_resp *r
 			       err_kind_name(e->outcome), e->name);
 	resp->status = e->status;
 	buf_sv(&resp->headers, buf_view(&e->answer_headers));
-	buf_sv(&resp->body, buf_view(&e->answer));
+	if (e->clock_off)
+		add_date(r, &resp->headers);
+	copy_body(r, e, &resp->body);
 	if (buf_check(&resp->headers, "headers", err) || buf_check(&resp->body, "answer", err))
 		return -1;
 	result = aws_classify(req, resp, err);
@@ -226,7 +267,8 @@ replay_aws(struct replay_transport *r, const struct http_req *req, struct http_r
 		if (t)
 			t->used = true;
 		(void)pthread_mutex_unlock(&r->locked.mu);
-		result = t ? answer(t->e, req, resp, err) : miss(r, asked, buf_cstr(&loose), err);
+		result =
+		    t ? answer(r, t->e, req, resp, err) : miss(r, asked, buf_cstr(&loose), err);
 	}
 	exchange_free(asked);
 	return result;
@@ -268,7 +310,8 @@ replay_free(struct transport *t)
 
 int
 replay_transport_new(const struct cassette *c, const struct tape_outlet *outlet,
-		     struct tape_report *report, struct transport **ret, struct err *err)
+		     struct tape_report *report, struct clock *clock, struct transport **ret,
+		     struct err *err)
 {
 	static const struct transport_ops ops = {"replay", replay_send, replay_free};
 	struct replay_transport *r = calloc(1, sizeof(*r));
@@ -277,6 +320,7 @@ replay_transport_new(const struct cassette *c, const struct tape_outlet *outlet,
 		return err_nomem(err);
 	r->base.ops = &ops;
 	r->outlet = *outlet;
+	r->clock = clock;
 	r->locked.report = report;
 	(void)pthread_mutex_init(&r->locked.mu, NULL); /* cannot fail without attributes */
 	r->takes = calloc(c->n + 1, sizeof(*r->takes));

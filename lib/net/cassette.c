@@ -311,6 +311,8 @@ fill_answer(const struct exchange *e, json_t *res, struct err *err)
 	    set_new(res, "outcome", json_string(err_kind_name(e->outcome)), err) ||
 	    set_new(res, "headers", headers_json(buf_view(&e->answer_headers)), err))
 		return -1;
+	if (e->clock_off && set_new(res, "clock_off", json_true(), err))
+		return -1;
 	if (e->code[0] && set_new(res, "code", json_string(e->code), err))
 		return -1;
 	(void)snprintf(file, sizeof(file), "response.%s", form ? form : "");
@@ -484,7 +486,8 @@ read_answer(const json_t *res, struct exchange *e, struct err *err)
 
 	if (json_get_i64(res, "/response", "status", true, &status, err) ||
 	    json_get_str(res, "/response", "outcome", true, &outcome, err) ||
-	    json_get_str(res, "/response", "code", false, &code, err))
+	    json_get_str(res, "/response", "code", false, &code, err) ||
+	    json_get_bool(res, "/response", "clock_off", false, &e->clock_off, err))
 		return -1;
 	if (status < 0 || status > 999)
 		return err_set(err, ERR_DATA, "/response/status: not a status");

@@ -13,6 +13,7 @@
 #ifndef MUSTER_NET_CASSETTE_H
 #define MUSTER_NET_CASSETTE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
@@ -31,6 +32,7 @@ struct exchange {
 	struct buf answer_headers, answer;
 	int status;	       /* 0: no answer came */
 	enum err_kind outcome; /* ERR_NONE: a success */
+	bool clock_off;	       /* a failure whose Date was far from the time it was signed with */
 	char code[64];	       /* the service's own word for the failure, "" if none */
 };
 

@@ -398,7 +398,7 @@ put_player(void *arg, struct transport **t, struct err *err)
 	struct replay *r = arg;
 	const struct tape_outlet outlet = {receiver_take, r->receiver};
 
-	return replay_transport_new(r->cassette, &outlet, &r->report, t, err);
+	return replay_transport_new(r->cassette, &outlet, &r->report, r->clock, t, err);
 }
 
 /* Streams that wait for their next try do not sleep by the clock: when nothing was asked for a

@@ -48,7 +48,8 @@ masked(const struct http_req *req, int status, const char *answer, const struct 
 
 	resp_init(&resp, 0);
 	resp.status = status;
-	buf_str(&resp.headers, "date: kept\nset-cookie: canary\nx-amzn-requestid: canary\n");
+	buf_str(&resp.headers,
+		"date: canary\nretry-after: 1\nset-cookie: canary\nx-amzn-requestid: canary\n");
 	buf_str(&resp.body, answer);
 	assert_int_equal(tape_mask(req, &resp, why ? -1 : 0, why, &e, &err), 0);
 	resp_done(&resp);
@@ -92,7 +93,7 @@ test_sts_is_written_anew(void **state)
 	    "Action=AssumeRole&Version=2011-06-15&RoleArn=arn%3Aaws&DurationSeconds=900");
 	assert_non_null(strstr(buf_cstr(&e->answer), "assumed-role/reader/replay</Arn>"));
 	assert_string_equal(buf_cstr(&e->headers), "Content-Type: kept\n");
-	assert_string_equal(buf_cstr(&e->answer_headers), "date: kept\n");
+	assert_string_equal(buf_cstr(&e->answer_headers), "retry-after: 1\n");
 	exchange_free(e);
 }
 
@@ -141,6 +142,43 @@ test_bodies_are_searched(void **state)
 	assert_false(tape_records("s3"));
 	assert_false(tape_records("aps"));
 	assert_false(tape_records("remote_write"));
+}
+
+/* Of the service's clock only this is kept: that it was far off. */
+static void
+test_clock(void **state)
+{
+	static const struct {
+		const char *signed_at, *date;
+		bool off;
+	} cases[] = {
+	    {"20260101T000000Z", "Thu, 01 Jan 2026 00:03:59 GMT", false},
+	    {"20260101T000000Z", "Thu, 01 Jan 2026 00:04:00 GMT", true},
+	    {"20260101T001000Z", "Thu, 01 Jan 2026 00:00:00 GMT", true},
+	    {"nonsense", "Thu, 01 Jan 2026 00:00:00 GMT", false},
+	    {"20260101T001000Z", "nonsense", false},
+	};
+	const struct err why = {.kind = ERR_SKEW};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct http_req r = {.method = "POST",
+				     .url = "https://x/",
+				     .service = "monitoring",
+				     .operation = "ListMetrics"};
+		struct exchange *e = NULL;
+		struct http_resp resp;
+
+		resp_init(&resp, 0);
+		resp.status = 403;
+		buf_fmt(&resp.headers, "date: %s\n", cases[i].date);
+		assert_int_equal(req_header(&r, "X-Amz-Date", cases[i].signed_at, NULL), 0);
+		assert_int_equal(tape_mask(&r, &resp, -1, &why, &e, NULL), 0);
+		assert_int_equal(e->clock_off, cases[i].off);
+		assert_int_equal(e->answer_headers.n, 0);
+		exchange_free(e);
+		resp_done(&resp);
+	}
 }
 
 static void
@@ -267,7 +305,7 @@ test_matching(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(replay_transport_new(c, &outlet, &report, &t, &err), 0);
+	assert_int_equal(replay_transport_new(c, &outlet, &report, clock_real(), &t, &err), 0);
 	/* By what is asked, not by when; in order where the same is asked again. */
 	assert_int_equal(ask(t, "{\"n\":1,\"NextToken\":\"t\"}", "page-2", &err), ERR_NONE);
 	assert_int_equal(ask(t, "{\"n\":1}", NULL, &err), ERR_TRANSIENT);
@@ -304,7 +342,7 @@ test_what_is_no_read_goes_to_the_outlet(void **state)
 
 	(void)state;
 	resp_init(&resp, 0);
-	assert_int_equal(replay_transport_new(c, &outlet, &report, &t, &err), 0);
+	assert_int_equal(replay_transport_new(c, &outlet, &report, clock_real(), &t, &err), 0);
 	assert_int_equal(transport_send(t, &r, &resp, &err), -1);
 	assert_string_equal(err.msg, "the outlet");
 	assert_int_equal(ask(t, "{}", NULL, &err), ERR_REJECTED);
@@ -401,6 +439,7 @@ main(void)
 	    cmocka_unit_test(test_sts_is_written_anew),
 	    cmocka_unit_test(test_other_answers_of_sts),
 	    cmocka_unit_test(test_bodies_are_searched),
+	    cmocka_unit_test(test_clock),
 	    cmocka_unit_test(test_keys),
 	    cmocka_unit_test(test_matching),
 	    cmocka_unit_test(test_what_is_no_read_goes_to_the_outlet),

@@ -106,12 +106,16 @@ class Replaying(ReplayCase):
             {"match": {"service": "monitoring"}, "every": 3, "kind": "http503"},
             {"match": {"service": "monitoring"}, "every": 5, "kind": "throttle"},
             {"match": {"service": "monitoring"}, "nth": 4, "kind": "reset-before"},
+            {"match": {"service": "monitoring"}, "nth": 7, "kind": "expired"},
+            {"match": {"service": "monitoring"}, "nth": 8, "kind": "skew"},
             {"match": {"service": "sts", "operation": "AssumeRole"}, "nth": 1, "kind": "http500"}])
         path = self.record(lab)
         outcomes = [json.loads(text)["response"]["outcome"] for name, text in unpacked(path).items()
                     if name.endswith("/exchange.json")]
         self.assertIn("transient", outcomes)
         self.assertIn("throttled", outcomes)
+        self.assertIn("expired", outcomes)
+        self.assertIn("clock_off", "".join(unpacked(path).values()))
         lab.daemon.control("faults", [])
         self.assert_replays(lab)
 
