@@ -1,0 +1,107 @@
+"""The lake as DuckDB reads it, which knows nothing of muster: compressed JSON lines with partitions in their names. Rows,
+samples and their times must be the truth, from files and, through DuckDB's own S3 client, from versitygw.
+"""
+import glob
+import math
+import os
+import unittest
+
+import duckdb
+import duckdb_extension_httpfs
+
+from gateway import BINARY, BUCKET, GatewayCase
+
+from expected import Expected, windows
+from lab import NOW, REGION
+
+EXTENSION, = glob.glob(os.path.join(os.path.dirname(duckdb_extension_httpfs.__file__), "extensions", "*", "httpfs.*"))
+MIDNIGHT = NOW // 86400 * 86400
+TYPES = {"ts": "TIMESTAMP", "tenant": "VARCHAR", "account_id": "VARCHAR", "region": "VARCHAR", "job": "VARCHAR",
+         "name": "VARCHAR", "stat": "VARCHAR", "unit": "VARCHAR", "period": "BIGINT",
+         "labels": 'STRUCT("cluster" VARCHAR, service VARCHAR)', "values": "DOUBLE[]", "dt": "DATE", "hh": "VARCHAR"}
+# A row has a cell's values, one each period from its ts on.
+SAMPLES = """CREATE VIEW samples AS
+    SELECT * EXCLUDE ("values", nth), ts + to_seconds(nth * period) AS moment
+    FROM (SELECT *, unnest("values") AS value, unnest(range(len("values"))) AS nth FROM lake)
+    WHERE value IS NOT NULL"""
+
+
+def connect():
+    """DuckDB that fetches nothing by itself; it loads only what bears its makers' signature."""
+    return duckdb.connect(config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"})
+
+
+def define(database, url):
+    """The views `lake`, of rows, and `samples`, of single values."""
+    database.execute(f"CREATE VIEW lake AS FROM read_json_auto('{url}/ecs/**/*.ndjson.zst', hive_partitioning = true)")
+    database.execute(SAMPLES)
+
+
+def identified(database):
+    """{identity: {ms: value}}, in the receivers' shape."""
+    found = {}
+    rows = database.execute("SELECT labels, name, tenant, account_id, region, epoch_ms(moment), value FROM samples")
+    for labels, name, tenant, account, region, ms, value in rows.fetchall():
+        labels.update(__name__=name, tenant=tenant, account_id=account, region=region)
+        found.setdefault(tuple(sorted(labels.items())), {})[ms] = value
+    return found
+
+
+class DuckDB(GatewayCase):
+    def files(self):
+        """A lake of two days, as files."""
+        lab = self.lab(tenants=3, now=MIDNIGHT + 1200)
+        self.settle(lab)
+        spans = windows(lab.world, *lab.window())
+        database = connect()
+        define(database, lab.lake)
+        return lab, spans, database
+
+    def test_types(self):
+        _, _, database = self.files()
+        self.assertEqual({row[0]: row[1] for row in database.execute("DESCRIBE lake").fetchall()}, TYPES)
+
+    def test_every_sample_at_its_time(self):
+        lab, spans, database = self.files()
+        self.assert_received(lab, spans, identified(database))
+
+    def test_counts_and_sums_of_tenants(self):
+        lab, spans, database = self.files()
+        objects = Expected(lab.world).objects(spans)
+        rows = database.execute("SELECT tenant, account_id, count(*) FROM lake GROUP BY ALL").fetchall()
+        sums = database.execute("SELECT tenant, count(*), fsum(value) FROM samples GROUP BY ALL").fetchall()
+        self.assertEqual(len(rows), 3)
+        for tenant, account, count in rows:
+            true = [row for cell in objects.values() for row in cell if row["tenant"] == tenant]
+            self.assertEqual((account, count), (true[0]["account_id"], len(true)))
+        for tenant, count, total in sums:
+            values = [value for cell in objects.values() for row in cell if row["tenant"] == tenant
+                      for value in row["values"].values()]
+            self.assertEqual(count, len(values))
+            self.assertTrue(math.isclose(total, math.fsum(values), rel_tol=1e-12), (total, math.fsum(values)))
+
+    def test_partitions_are_days_and_hours(self):
+        lab, spans, database = self.files()
+        wanted = {}
+        for key, rows in Expected(lab.world).objects(spans).items():
+            part = tuple(name.partition("=")[2] for name in key.split("/")[1:-1])
+            wanted[part] = wanted.get(part, 0) + len(rows)
+        found = database.execute("SELECT tenant, region, dt::VARCHAR, hh, count(*) FROM lake GROUP BY ALL").fetchall()
+        self.assertEqual({row[:-1]: row[-1] for row in found}, wanted)
+        self.assertEqual({row[2] for row in found}, {"2025-12-31", "2026-01-01"})
+
+    @unittest.skipUnless(os.access(BINARY, os.X_OK), "versitygw was not built")
+    def test_every_sample_through_s3(self):
+        lab = self.gateway_lab(tenants=3)
+        self.settle(lab)
+        keys = lab.world.central
+        database = connect()
+        database.execute(f"LOAD '{EXTENSION}'")
+        database.execute(f"""CREATE SECRET (TYPE s3, KEY_ID '{keys["access_key"]}', SECRET '{keys["secret_key"]}',
+            ENDPOINT '{lab.address}', REGION '{REGION}', URL_STYLE 'path', USE_SSL false)""")
+        define(database, f"s3://{BUCKET}/telemetry")
+        self.assert_received(lab, windows(lab.world, *lab.window()), identified(database))
+
+
+if __name__ == "__main__":
+    unittest.main()
