@@ -244,16 +244,19 @@ name_length(struct sv in)
 	return n;
 }
 
-/* What stands before the name of a role or user. */
+/* What stands in ARNs before the name of something. */
 static size_t
 arn_part(struct sv in)
 {
-	static const struct sv parts[] = {
-	    {":role/", 6}, {":user/", 6}, {":assumed-role/", 14}, {":group/", 7}};
+	static const char *const parts[] = {
+	    ":role/",	     ":user/",	   ":group/",	":assumed-role/", ":log-group:",
+	    ":log-stream:",  ":cluster/",  ":service/", ":task/",	  ":loadbalancer/",
+	    ":targetgroup/", ":function:", ":alarm:",
+	};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
-		if (sv_starts(in, parts[i]))
-			return parts[i].n;
+		if (sv_starts(in, sv_of(parts[i])))
+			return strlen(parts[i]);
 	return 0;
 }
 
@@ -282,8 +285,20 @@ scrub_text(struct scrub *s, struct sv in, struct buf *out)
 /* Members whose text is a name or a message of somebody's. Everything else only loses its account
  * ids. */
 static const char *const named[] = {
-    "Value",	      "Label",	       "Message",   "message",	"logGroupName", "logGroupNames",
-    "logGroupPrefix", "logStreamName", "logStream", "roleName", "AlarmName",	"AlarmDescription",
+    "Value",
+    "Label",
+    "Message",
+    "message",
+    "logGroupName",
+    "logGroupNames",
+    "logGroupNamePrefix",
+    "logGroupNamePattern",
+    "logStreamName",
+    "logStreamNames",
+    "logStreamNamePrefix",
+    "roleName",
+    "AlarmName",
+    "AlarmDescription",
 };
 
 static bool
@@ -299,7 +314,7 @@ is_named(const char *key)
 static bool
 keeps_value(const json_t *parent, const char *key)
 {
-	static const char *const fields[] = {"@timestamp", "@ingestionTime", "@ptr"};
+	static const char *const fields[] = {"@timestamp", "@ingestionTime"};
 	const char *field = json_string_value(json_object_get(parent, "field"));
 
 	for (size_t i = 0; field && !strcmp(key, "value") && i < ARRAY_LEN(fields); i++)

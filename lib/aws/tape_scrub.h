@@ -20,7 +20,7 @@ int scrub_seal(struct scrub *s, struct err *err);
 
 /* Every word. */
 void scrub_words(struct scrub *s, struct sv in, struct buf *out);
-/* Account ids, and the names of roles and users in ARNs. */
+/* Account ids, and names in ARNs. */
 void scrub_text(struct scrub *s, struct sv in, struct buf *out);
 /* All strings of a tree, by the names of their members, in place. */
 int scrub_json(struct scrub *s, json_t *j, struct err *err);

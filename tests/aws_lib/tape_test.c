@@ -409,6 +409,8 @@ test_scrub_bodies(void **state)
 	    "{\"Metrics\": [{\"Dimensions\": [{\"Name\": \"ClusterName\", \"Value\": \"secret\"}],"
 	    " \"n\": 123456789012}]}",
 	    "<a><Name>ClusterName</Name><Value>secret&amp;secret</Value><n>1</n></a>",
+	    "{\"logGroupNamePrefix\": \"/secret/\", \"Name\": \"ClusterName\", \"arn\":"
+	    " \"arn:aws:logs:eu-west-1:111122223333:log-group:/secret/x:*\"}",
 	    "Action=A&X.1.Value=secret%20x&Name=ClusterName",
 	    "{\"results\": [[{\"field\": \"@message\", \"value\": \"a secret\"},"
 	    " {\"field\": \"@timestamp\", \"value\": \"ClusterName 2026\"}]]}",

@@ -141,6 +141,23 @@ class Replaying(ReplayCase):
         self.assertTrue(later)
         self.assertEqual(arrivals.lake(lab.path("out/lake")), later)
 
+    def test_rows_of_logs_insights(self):
+        for scrub in ([], ["--scrub"]):
+            lab = self.lab(2)
+            lab.settings["jobs"] = {"logs": {"kind": "insights", "to": ["lake"], "log_groups": ["/ecs/*"],
+                                             "query": "fields @timestamp, @logStream, @message"}}
+            path = self.record(lab, *scrub)
+            lab.daemon.stop()
+            self.replay(lab, "-o", "out")
+            if scrub:
+                text = "".join(unpacked(path).values())
+                self.assertNotIn("/ecs/", text)
+                self.assertEqual(len(tree(lab.path("out/lake"))), len(tree(lab.lake)))
+            else:
+                self.assertEqual(tree(lab.path("out/lake")), tree(lab.lake))
+            for workers in ("1", "2", "32"):
+                self.replay(lab, "--expect", "out", "--bytes", "--workers", workers)
+
     def test_sinks_on_stdout_are_sorted_into_a_file(self):
         lab = self.lab(2)
         lab.settings["sinks"]["screen"] = {"kind": "stdout"}
