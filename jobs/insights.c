@@ -5,7 +5,8 @@
  * A query is paid for when it starts. So its id goes into the memo before anything waits for it
  * (memo_urgent), and a pull of the same cells that finds ids in its memo collects their results
  * instead of starting again; results are kept for a week. The memo holds the log groups too: an ask
- * names its groups by their place in that list, and a list is not made anew while its asks live.
+ * names its groups by their place in that list, so a new list is put behind one that asks still
+ * need.
  *
  * Polling goes in rounds: each query that runs is looked at once, then there is a pause, which
  * grows. As soon as one has ended the next is started. A start that finds no free slot waits for
@@ -118,7 +119,7 @@ plan_chunk(struct pull *p, int64_t start_ms, size_t g0, size_t g1, struct err *e
 	    .g0 = g0,
 	    .g1 = g1,
 	};
-	double share = (double)(g1 - g0) / (double)p->groups.n;
+	double share = (double)(g1 - g0) / (double)(p->groups.n - p->groups.base);
 	double rows = expected_rows(p, ask.to_ms - ask.from_ms) * share;
 	double pieces = rows / (double)(p->limit / 2) + 1;
 
@@ -132,8 +133,8 @@ static int
 plan_cell(struct pull *p, int64_t start_ms, struct err *err)
 {
 	if (p->n_sources)
-		return plan_chunk(p, start_ms, 0, p->groups.n, err);
-	for (size_t g0 = 0, g1; g0 < p->groups.n; g0 = g1) {
+		return plan_chunk(p, start_ms, p->groups.base, p->groups.n, err);
+	for (size_t g0 = p->groups.base, g1; g0 < p->groups.n; g0 = g1) {
 		g1 = groups_chunk(&p->groups, g0);
 		if (plan_chunk(p, start_ms, g0, g1, err))
 			return -1;
@@ -145,7 +146,7 @@ plan_cell(struct pull *p, int64_t start_ms, struct err *err)
 static int
 choose_sources(struct pull *p, struct err *err)
 {
-	if (p->o->q.splits || groups_chunk(&p->groups, 0) == p->groups.n)
+	if (p->o->q.splits || groups_chunk(&p->groups, p->groups.base) == p->groups.n)
 		return 0;
 	if (groups_sources(&p->groups, p->o, p->sources, &p->n_sources, &p->mem))
 		return 0;
@@ -153,7 +154,7 @@ choose_sources(struct pull *p, struct err *err)
 		       "%zu log groups in a query that cannot be divided: it takes %d (of one "
 		       "class) by name, or up to %d patterns with one `*` at the end; use fewer "
 		       "groups, such patterns, or several jobs",
-		       p->groups.n, LOGS_GROUPS_MAX, INSIGHTS_SOURCES_MAX);
+		       p->groups.n - p->groups.base, LOGS_GROUPS_MAX, INSIGHTS_SOURCES_MAX);
 }
 
 /* What the groups have lost to their retention already is a gap. */
@@ -176,14 +177,14 @@ note_lost(struct pull *p, struct err *err)
 static int
 plan(struct pull *p, struct err *err)
 {
+	int64_t every_ms = p->s->common->every_ms;
+
 	p->phase = ASK;
 	p->changed = true;
 	if (choose_sources(p, err) || note_lost(p, err))
 		return -1;
-	if (p->asks.n)
-		return 0; /* from the memo */
-	for (int64_t ms = p->start_ms; ms < p->end_ms; ms += p->s->common->every_ms)
-		if (plan_cell(p, ms, err))
+	for (int64_t ms = p->start_ms; ms < p->end_ms; ms += every_ms)
+		if (!asks_have(&p->asks, ms, ms + every_ms) && plan_cell(p, ms, err))
 			return -1;
 	return 0;
 }
@@ -568,10 +569,10 @@ insights_memo(struct pull *p)
 	p->urgent = false;
 	groups = groups_save(&p->groups);
 	asks = asks_save(&p->asks);
-	return json_pack("{s:i, s:s, s:I, s:o, s:o, s:i, s:I, s:I, s:s, s:I}", "version",
+	return json_pack("{s:i, s:s, s:I, s:I, s:o, s:o, s:i, s:I, s:I, s:s, s:I}", "version",
 			 MEMO_VERSION, "definition", p->definition, "listed_ms",
-			 (json_int_t)p->groups.listed_ms, "groups", groups, "asks", asks, "limit",
-			 (int)p->limit, "rows",
+			 (json_int_t)p->groups.listed_ms, "base", (json_int_t)p->groups.base,
+			 "groups", groups, "asks", asks, "limit", (int)p->limit, "rows",
 			 (json_int_t)(done ? rows_since(p, last_ms) : p->rows_before), "rows_ms",
 			 (json_int_t)(done ? p->s->common->every_ms : p->ms_before), "day", p->day,
 			 "scanned", (json_int_t)p->spent);
@@ -597,13 +598,49 @@ memo_is(const json_t *memo, const char *key, const char *value)
 	return s && !strcmp(s, value);
 }
 
+/* The asks of an earlier pull of these cells. False: not of all of them. */
+static bool
+load_asks(struct pull *p, const json_t *list)
+{
+	int64_t every_ms = p->s->common->every_ms;
+	bool all = true;
+
+	for (int64_t ms = p->start_ms; ms < p->end_ms; ms += every_ms)
+		all = asks_load(&p->asks, list, ms, ms + every_ms, &p->groups) && all;
+	asks_trim(&p->asks, &p->groups);
+	return all;
+}
+
 /* False: the groups have to be listed. */
+static bool
+load_groups(struct pull *p, const json_t *memo)
+{
+	int64_t base = memo_int(memo, "base");
+	bool young;
+
+	p->groups.listed_ms = memo_int(memo, "listed_ms");
+	if (!groups_load(&p->groups, json_object_get(memo, "groups"), &p->mem) || base < 0 ||
+	    base > (int64_t)p->groups.n) {
+		p->groups = (struct groups){0};
+		return false;
+	}
+	p->groups.base = (size_t)base;
+	young = p->groups.listed_ms <= p->now_ms &&
+		p->groups.listed_ms > p->now_ms - p->o->discover_every_ms;
+	if (load_asks(p, json_object_get(memo, "asks")) || young)
+		return true;
+	/* The new list comes behind the one that asks name. */
+	p->groups.base = p->groups.n;
+	if (!p->asks.n)
+		p->groups = (struct groups){0};
+	return false;
+}
+
 static bool
 load_memo(struct pull *p, const json_t *memo)
 {
 	int64_t limit = memo_int(memo, "limit"), rows = memo_int(memo, "rows");
 	int64_t scanned = memo_int(memo, "scanned");
-	bool young;
 
 	if (memo_int(memo, "version") != MEMO_VERSION)
 		return false;
@@ -617,18 +654,7 @@ load_memo(struct pull *p, const json_t *memo)
 		p->rows_before = (uint64_t)rows;
 		p->ms_before = memo_int(memo, "rows_ms");
 	}
-	p->groups.listed_ms = memo_int(memo, "listed_ms");
-	if (!groups_load(&p->groups, json_object_get(memo, "groups"), &p->mem)) {
-		p->groups = (struct groups){0};
-		return false;
-	}
-	if (asks_load(&p->asks, json_object_get(memo, "asks"), p->start_ms, p->end_ms, p->groups.n))
-		return true;
-	young = p->groups.listed_ms <= p->now_ms &&
-		p->groups.listed_ms > p->now_ms - p->o->discover_every_ms;
-	if (!young)
-		p->groups = (struct groups){0};
-	return young;
+	return load_groups(p, memo);
 }
 
 /* Opening */

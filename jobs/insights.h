@@ -34,9 +34,11 @@ void insights_definition(const struct job_common *c, const void *opts, struct bu
 /* jobs/insights_groups.c: the log groups there are. All memory comes from the arena. */
 
 struct groups {
-	struct logs_group *v; /* sorted by class and name, unique, after groups_end */
-	size_t n, cap;
-	int64_t listed_ms;
+	/* First those of an older list that asks still name by their place, then, from `base` on,
+	 * those of the present one: sorted by class and name, unique, after groups_end. */
+	struct logs_group *v;
+	size_t n, cap, base;
+	int64_t listed_ms; /* the present one */
 };
 /* What has to be listed so that all configured groups are seen: prefixes of names, none of which
  * begins with another. */
@@ -94,9 +96,12 @@ int asks_add_pieces(struct asks *s, const struct ask *of, int64_t from_ms, int64
 void asks_done(struct asks *s);
 /* An array of those that are not gone. */
 json_t *asks_save(const struct asks *s);
-/* Those of [start_ms, end_ms), if together they cover each cell of it for all of the groups: else
- * false, and none is there. */
+/* Add those of a cell, if together they cover all of it for all groups of one list: else false, and
+ * none is added. */
 bool asks_load(struct asks *s, const json_t *list, int64_t start_ms, int64_t end_ms,
-	       size_t n_groups);
+	       const struct groups *g);
+bool asks_have(const struct asks *s, int64_t start_ms, int64_t end_ms);
+/* Forget the older list of groups if no ask names it any more. */
+void asks_trim(struct asks *s, struct groups *g);
 
 #endif

@@ -151,28 +151,85 @@ load_one(const json_t *j, struct arena *a, size_t n_groups, struct ask *ask)
 	return load_streams(json_array_get(j, 7), a, ask);
 }
 
-bool
-asks_load(struct asks *s, const json_t *list, int64_t start_ms, int64_t end_ms, size_t n_groups)
+/* How many groups the list has in which an ask finds its own; 0: it reaches over two. */
+static size_t
+list_size(const struct groups *g, const struct ask *ask)
+{
+	if (ask->g1 <= g->base)
+		return g->base;
+	return ask->g0 >= g->base ? g->n - g->base : 0;
+}
+
+/* Milliseconds times groups; a part that several asks share counts once. */
+static int64_t
+area_of(const struct ask *ask)
+{
+	int64_t area;
+
+	if (ask->more)
+		return 0;
+	return __builtin_mul_overflow(ask->used_to_ms - ask->from_ms, (int64_t)(ask->g1 - ask->g0),
+				      &area)
+		   ? -1
+		   : area;
+}
+
+static bool
+load_cell(struct asks *s, const json_t *list, int64_t start_ms, int64_t end_ms,
+	  const struct groups *g)
 {
 	int64_t covered = 0, area;
 	struct ask ask;
+	size_t size = 0;
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		if (!load_one(json_array_get(list, i), s->a, n_groups, &ask))
-			break;
+		if (!load_one(json_array_get(list, i), s->a, g->n, &ask))
+			return false;
 		if (ask.used_to_ms <= start_ms || ask.from_ms >= end_ms)
-			continue; /* of cells that are done, or not asked for now */
-		if (ask.from_ms < start_ms || ask.used_to_ms > end_ms || asks_add(s, &ask, NULL))
-			break;
-		if (ask.more)
 			continue;
-		if (__builtin_mul_overflow(ask.used_to_ms - ask.from_ms, (int64_t)(ask.g1 - ask.g0),
-					   &area) ||
-		    __builtin_add_overflow(covered, area, &covered))
-			break;
+		area = area_of(&ask);
+		if (ask.from_ms < start_ms || ask.used_to_ms > end_ms || area < 0 ||
+		    (size && size != list_size(g, &ask)) ||
+		    __builtin_add_overflow(covered, area, &covered) || asks_add(s, &ask, NULL))
+			return false;
+		size = list_size(g, &ask);
 	}
-	if (n_groups && covered == (end_ms - start_ms) * (int64_t)n_groups)
+	return size && covered == (end_ms - start_ms) * (int64_t)size;
+}
+
+bool
+asks_load(struct asks *s, const json_t *list, int64_t start_ms, int64_t end_ms,
+	  const struct groups *g)
+{
+	size_t before = s->n;
+
+	if (load_cell(s, list, start_ms, end_ms, g))
 		return true;
-	asks_done(s);
+	s->n = before;
 	return false;
+}
+
+bool
+asks_have(const struct asks *s, int64_t start_ms, int64_t end_ms)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].from_ms >= start_ms && s->v[i].from_ms < end_ms)
+			return true;
+	return false;
+}
+
+void
+asks_trim(struct asks *s, struct groups *g)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].g0 < g->base)
+			return;
+	for (size_t i = 0; i < s->n; i++) {
+		s->v[i].g0 -= g->base;
+		s->v[i].g1 -= g->base;
+	}
+	g->v += g->base;
+	g->n -= g->base;
+	g->cap -= g->base;
+	g->base = 0;
 }

@@ -129,7 +129,7 @@ cmp_groups(const void *a, const void *b)
 static bool
 is_there(const struct groups *g, const char *name)
 {
-	for (size_t i = 0; i < g->n; i++)
+	for (size_t i = g->base; i < g->n; i++)
 		if (!strcmp(g->v[i].name, name))
 			return true;
 	return false;
@@ -138,12 +138,12 @@ is_there(const struct groups *g, const char *name)
 int
 groups_end(struct groups *g, const struct insights_opts *o, struct err *err)
 {
-	size_t n = 0;
+	size_t n = g->base;
 
-	if (g->n)
-		qsort(g->v, g->n, sizeof(*g->v), cmp_groups);
-	for (size_t i = 0; i < g->n; i++)
-		if (!n || cmp_groups(&g->v[n - 1], &g->v[i]) != 0)
+	if (g->n > g->base)
+		qsort(g->v + g->base, g->n - g->base, sizeof(*g->v), cmp_groups);
+	for (size_t i = g->base; i < g->n; i++)
+		if (n == g->base || cmp_groups(&g->v[n - 1], &g->v[i]) != 0)
 			g->v[n++] = g->v[i];
 	g->n = n;
 	for (size_t i = 0; i < o->log_groups.n; i++)
@@ -198,7 +198,7 @@ groups_sources(const struct groups *g, const struct insights_opts *o,
 		if (!sources[i])
 			return false;
 	}
-	for (size_t i = 0; i < g->n; i++)
+	for (size_t i = g->base; i < g->n; i++)
 		if (strcmp(g->v[i].storage, LOGS_CLASS_DEFAULT) != 0)
 			return false;
 	*ret_n = o->log_groups.n;
@@ -238,8 +238,7 @@ groups_load(struct groups *g, const json_t *list, struct arena *a)
 		    .retention_days = json_integer_value(json_array_get(one, 3)),
 		};
 
-		if (!group.name || !group.storage || add_one(g, &group, a, NULL) ||
-		    (i && cmp_groups(&g->v[i - 1], &g->v[i]) >= 0))
+		if (!group.name || !group.storage || add_one(g, &group, a, NULL))
 			return false;
 	}
 	return json_is_array(list);

@@ -159,6 +159,7 @@ next_token(struct lexer *l, struct token *t)
 {
 	const char *p = skip_blanks(l->p, l->end);
 
+	l->p = p;
 	if (p == l->end)
 		return false;
 	l->p = token_end(l, p);

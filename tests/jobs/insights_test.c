@@ -561,6 +561,38 @@ test_stats_without_a_bin(void **state)
 	rig_done(&r);
 }
 
+/* The next run has more cells to do, and a group that is new: what was asked for keeps the list it
+ * was asked of. */
+static void
+test_more_cells_and_groups_than_before(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS "discover_every: 0\n");
+	fill(&r, START, CELL_MS, 20, 2, 3);
+	fill(&r, START + CELL_MS, CELL_MS, 40, 3, 3);
+	rig_open(&r, 1);
+	assert_int_equal(rig_run(&r, 2), 1);
+	assert_int_equal(r.o->started, 1);
+	r.o->n_groups = 3;
+	for (int i = 0; i < 3; i++) { /* the list is behind the other one's, and stays there */
+		rig_open(&r, 2);
+		assert_int_equal(rig_run(&r, 2), 1);
+	}
+	rig_complete(&r, 2);
+	expect_all(&r);
+	assert_int_equal(r.o->started, 2);
+	assert_int_equal(json_integer_value(json_object_get(r.memo, "base")), 2);
+	/* Done with: the older list is forgotten. */
+	assert_int_equal(rig_try_open(&r, START + CELL_MS, 2), 0);
+	rig_complete(&r, 2);
+	assert_int_equal(r.o->started, 3);
+	assert_int_equal(json_integer_value(json_object_get(r.memo, "base")), 3);
+	assert_int_equal(json_array_size(json_object_get(r.memo, "groups")), 6);
+	rig_done(&r);
+}
+
 /* A memo of another definition, a damaged one, one that leaves a part out. */
 static void
 test_memos_that_do_not_fit(void **state)
@@ -618,6 +650,7 @@ main(void)
 	    cmocka_unit_test(test_a_group_that_is_not_there),
 	    cmocka_unit_test(test_stats_are_not_divided),
 	    cmocka_unit_test(test_stats_without_a_bin),
+	    cmocka_unit_test(test_more_cells_and_groups_than_before),
 	    cmocka_unit_test(test_memos_that_do_not_fit),
 	};
 

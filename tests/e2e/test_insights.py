@@ -1,0 +1,287 @@
+#!/usr/bin/python3
+"""Logs Insights: every event of the cells in the lake, once, to the byte, however dense the logs are, whatever the
+service refuses, and however often the run is killed; and nothing scanned twice for it.
+
+MUSTER_KILLS says how often (default 10), MUSTER_SEED which instants.
+"""
+import json
+import os
+import random
+import signal
+import subprocess
+import time
+import unittest
+
+from expected import differences, lake_key, rfc3339, stamp
+from lab import HERE, NOW, PATIENCE, Case, finish
+
+from standin.events import Events
+
+KILLS = int(os.environ.get("MUSTER_KILLS", "10"))
+SEED = int(os.environ.get("MUSTER_SEED", "1"))
+EVERY, DELAY, LOOKBACK = 300, 600, 1800
+START = {"service": "logs", "operation": "StartQuery"}
+QUERY = "fields @timestamp, @logStream, @message"
+
+
+def job(**changes):
+    return {"kind": "insights", "log_groups": ["/ecs/app-*"], "query": QUERY, "to": ["lake"], **changes}
+
+
+def window(now, every=EVERY, delay=DELAY, lookback=LOOKBACK):
+    """What a first run at `now` covers."""
+    return (now - lookback) // every * every, (now - delay) // every * every
+
+
+def iso(ms):
+    return f"{rfc3339(ms // 1000)}.{ms % 1000:03d}Z"
+
+
+def clean(text):
+    """What JSON can say: lone surrogates cannot be said."""
+    return text.encode("utf-8", "replace").decode()
+
+
+def expected_rows(lab, start, end, every=EVERY, name="app", prefix="/ecs/app-"):
+    """{lake key: its rows in order}, from the truth alone."""
+    found = {}
+    for tenant, group in Events(lab.world).all_groups():
+        if not group.name.startswith(prefix):
+            continue
+        for event in Events(lab.world).between(group, start * 1000, end * 1000 - 1):
+            cell = event.ms // 1000 // every * every
+            key = lake_key(name, tenant["id"], group.region, cell, cell + every)
+            found.setdefault(key, []).append((event.ms, group.name, event.stream, clean(event.message), event.pointer))
+    return {key: sorted(rows) for key, rows in found.items()}
+
+
+def lake_rows(lab):
+    """{lake key: its rows as the same tuples, sorted}; lines must be in order of time."""
+    found = {}
+    for folder, _, names in os.walk(lab.lake):
+        for name in names:
+            path = os.path.join(folder, name)
+            text = subprocess.run(["zstd", "-dcq", path], capture_output=True, check=True).stdout.decode()
+            rows = [json.loads(line) for line in text.split("\n")[:-1]]
+            times = [row["ts"] for row in rows]
+            assert times == sorted(times), f"{name} is not in order of time"
+            found[os.path.relpath(path, lab.lake)] = rows
+    return found
+
+
+def as_tuples(rows):
+    return sorted((row["ts"], row["log_group"], row["log_stream"], row["message"], row["ptr"]) for row in rows)
+
+
+class Insights(Case):
+    def lab(self, *arguments, job_changes=None, **named):
+        lab = super().lab(*arguments, **named)
+        lab.settings["jobs"] = {"app": job(**(job_changes or {}))}
+        lab.settings["sinks"].pop("prom")
+        return lab
+
+    def assert_rows(self, lab, start, end, every=EVERY):
+        expected = {key: [(iso(ms), *rest) for ms, *rest in rows]
+                    for key, rows in expected_rows(lab, start, end, every).items()}
+        found = {key: as_tuples(rows) for key, rows in lake_rows(lab).items()}
+        self.assertTrue(expected, "a test that expects nothing proves nothing")
+        self.assertEqual(sorted(expected), sorted(found))
+        for key, rows in expected.items():
+            wrong = differences(dict.fromkeys(rows), dict.fromkeys(found[key]))
+            self.assertFalse(wrong, f"{key}:\n" + "\n".join(wrong))
+            self.assertEqual(rows, found[key], f"{key}: the number of some event")
+
+    def started(self, lab):
+        return lab.daemon.control("stats")["counters"].get("queries_started", 0)
+
+
+class Rows(Insights):
+    def test_exact_in_pages_and_without(self):
+        for flags in ((), ("--logs-paging",)):
+            with self.subTest(flags=flags):
+                lab = self.lab(tenants=2, regions=["eu-west-1", "us-east-1"], flags=flags, logs={"rate": 3.0})
+                self.assert_status(lab.run(), 0)
+                self.assert_rows(lab, *window(NOW))
+                if flags:
+                    self.assert_no_violation(lab)
+                for later in (200, 700, 1800):
+                    self.assert_status(lab.run(now=NOW + later), 0)
+                self.assert_rows(lab, window(NOW)[0], window(NOW + 1800)[1])
+
+    def test_common_fields_and_others(self):
+        lab = self.lab(tenants=1, logs={"rate": 0.5}, job_changes={
+            "log_groups": ["/ecs/app-api"], "query": "fields level, request.path as path | filter level = 'error'"})
+        self.assert_status(lab.run(), 0)
+        rows = [row for found in lake_rows(lab).values() for row in found]
+        self.assertTrue(rows)
+        for row in rows:
+            self.assertEqual(list(row), ["ts", "tenant", "account_id", "region", "job", "log_group", "ptr", "fields"])
+            self.assertEqual((row["tenant"], row["job"], row["log_group"]), ("t0001", "app", "/ecs/app-api"))
+            self.assertEqual(row["fields"]["level"], "error")
+
+    def test_many_groups(self):
+        lab = self.lab(tenants=1, flags=["--logs-paging"], logs={"rate": 0.05, "more_groups": 70},
+                       job_changes={"log_groups": ["/ecs/app-*", "/ecs/more-*"]})
+        self.assert_status(lab.run(), 0)
+        found = [row for rows in lake_rows(lab).values() for row in rows]
+        expected = [row for prefix in ("/ecs/app-", "/ecs/more-")
+                    for rows in expected_rows(lab, *window(NOW), prefix=prefix).values() for row in rows]
+        self.assertEqual(sorted((iso(ms), *rest) for ms, *rest in expected), as_tuples(found))
+        self.assert_no_violation(lab)
+
+    def test_a_group_that_is_missing_is_said(self):
+        lab = self.lab(tenants=1, job_changes={"log_groups": ["/ecs/nobody"]})
+        result = lab.run()
+        self.assert_status(result, 1)
+        self.assertTrue(result.errors("/ecs/nobody", "does not exist"), result.err)
+
+    def test_a_query_that_does_not_compile_is_said(self):
+        lab = self.lab(tenants=1, job_changes={"query": "fields @message | filter level ="})
+        result = lab.run()
+        self.assert_status(result, 1)
+        self.assertTrue(result.errors("MalformedQuery"), result.err)
+
+
+class Dense(Insights):
+    """250,000 events in an hour, 30,000 of them within a second and 12,000 within a millisecond, and long lines."""
+
+    def test_dense(self):
+        at = (NOW - 3600) * 1000
+        bursts = [{"at": at + 1_000_000, "events": 30000, "within": 1000}, {"at": at + 2_000_500, "events": 12000, "within": 1}]
+        for flags in ((), ("--logs-paging",)):
+            with self.subTest(flags=flags):
+                lab = self.lab(tenants=1, now=NOW + 60, flags=flags,
+                               logs={"rate": 58.0, "bursts": bursts, "huge": 0.0002}, services=1,
+                               job_changes={"every": "1h", "lookback": "1h", "delay": "1m", "log_groups": ["/ecs/app-api"]})
+                self.assert_status(lab.run(timeout=400), 0)
+                self.assert_rows(lab, NOW - 3600, NOW, 3600)
+
+
+class Stats(Insights):
+    def test_bins(self):
+        query = "stats count(*) as n, avg(took_ms) as t by bin(1m) as minute, level"
+        lab = self.lab(tenants=1, flags=["--logs-paging"], logs={"rate": 2.0}, job_changes={"query": query})
+        self.assert_status(lab.run(), 0)
+        start, end = window(NOW)
+        truth = subprocess.run(
+            [os.path.join(HERE, "..", "aws", "awsd-truth"), "rows", "--world", lab.path("world.json"), "--start", str(start),
+             "--end", str(end), "--group", "/ecs/app-*", "--query", query], capture_output=True, text=True, check=True)
+        expected = sorted(json.dumps(json.loads(line)["fields"], sort_keys=True) for line in truth.stdout.splitlines())
+        found = [row for rows in lake_rows(lab).values() for row in rows]
+        self.assertEqual(expected, sorted(json.dumps(row["fields"], sort_keys=True) for row in found))
+        for row in found:
+            self.assertEqual(row["ts"], row["fields"]["minute"].replace(" ", "T") + "Z")
+        self.assert_no_violation(lab)
+
+    def test_bins_that_cells_would_tear(self):
+        lab = self.lab(tenants=1, job_changes={"query": "stats count(*) by bin(7m)"})
+        result = lab.run()
+        self.assert_status(result, 2)
+        self.assertTrue(result.errors("bin(7m)", "not a multiple"), result.err)
+
+
+class Trouble(Insights):
+    def test_queries_that_fail_or_bring_too_little(self):
+        for kind in ("query-failed", "query-timeout", "query-short"):
+            with self.subTest(kind=kind):
+                lab = self.lab(tenants=1, logs={"rate": 2.0})
+                lab.daemon.control("faults", [{"match": START, "kind": kind, "every": 3}])
+                self.assert_status(lab.run(), 0)
+                self.assert_rows(lab, *window(NOW))
+
+    def test_all_slots_are_taken(self):
+        """LimitExceeded waits, and is no failure."""
+        lab = self.lab(tenants=2, flags=["--logs-concurrency", "1", "--logs-query-ms", "300"], logs={"rate": 1.0})
+        self.assert_status(lab.run(), 0)
+        self.assert_rows(lab, *window(NOW))
+
+    def test_errors_of_every_call(self):
+        lab = self.lab(tenants=2, logs={"rate": 1.0})
+        lab.daemon.control("faults", [{"match": {"service": "logs"}, "kind": kind, "prob": 0.05}
+                                      for kind in ("http500", "http503", "throttle", "reset-before", "badjson")])
+        for _ in range(4):
+            result = lab.run()
+            self.assertIn(result.status, (0, 1), result.err)
+        lab.daemon.control("faults", method="DELETE")
+        self.assert_status(lab.run(), 0)
+        self.assert_rows(lab, *window(NOW))
+
+    def test_a_signal_stops_what_runs(self):
+        lab = self.lab(tenants=1, logs={"rate": 1.0})
+        lab.daemon.control("faults", [{"match": START, "kind": "query-stuck"}])
+        process = lab.start()
+        deadline = time.monotonic() + 20 * PATIENCE
+        while time.monotonic() < deadline and not self.started(lab):
+            time.sleep(0.05)
+        time.sleep(0.7)
+        process.send_signal(signal.SIGTERM)
+        self.assert_status(finish(process, 5 * PATIENCE), 143)
+        statuses = {query["status"] for query in lab.daemon.control("logs/queries")}
+        self.assertEqual(statuses, {"Cancelled"})
+        lab.daemon.control("faults", method="DELETE")
+        self.assert_status(lab.run(), 0)
+        self.assert_rows(lab, *window(NOW))
+
+    def test_the_deadline_leaves_queries_to_the_next_run(self):
+        lab = self.lab(tenants=1, flags=["--logs-query-ms", "4000"], logs={"rate": 1.0})
+        lab.settings["run"] = {"deadline": "2s"}
+        result = lab.run()
+        self.assertEqual(result.status, 1, result.err)
+        self.assertEqual({query["status"] for query in lab.daemon.control("logs/queries")} & {"Cancelled"}, set())
+        began = self.started(lab)
+        del lab.settings["run"]
+        time.sleep(4)
+        self.assert_status(lab.run(), 0)
+        self.assert_rows(lab, *window(NOW))
+        start, end = window(NOW)
+        self.assertEqual(self.started(lab), (end - start) // EVERY, f"{began} were started before")
+
+
+class Killed(Insights):
+    def test_killed_over_and_over(self):
+        """The lake is exact, nothing in it was written again, and no kill cost more than one query of each stream."""
+        lab, dice = self.lab(tenants=2, flags=["--logs-query-ms", "600"], logs={"rate": 1.0}), random.Random(SEED)
+        start, _ = window(NOW)
+        self.assert_status(lab.run(), 0)
+        lab.tell(NOW + 1800)
+        killed, objects = 0, {}
+        for _ in range(KILLS):
+            process = lab.start()
+            time.sleep(dice.uniform(0, 1.2) * PATIENCE)
+            process.send_signal(signal.SIGKILL)
+            killed += finish(process, 10).status == -signal.SIGKILL
+            for key, identity in self.identities(lab).items():
+                self.assertEqual(objects.setdefault(key, identity), identity, f"{key} was written again")
+            lab.tell(lab.now + dice.choice((1, 60, 300, 420, 900)))
+        self.assertGreater(killed, KILLS / 3, "too few runs were at work when they were killed")
+        self.assert_status(lab.run(), 0)
+        _, end = window(lab.now)
+        self.assert_rows(lab, start, end)
+        cells = (end - start) // EVERY * len(lab.world.tenants)
+        self.assertLessEqual(self.started(lab), cells + killed * len(lab.world.tenants))
+
+    def identities(self, lab):
+        found = {}
+        for folder, _, names in os.walk(lab.lake):
+            for name in names:
+                if name.endswith(".zst"):
+                    path = os.path.join(folder, name)
+                    with open(path, "rb") as file:
+                        found[os.path.relpath(path, lab.lake)] = (os.stat(path).st_ino, file.read())
+        return found
+
+
+class Budget(Insights):
+    def test_beyond_it_there_is_a_gap(self):
+        lab = self.lab(tenants=1, logs={"rate": 2.0}, job_changes={"scan_budget": "300kB/d", "concurrency": 1})
+        self.assert_status(lab.run(), 0)
+        with open(os.path.join(lab.state, "tenants", "t0001", "app.json"), encoding="utf-8") as file:
+            text = file.read()
+        self.assertIn("scan_budget", text)
+        start, _ = window(NOW)
+        self.assertIn(stamp(start), " ".join(lake_rows(lab)))
+        self.assertLess(len(lake_rows(lab)), (window(NOW)[1] - start) // EVERY)
+
+
+if __name__ == "__main__":
+    unittest.main()

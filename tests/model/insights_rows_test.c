@@ -1,0 +1,179 @@
+/* Insights rows as lines: their spelling, their time, their order. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+#include "model/insights_rows.h"
+
+#define RAW(n, v)                                                                                  \
+	{                                                                                          \
+		{n, sizeof(n) - 1},                                                                \
+		{                                                                                  \
+			v, sizeof(v) - 1                                                           \
+		}                                                                                  \
+	}
+#define HEAD "\",\"tenant\":\"acme\",\"account_id\":\"1\",\"region\":\"r\",\"job\":\"app\""
+
+static const struct line_origin origin = {"acme", "1", "r", "app"};
+
+static int
+line(struct insights_lines l, struct json_raw *fields, size_t n, struct buf *out,
+     struct insights_row *row, struct err *err)
+{
+	struct arena a = ARENA_INIT(65536);
+	int r;
+
+	l.common = insights_common(&origin, &a);
+	assert_non_null(l.common);
+	buf_reset(out);
+	r = insights_line(&l, fields, n, out, row, err);
+	arena_done(&a);
+	return r;
+}
+
+static void
+test_event(void **state)
+{
+	struct json_raw fields[] = {
+	    RAW("level", "e\\u0000r\\/r\\ud83d\\ude00"),
+	    RAW("@message", "a\\n\\\"b\\\" \\u00e9\\u001b"),
+	    RAW("@ptr", "P="),
+	    RAW("@timestamp", "2026-01-01 00:00:00.007"),
+	    RAW("@log", "123:/ecs/app"),
+	    RAW("@logStream", "s"),
+	    RAW("@ingestionTime", "x"),
+	};
+	struct buf out = BUF_INIT(65536);
+	struct insights_row row = {0};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(line((struct insights_lines){.events = true}, fields, ARRAY_LEN(fields),
+			      &out, &row, &err),
+			 0);
+	assert_string_equal(buf_cstr(&out),
+			    "{\"ts\":\"2026-01-01T00:00:00.007Z" HEAD ",\"log_group\":\"/ecs/app\","
+			    "\"log_stream\":\"s\",\"message\":\"a\\n\\\"b\\\" \xC3\xA9\\u001b\","
+			    "\"ptr\":\"P=\",\"fields\":{\"@ingestionTime\":\"x\",\"level\":"
+			    "\"e\\u0000r/r\xF0\x9F\x98\x80\"}}\n");
+	assert_int_equal(row.ts_ms, 1767225600007);
+	assert_true(row.pointed);
+	buf_done(&out);
+}
+
+/* Of two columns of one name the first stands. */
+static void
+test_column_twice(void **state)
+{
+	static const char text[] = "a 1 a 2";
+	struct json_raw fields[] = {{{text + 4, 1}, {text + 6, 1}}, {{text, 1}, {text + 2, 1}}};
+	struct buf out = BUF_INIT(65536);
+	struct insights_row row = {0};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(line((struct insights_lines){.ts_ms = 0}, fields, 2, &out, &row, &err), 0);
+	assert_non_null(strstr(buf_cstr(&out), "\"fields\":{\"a\":\"1\"}}"));
+	buf_done(&out);
+}
+
+static void
+test_event_without_time(void **state)
+{
+	struct json_raw none[] = {RAW("@message", "x")};
+	struct json_raw bad[] = {RAW("@timestamp", "yesterday")};
+	struct buf out = BUF_INIT(65536);
+	struct insights_row row = {0};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(line((struct insights_lines){.events = true}, none, 1, &out, &row, &err),
+			 -1);
+	assert_int_equal(err.kind, ERR_DATA);
+	assert_int_equal(line((struct insights_lines){.events = true}, bad, 1, &out, &row, &err),
+			 -1);
+	assert_string_equal(err.msg, "a row's @timestamp is \"yesterday\"");
+	buf_done(&out);
+}
+
+static void
+test_stats(void **state)
+{
+	struct json_raw fields[] = {RAW("n", "5"), RAW("bin(5m)", "2026-01-01 00:05:00.000")};
+	struct json_raw without[] = {RAW("n", "5")};
+	const struct insights_lines l = {
+	    .time_column = "bin(5m)", .ts_ms = 1000, .log_group = "/ecs/app"};
+	struct buf out = BUF_INIT(65536);
+	struct insights_row row = {0};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(line(l, fields, 2, &out, &row, &err), 0);
+	assert_string_equal(buf_cstr(&out),
+			    "{\"ts\":\"2026-01-01T00:05:00.000Z" HEAD
+			    ",\"log_group\":\"/ecs/app\",\"fields\":{\"bin(5m)\":\"2026-01-01 "
+			    "00:05:00.000\",\"n\":\"5\"}}\n");
+	assert_false(row.pointed);
+	assert_int_equal(line(l, without, 1, &out, &row, &err), 0);
+	assert_int_equal(row.ts_ms, 1000);
+	assert_int_equal(line((struct insights_lines){.ts_ms = 0}, without, 1, &out, &row, &err),
+			 0);
+	assert_non_null(strstr(buf_cstr(&out), "\"log_group\":null,\"fields\":{\"n\":\"5\"}}"));
+	buf_done(&out);
+}
+
+static void
+test_times(void **state)
+{
+	int64_t ms = 0;
+
+	(void)state;
+	assert_true(insights_time(SV("2026-01-01 00:00:00.999"), &ms));
+	assert_int_equal(ms, 1767225600999);
+	assert_false(insights_time(SV(""), &ms));
+	assert_false(insights_time(SV("2026-01-01 00:00:00.000Z"), &ms));
+	assert_false(insights_time(SV("2026-13-01 00:00:00.000"), &ms));
+	assert_false(
+	    insights_time(SV("2026-01-01 00:00:00.0000000000000000000000000000000000000000"), &ms));
+}
+
+static void
+test_order_and_second_comings(void **state)
+{
+	struct insights_row rows[] = {
+	    {2, "b\n", 2, 0, true},  {1, "z\n", 2, 0, true},  {2, "b\n", 2, 1, true},
+	    {2, "a\n", 2, 0, true},  {2, "a\n", 2, 0, true},  {3, "c\n", 2, 0, false},
+	    {3, "c\n", 2, 1, false}, {2, "bb\n", 3, 2, true},
+	};
+	size_t n;
+
+	(void)state;
+	insights_rows_sort(rows, ARRAY_LEN(rows));
+	n = insights_rows_unique(rows, ARRAY_LEN(rows));
+	/* One query's rows are all events of their own; without pointers so are two queries'. */
+	assert_int_equal(n, 7);
+	assert_string_equal(rows[0].line, "z\n");
+	assert_string_equal(rows[1].line, "a\n");
+	assert_string_equal(rows[2].line, "a\n");
+	assert_string_equal(rows[3].line, "b\n");
+	assert_string_equal(rows[4].line, "bb\n");
+	assert_string_equal(rows[5].line, "c\n");
+	assert_string_equal(rows[6].line, "c\n");
+	assert_int_equal(insights_rows_unique(rows, 0), 0);
+	insights_rows_sort(NULL, 0);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_event), cmocka_unit_test(test_event_without_time),
+	    cmocka_unit_test(test_stats), cmocka_unit_test(test_column_twice),
+	    cmocka_unit_test(test_times), cmocka_unit_test(test_order_and_second_comings),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
