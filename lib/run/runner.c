@@ -369,7 +369,8 @@ log_settled(const struct stream *s)
 	else
 		log_event(LOG_INFO, "stream done", LOG_S("tenant", s->tenant->id),
 			  LOG_S("job", s->job->name), LOG_S("region", s->js.region),
-			  LOG_I("cells", s->stats.cells), LOG_I("samples", s->stats.samples));
+			  LOG_I("cells", s->stats.cells), LOG_I("rows", s->stats.lines),
+			  LOG_I("samples", s->stats.samples));
 }
 
 /* One turn of one stream. True: it is through with this pass. */
