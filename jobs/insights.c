@@ -121,7 +121,7 @@ plan_chunk(struct pull *p, int64_t start_ms, size_t g0, size_t g1, struct err *e
 	};
 	double share = (double)(g1 - g0) / (double)(p->groups.n - p->groups.base);
 	double rows = expected_rows(p, ask.to_ms - ask.from_ms) * share;
-	double pieces = rows / (double)(p->limit / 2) + 1;
+	double pieces = 2 * rows / (double)p->limit + 1;
 
 	if (!p->o->q.splits)
 		return asks_add(&p->asks, &ask, err);

@@ -230,7 +230,7 @@ reading_again(struct pull *p, bool halve, const char *why, struct err *err)
 static int64_t
 pieces_for(const struct pull *p, double events, int64_t least)
 {
-	double n = events / (double)(p->limit / FILL_DIVISOR) + 1;
+	double n = FILL_DIVISOR * events / (double)p->limit + 1;
 
 	if (n > PIECES_MAX)
 		return PIECES_MAX;

@@ -104,11 +104,14 @@ test_against_jansson(void **state)
 	for (uint64_t seed = 1; seed <= 500; seed++) {
 		struct buf text = BUF_INIT(4096), want = BUF_INIT(8192), got = BUF_INIT(8192);
 		struct sv raw;
+		json_t *value;
 		char *dump;
 
 		for (uint64_t i = 0; i < mix64(seed) % 20; i++)
 			buf_str(&text, parts[mix64(seed * 1000 + i) % ARRAY_LEN(parts)]);
-		dump = json_dumps(json_stringn(buf_cstr(&text), text.n), flags[seed % 3]);
+		value = json_stringn(buf_cstr(&text), text.n);
+		dump = json_dumps(value, flags[seed % 3]);
+		json_decref(value);
 		assert_non_null(dump);
 		(void)json_escape(&want, buf_view(&text));
 		{

@@ -313,7 +313,7 @@ oracle_results(struct rig *r, const json_t *req)
 	const char *status;
 
 	assert_true(at < o->n_queries);
-	if (chance(o, o->forget))
+	if (!token && chance(o, o->forget))
 		q->forgotten = true;
 	if (q->forgotten)
 		return oracle_refuse(r, ERR_NOTFOUND, "ResourceNotFoundException");

@@ -1,0 +1,117 @@
+/* Options of the insights kind: what is refused before anything is asked, and the definition. */
+#include "insights_rig.h"
+
+static void
+check(const char *yaml, const char *fault)
+{
+	const struct conf_key *tables[] = {job_insights.keys, NULL};
+	struct job_common common = {.name = "app", .every_ms = CELL_MS};
+	struct arena a = ARENA_INIT((size_t)1 << 20);
+	struct conf_faults *f = conf_faults_new();
+	struct insights_opts opts = {0};
+	void *outs[] = {&opts};
+	const struct conf_node *node = conf_parse("t", sv_of(yaml), &a, f);
+
+	conf_read(node, tables, outs, &a, f);
+	job_insights.check(&common, &opts, node, &a, f);
+	if (!fault) {
+		if (conf_faults_count(f))
+			fail_msg("%s: %s", yaml, conf_faults_get(f, 0));
+	} else if (conf_faults_count(f) != 1 || !strstr(conf_faults_get(f, 0), fault)) {
+		fail_msg("%s: %zu faults, the first: %s", yaml, conf_faults_count(f),
+			 conf_faults_count(f) ? conf_faults_get(f, 0) : "none");
+	}
+	conf_faults_free(f);
+	arena_done(&a);
+}
+
+static void
+test_faults(void **state)
+{
+	static const struct {
+		const char *yaml, *fault;
+	} table[] = {
+	    {"log_groups: /a\nquery: fields b\n", NULL},
+	    {"log_groups: [/a, '/b/*/c', 'x*']\nquery: stats count(*) by bin(1m)\n", NULL},
+	    {"log_groups: /a\nquery: 'fields ${b}'\n", NULL},
+	    {"log_groups: /a\nquery: fields b\nscan_budget: 50GB/d\nlimit: 10000\n", NULL},
+	    {"log_groups: /a\n", "query"},
+	    {"query: fields b\n", "log_groups"},
+	    {"log_groups: 'a b'\nquery: fields b\n", "\"a b\" is no name of a log group"},
+	    {"log_groups: /a\nquery: fields b | limit 0\n", "limit wants a whole number"},
+	    {"log_groups: /a\nquery: fields b | limit 200000\n", "no query has more than 100000"},
+	    {"log_groups: /a\nquery: SOURCE x | fields b\n", "SOURCE is for muster to write"},
+	    {"log_groups: /a\nquery: stats count(*) by bin(7m)\n",
+	     "bin(7m): every (5m) is not a multiple of it"},
+	    {"log_groups: /a\nquery: stats count(*) by bin(300s)\n", "write it in that"},
+	    {"log_groups: /a\nquery: stats count(*) by bin(1mo)\n", "cannot be whole numbers"},
+	    {"log_groups: /a\nquery: fields b\nconcurrency: 0\n", "concurrency"},
+	    {"log_groups: /a\nquery: fields b\nseries: {time: t}\n",
+	     "series is not supported by this version"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		check(table[i].yaml, table[i].fault);
+}
+
+static void
+test_long_query(void **state)
+{
+	char yaml[12000];
+	int n = snprintf(yaml, sizeof(yaml), "log_groups: /a\nquery: fields a");
+
+	(void)state;
+	while (n < 9000)
+		n += snprintf(yaml + n, sizeof(yaml) - (size_t)n, ", field%d", n);
+	check(yaml, "longer than 8000 characters");
+}
+
+static void
+test_revisit(void **state)
+{
+	struct job_common common = {.name = "app", .every_ms = CELL_MS, .revisit_ms = 1};
+	struct conf_faults *f = conf_faults_new();
+	struct insights_opts opts = {0};
+	struct arena a = ARENA_INIT(65536);
+	const struct conf_node *node = conf_parse("t", SV("revisit: 1h\n"), &a, f);
+
+	(void)state;
+	job_insights.check(&common, &opts, node, &a, f);
+	assert_int_equal(conf_faults_count(f), 1);
+	assert_string_equal(
+	    conf_faults_get(f, 0),
+	    "t:1:10: revisit: revisiting log events is not supported by this version");
+	conf_faults_free(f);
+	arena_done(&a);
+}
+
+/* What the data are, not how they are fetched. */
+static void
+test_definition(void **state)
+{
+	struct buf out = BUF_INIT(4096);
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "log_groups: [/b, '/a*']\nquery: fields \"x\"\nlimit: 10\nconcurrency: 9\n");
+	job_insights.definition(&r.common, &r.opts, &out);
+	assert_string_equal(buf_cstr(&out),
+			    "{\"kind\":\"insights\",\"format\":1,\"log_groups\":[\"/b\",\"/a*\"],"
+			    "\"query\":\"fields \\\"x\\\"\"}");
+	buf_done(&out);
+	rig_done(&r);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_long_query),
+	    cmocka_unit_test(test_revisit),
+	    cmocka_unit_test(test_definition),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
