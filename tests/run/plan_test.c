@@ -178,6 +178,7 @@ beyond_max_catchup_is_given_up(void **state)
 	(void)state;
 	setup(&f, 24 * HOUR, 0);
 	assert_false(plan_given_up(&f.plan, f.s, &old));
+	teardown(&f);
 	setup(&f, 24 * HOUR + 17 * MIN, 0);
 	assert_true(plan_given_up(&f.plan, f.s, &old));
 	assert_int_equal(old.start_ms, T0);

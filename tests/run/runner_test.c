@@ -439,6 +439,11 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				    .tick_arg = w->clock};
 	make_streams(w, streams, jobs);
 	r = runner_run(&w->runner, &err);
+	for (size_t i = 0; i < TENANTS; i++)
+		for (size_t g = 0; g < REGIONS; g++) {
+			free(streams[i][g].sink_bytes);
+			streams[i][g].sink_bytes = NULL;
+		}
 	outlets_free(w->outlets, 2);
 	return r;
 }
