@@ -34,7 +34,7 @@ def measure(tenants, hours):
         if process.returncode:
             sys.exit(f"bench: exit {process.returncode}: {process.stderr.read()[-2000:]}")
         process.stderr.close()
-        count = lab.daemon.control("rw/stats")["accepted"]
+        count = lab.daemon.control("rw/stats")["prometheus"]["accepted"]
         check(lab, tenants, count, hours)
         return count, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
     finally:
