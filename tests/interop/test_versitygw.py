@@ -16,7 +16,7 @@ from lab import NOW, PATIENCE, finish
 
 KILLS = 5
 SEED = int(os.environ.get("MUSTER_SEED", "1"))
-LONG_AGO = "2020-01-01T00:00:00.000Z"
+LONG_AGO = "2020-01-01T00:00:00Z"
 DATA = {"service": "monitoring", "operation": "GetMetricData"}
 
 
