@@ -98,14 +98,17 @@ check_sum(const struct published *r, uint64_t want, const char *sink, struct err
 		       (unsigned long long)sum, (unsigned long long)want);
 }
 
+/* What becomes of samples is one account; sinks that take lines have bytes only. */
 static void
-count_published(struct stream_stats *st, const struct published *r)
+count_published(struct stream_stats *st, const struct published *r, bool samples)
 {
+	st->bytes += r->bytes;
+	if (!samples)
+		return;
 	st->acked += r->acked;
 	st->already += r->already;
 	st->too_old += r->too_old;
 	st->rejected += r->rejected;
-	st->bytes += r->bytes;
 }
 
 static int
@@ -129,7 +132,8 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 	struct outlet *o = outlet_at(s, k);
 	const char *name = s->plan->sinks[k].name;
 	bool sent_before = commit_maybe_sent(s->commit, s->js.region, name, d->cell);
-	uint64_t want = o->sink && o->sink->ops->samples ? d->n_samples : d->n_lines;
+	bool samples = o->sink && o->sink->ops->samples;
+	uint64_t want = samples ? d->n_samples : d->n_lines;
 	struct publish p = publish_args(s);
 	struct published r = {0};
 	struct rejects rej;
@@ -155,7 +159,7 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 	if (!rc)
 		rc = commit_cell_sent(s->commit, s->js.region, name, d->cell, &r, p.now_ms, err);
 	if (!rc)
-		count_published(&s->stats, &r);
+		count_published(&s->stats, &r, samples);
 	rejects_done(&rej);
 	return rc;
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
 """The happy path, exactly: every sample of the truth in the lake and in the receiver, once, and nothing else."""
+import json
 import os
 import unittest
 
@@ -46,6 +47,17 @@ class Exact(Case):
         lab.settings = lab.configure()
         self.assert_status(lab.run(), 0)
         self.assert_exact(lab)
+
+    def test_a_second_lake_is_no_second_account_of_the_samples(self):
+        lab = self.lab()
+        lab.settings["sinks"]["copy"] = {"kind": "objects", "url": "file://" + lab.path("copy")}
+        lab.settings["jobs"]["ecs"]["to"].append("copy")
+        result = lab.run("--report", lab.path("report.json"))
+        self.assert_status(result, 0)
+        with open(lab.path("report.json"), encoding="utf-8") as file:
+            stats = json.load(file)["totals"]["stats"]
+        self.assertEqual(stats["samples"], stats["acked"])
+        self.assertEqual(arrivals.lake_keys(lab.lake), arrivals.lake_keys(lab.path("copy")))
 
     def test_services_that_are_born_and_end(self):
         lab = self.lab(tenants=4, services=4, births=0.6, ends=0.6, epoch=NOW - 3600, span=7200)
