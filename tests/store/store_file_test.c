@@ -250,6 +250,8 @@ open_read_only(int id)
 	(void)id;
 	if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
 		return 77;
+	if (access(root, R_OK | X_OK) < 0)
+		return 77; /* somebody else cannot even come here: a closed folder above */
 	if (store_file_new(root, &s, &err) == 0)
 		return 1;
 	return err.kind == ERR_LOCAL && strstr(err.msg, "written") ? 0 : 2;
