@@ -191,6 +191,26 @@ commit_close(struct commit *c, struct err *err)
 	return r;
 }
 
+/* A sink's gaps up to end_ms: what it has beyond its cursor is none. */
+static int
+give_up_for(const struct plan *p, struct ckpt_stream *s, struct ckpt_sink *k, int64_t end_ms,
+	    struct err *err)
+{
+	const struct cell all = {k->cursor_ms, end_ms};
+	struct cell missed = all;
+
+	for (size_t i = 0; i <= k->beyond.n && missed.start_ms < end_ms; i++) {
+		bool last = i == k->beyond.n || k->beyond.v[i].start_ms >= end_ms;
+
+		missed.end_ms = last ? end_ms : k->beyond.v[i].start_ms;
+		if (missed.start_ms < missed.end_ms &&
+		    ckpt_gap_add(s, k->name, missed, "max_catchup", p->now_ms, err))
+			return -1;
+		missed.start_ms = last ? end_ms : k->beyond.v[i].end_ms;
+	}
+	return ckpt_done(k, all, err);
+}
+
 /* Cells that will not be caught up: each sink that lacks them gets a gap on record, and moves on.
  */
 static int
@@ -202,12 +222,8 @@ give_up_old(const struct plan *p, struct ckpt_stream *s, struct err *err)
 		return 0;
 	for (size_t i = 0; i < p->n_sinks; i++) {
 		struct ckpt_sink *k = ckpt_sink_find(s, p->sinks[i].name);
-		struct cell missed = {k ? k->cursor_ms : old.end_ms, old.end_ms};
 
-		if (missed.start_ms >= missed.end_ms)
-			continue;
-		if (ckpt_gap_add(s, k->name, missed, "max_catchup", p->now_ms, err) ||
-		    ckpt_done(k, missed, err))
+		if (k && k->cursor_ms < old.end_ms && give_up_for(p, s, k, old.end_ms, err))
 			return -1;
 	}
 	return 0;
@@ -249,7 +265,13 @@ stream_begin_locked(struct commit *c, const struct plan *p, const char *region,
 			return -1;
 	if (ckpt_set_str(&s->definition, definition, err) || give_up_old(p, s, err))
 		return -1;
-	return *is_new ? save_locked(c, err) : 0;
+	c->locked.first_unsaved = c->locked.first_unsaved || *is_new;
+	if (!c->locked.first_unsaved)
+		return 0;
+	if (save_locked(c, err))
+		return -1;
+	c->locked.first_unsaved = false;
+	return 0;
 }
 
 int

@@ -45,6 +45,7 @@ struct commit {
 		pthread_mutex_t mu;
 		struct ckpt *ckpt;
 		bool dirty, lost;
+		bool first_unsaved; /* a new stream's first cell is not written down yet */
 		int64_t saved_mono_ms;
 	} locked;
 };

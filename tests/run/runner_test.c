@@ -929,6 +929,99 @@ a_run_that_holds_the_lease_is_left_alone(void **state)
 	world_close(&w);
 }
 
+/* ---- a store whose next writes fail ---- */
+
+struct failing {
+	struct store base;
+	struct store *below;
+	int failures;
+};
+
+static int
+failing_get(struct store *s, const char *key, const char *const *want, struct buf *out,
+	    struct store_info *info, struct err *err)
+{
+	return store_get(((struct failing *)s)->below, key, want, out, info, err);
+}
+
+static int
+failing_put(struct store *s, const char *key, struct sv body, const struct store_put *opt,
+	    char *etag, struct err *err)
+{
+	struct failing *f = (struct failing *)s;
+
+	if (f->failures && f->failures--)
+		return err_set(err, ERR_TRANSIENT, "no answer");
+	return store_put(f->below, key, body, opt, etag, err);
+}
+
+static const struct store_ops failing_ops = {
+    .name = "failing", .get = failing_get, .put = failing_put};
+
+static void
+the_first_cell_is_written_down_before_anything_is_begun(void **state)
+{
+	struct failing f = {.base.ops = &failing_ops};
+	struct commit *c = NULL;
+	struct ckpt *k = NULL;
+	struct err err = {0};
+	struct commit_env env;
+	struct world w;
+	bool is_new;
+
+	(void)state;
+	world_open(&w);
+	f.below = w.state;
+	env = (struct commit_env){
+	    .state = &f.base, .base = "", .clock = w.clock, .run_id = "run", .host = "here"};
+	w.plan = (struct plan){.now_ms = T0 + 65 * MIN,
+			       .every_ms = 5 * MIN,
+			       .delay_ms = 5 * MIN,
+			       .lookback_ms = 30 * MIN,
+			       .max_catchup_ms = 1440 * MIN,
+			       .sinks = w.plan_sinks,
+			       .n_sinks = 2};
+	assert_int_equal(commit_open(&env, "t0", "ecs", accounts[0], T0, &c, &err), COMMIT_OPENED);
+	f.failures = 1;
+	assert_int_equal(commit_stream_begin(c, &w.plan, "eu-west-1", "d", &is_new, &err), -1);
+	assert_int_equal(commit_stream_begin(c, &w.plan, "eu-west-1", "d", &is_new, &err), 0);
+	/* As a run would find it that is started after a kill. */
+	assert_int_equal(ckpt_load(w.state, "", "t0", "ecs", &k, &err), 0);
+	assert_int_equal(k->n_streams, 1);
+	assert_int_equal(k->streams[0].first_ms, T0 + 35 * MIN);
+	ckpt_free(k);
+	assert_int_equal(commit_close(c, &err), 0);
+	world_close(&w);
+}
+
+static void
+a_gap_leaves_out_what_was_delivered(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct ckpt *c = NULL;
+	struct err err = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 40 * MIN, 0, s), 0);
+	assert_int_equal(ckpt_load(w.state, "", "t0", "ecs", &c, &err), 0);
+	assert_int_equal(ckpt_done(ckpt_sink_find(&c->streams[0], "prom"),
+				   (struct cell){T0 + 45 * MIN, T0 + 50 * MIN}, &err),
+			 0);
+	assert_int_equal(ckpt_save(w.state, "", c, &err), 0);
+	ckpt_free(c);
+	assert_int_equal(run_at(&w, T0 + 55 * MIN + 1440 * MIN, 0, s), 0);
+	assert_int_equal(ckpt_load(w.state, "", "t0", "ecs", &c, &err), 0);
+	for (size_t i = 0; i < c->streams[0].n_gaps; i++)
+		if (!strcmp(c->streams[0].gaps[i].sink, "prom"))
+			assert_false(c->streams[0].gaps[i].start_ms < T0 + 50 * MIN &&
+				     c->streams[0].gaps[i].end_ms > T0 + 45 * MIN);
+	assert_int_equal(c->streams[0].n_gaps, 3); /* the lake one, the receiver two */
+	ckpt_free(c);
+	world_close(&w);
+}
+
 int
 main(void)
 {
@@ -949,6 +1042,8 @@ main(void)
 	    cmocka_unit_test(a_run_that_was_overtaken_leaves_all_streams_of_it_alone),
 	    cmocka_unit_test(what_is_not_written_down_is_not_done),
 	    cmocka_unit_test(a_sink_that_was_removed_holds_nothing_up),
+	    cmocka_unit_test(the_first_cell_is_written_down_before_anything_is_begun),
+	    cmocka_unit_test(a_gap_leaves_out_what_was_delivered),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
 	};
 
