@@ -74,13 +74,14 @@ int
 json_parse(struct sv text, const char *what, json_t **ret, struct err *err)
 {
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY;
-	json_error_t e;
+	json_error_t e = {0};
 	json_t *j;
 
 	if (check_depth(text, what, err) < 0)
 		return -1;
 	j = json_loadb(text.n ? text.p : "", text.n, flags, &e);
-	if (!j && json_error_code(&e) == json_error_out_of_memory)
+	/* Where there is not even memory to begin with, jansson says nothing at all. */
+	if (!j && (json_error_code(&e) == json_error_out_of_memory || !*e.text))
 		return err_nomem(err);
 	if (!j)
 		return err_set(err, ERR_DATA, "%s: line %d, column %d: %s", what, e.line, e.column,
