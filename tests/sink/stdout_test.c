@@ -87,16 +87,16 @@ cells_in_parallel(int flags)
 
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
 	assert_int_equal(fcntl(fds[1], F_SETFL, flags), 0);
-	s = open_on(fds[1], clock_real());
-	for (int i = 0; i < WRITERS; i++) {
-		w[i] = (struct writer){.sink = s, .letter = (char)('a' + i)};
-		assert_int_equal(pthread_create(&threads[i], NULL, write_cell, &w[i]), 0);
-	}
-	/* The reader ends when all writers have closed; they are joined by then. */
+	/* The reader, made before there are threads. It ends when all writers have closed. */
 	if (fork() == 0) {
 		(void)close(fds[1]);
 		read_cells(fds[0]);
 		_exit(0);
+	}
+	s = open_on(fds[1], clock_real());
+	for (int i = 0; i < WRITERS; i++) {
+		w[i] = (struct writer){.sink = s, .letter = (char)('a' + i)};
+		assert_int_equal(pthread_create(&threads[i], NULL, write_cell, &w[i]), 0);
 	}
 	for (int i = 0; i < WRITERS; i++) {
 		assert_int_equal(pthread_join(threads[i], NULL), 0);
