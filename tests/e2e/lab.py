@@ -4,6 +4,7 @@ The program under test is build/muster, or what MUSTER names.
 """
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -146,6 +147,26 @@ def finish(process, timeout, began=None):
         out, err = process.communicate()
         raise AssertionError(f"still running after {timeout} s; it had said:\n{err[-4000:]}") from None
     return Result(process.returncode, out, err, time.monotonic() - began)
+
+
+class Killer:
+    """Kills runs at random instants. After one that was over before, which proves nothing, it comes sooner, and lets
+    so much time pass that the next has something to do."""
+
+    def __init__(self, seed, longest):
+        self.dice, self.reach, self.killed = random.Random(seed), longest * PATIENCE, 0
+
+    def strike(self, lab):
+        """Start a run and kill it. Returns after how many seconds the next should begin."""
+        process = lab.start()
+        time.sleep(self.dice.uniform(0, self.reach))
+        process.send_signal(signal.SIGKILL)
+        result = finish(process, 10)
+        assert result.status in (0, -signal.SIGKILL), result.err[-3000:]
+        at_work = result.status == -signal.SIGKILL
+        self.killed += at_work
+        self.reach *= 1.05 if at_work else 0.6
+        return self.dice.choice((0, 0, 1, 60, 300, 420, 900) if at_work else (300, 420, 900))
 
 
 def begun_windows(lab, earliest):

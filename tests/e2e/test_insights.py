@@ -6,14 +6,13 @@ MUSTER_KILLS says how often (default 10), MUSTER_SEED which instants.
 """
 import json
 import os
-import random
 import signal
 import subprocess
 import time
 import unittest
 
 from expected import differences, lake_key, rfc3339, stamp
-from lab import HERE, NOW, PATIENCE, Case, finish
+from lab import HERE, NOW, PATIENCE, Case, Killer, finish
 
 from standin.events import Events
 
@@ -240,25 +239,22 @@ class Trouble(Insights):
 class Killed(Insights):
     def test_killed_over_and_over(self):
         """The lake is exact, nothing in it was written again, and no kill cost more than one query of each stream."""
-        lab, dice = self.lab(tenants=2, flags=["--logs-query-ms", "600"], logs={"rate": 1.0}), random.Random(SEED)
+        lab, killer = self.lab(tenants=2, flags=["--logs-query-ms", "600"], logs={"rate": 1.0}), Killer(SEED, 1.2)
         start, _ = window(NOW)
         self.assert_status(lab.run(), 0)
         lab.tell(NOW + 1800)
-        killed, objects = 0, {}
+        objects = {}
         for _ in range(KILLS):
-            process = lab.start()
-            time.sleep(dice.uniform(0, 1.2) * PATIENCE)
-            process.send_signal(signal.SIGKILL)
-            killed += finish(process, 10).status == -signal.SIGKILL
+            later = killer.strike(lab)
             for key, identity in self.identities(lab).items():
                 self.assertEqual(objects.setdefault(key, identity), identity, f"{key} was written again")
-            lab.tell(lab.now + dice.choice((1, 60, 300, 420, 900)))
-        self.assertGreater(killed, KILLS / 3, "too few runs were at work when they were killed")
+            lab.tell(lab.now + later)
+        self.assertGreater(killer.killed, KILLS / 3, "too few runs were at work when they were killed")
         self.assert_status(lab.run(), 0)
         _, end = window(lab.now)
         self.assert_rows(lab, start, end)
         cells = (end - start) // EVERY * len(lab.world.tenants)
-        self.assertLessEqual(self.started(lab), cells + killed * len(lab.world.tenants))
+        self.assertLessEqual(self.started(lab), cells + killer.killed * len(lab.world.tenants))
 
     def identities(self, lab):
         found = {}

@@ -5,13 +5,12 @@ the lake and the receiver end with the truth, to the byte and the sample.
 MUSTER_KILLS says how often (default 20), MUSTER_SEED which instants.
 """
 import os
-import random
 import signal
 import time
 import unittest
 
 from expected import windows
-from lab import NOW, PATIENCE, Case, begun_windows, finish
+from lab import NOW, PATIENCE, Case, Killer, begun_windows, finish
 
 KILLS = int(os.environ.get("MUSTER_KILLS", "20"))
 SEED = int(os.environ.get("MUSTER_SEED", "1"))
@@ -21,16 +20,10 @@ DATA = {"service": "monitoring", "operation": "GetMetricData"}
 class Kill(Case):
     def torment(self, lab, kills, longest):
         """Start, kill at a random instant, let time pass; `kills` times. Returns how many were killed at work."""
-        dice, killed = random.Random(SEED), 0
+        killer = Killer(SEED, longest)
         for _ in range(kills):
-            process = lab.start()
-            time.sleep(dice.uniform(0, longest) * PATIENCE)
-            process.send_signal(signal.SIGKILL)
-            result = finish(process, 10)
-            killed += result.status == -signal.SIGKILL
-            self.assertIn(result.status, (0, -signal.SIGKILL), result.err[-3000:])
-            lab.tell(lab.now + dice.choice((0, 0, 1, 60, 300, 420, 900)))
-        return killed
+            lab.tell(lab.now + killer.strike(lab))
+        return killer.killed
 
     def settle(self, lab):
         result = lab.run()

@@ -5,14 +5,13 @@ killed or run at once.
 MUSTER_S3_KILLS says how often runs are killed (default 10), MUSTER_SEED at which instants.
 """
 import os
-import random
 import shutil
 import signal
 import time
 import unittest
 from urllib.parse import quote
 
-from lab import NOW, PATIENCE, Case, Lab, begun_windows, finish
+from lab import NOW, PATIENCE, Case, Killer, Lab, begun_windows, finish
 from testing import send
 
 KILLS = int(os.environ.get("MUSTER_S3_KILLS", "10"))
@@ -146,17 +145,11 @@ class S3(Case):
 
     def torment(self, lab, longest):
         """Start, kill at a random instant, let time pass. Returns how many were killed at work."""
-        dice, killed = random.Random(SEED), 0
+        killer = Killer(SEED, longest)
         for _ in range(KILLS):
-            process = lab.start()
-            time.sleep(dice.uniform(0, longest) * PATIENCE)
-            process.send_signal(signal.SIGKILL)
-            result = finish(process, 10)
-            killed += result.status == -signal.SIGKILL
-            self.assertIn(result.status, (0, -signal.SIGKILL), result.err[-3000:])
-            lab.tell(lab.now + dice.choice((0, 0, 1, 60, 300, 420, 900)))
+            lab.tell(lab.now + killer.strike(lab))
             lab.lease_passes()
-        return killed
+        return killer.killed
 
     def test_killed_over_and_over(self):
         lab = self.lab(tenants=8, regions=["eu-west-1", "us-east-1"])

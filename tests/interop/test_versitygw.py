@@ -6,13 +6,10 @@ MUSTER_SEED says at which instants runs are killed.
 import hashlib
 import json
 import os
-import random
-import signal
-import time
 import unittest
 
 from gateway import BINARY, BUCKET, GatewayCase
-from lab import NOW, PATIENCE, finish
+from lab import NOW, PATIENCE, Killer, finish
 
 KILLS = 5
 SEED = int(os.environ.get("MUSTER_SEED", "1"))
@@ -92,30 +89,21 @@ class Versitygw(GatewayCase):
             row["lease"].update(since=LONG_AGO, until=LONG_AGO)
             self.assertEqual(lab.put_status(key, text_of(row), IfMatch=etag), 200)
 
-    def kill_one(self, lab, seconds):
-        """Whether a run was still at work after so long."""
-        process = lab.start()
-        time.sleep(seconds * PATIENCE)
-        process.send_signal(signal.SIGKILL)
-        result = finish(process, 10)
-        self.assertIn(result.status, (0, -signal.SIGKILL), result.err[-3000:])
-        return result.status == -signal.SIGKILL
-
     def test_killed_over_and_over(self):
         """P1 and P2; and of all that was ever seen in the lake, nothing is gone and nothing is written again."""
         lab = self.gateway_lab(tenants=8, regions=["eu-west-1", "us-east-1"])
         start, _ = lab.window()
         self.settle(lab)
         lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 200, "prob": 0.7}])
-        dice, killed, seen = random.Random(SEED), 0, lab.fingerprints()
+        killer, seen = Killer(SEED, 0.4), lab.fingerprints()
+        lab.tell(lab.now + 900)
         for _ in range(KILLS):
-            lab.tell(lab.now + dice.choice((300, 420, 900)))
-            killed += self.kill_one(lab, dice.uniform(0.05, 0.4))
+            lab.tell(lab.now + killer.strike(lab))
             self.end_leases(lab)
             found = lab.fingerprints()
             self.assertEqual({key: found.get(key) for key in seen}, seen)
             seen = found
-        self.assertGreater(killed, KILLS / 3, "too few runs were at work when they were killed")
+        self.assertGreater(killer.killed, KILLS / 3, "too few runs were at work when they were killed")
         self.settle(lab)
         found = lab.fingerprints()
         self.assertEqual({key: found.get(key) for key in seen}, seen)
