@@ -12,12 +12,12 @@
 #define OFF(member) offsetof(struct insights_opts, member)
 
 /* Queries of one account and region that run at once are at most 100, for all who use it; 30 in
- * older Regions (aws-protocols 6.1). */
+ * older Regions (CloudWatch Logs API reference). */
 #define CONCURRENCY_MAX 100
 /* What muster puts around a query: its filter (two times of 13 digits), two columns, its order; and
  * room for the names of log streams. */
 #define ROOM_AROUND 2000
-/* Log group names (aws-protocols 6: letters, digits, . - _ / #) with '*'. */
+/* Log group names (CloudWatch Logs: letters, digits, . - _ / #) with '*'. */
 #define GROUP_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/#*"
 #define GROUP_MAX   512
 

@@ -400,8 +400,8 @@ collect_namespaces(struct pull *p, struct err *err)
 	return 0;
 }
 
-/* How long CloudWatch keeps points of a period (aws-protocols 4.2). Beyond, it answers with nothing
- * instead of an error, so it must not even be asked. */
+/* How long CloudWatch keeps points of a period (GetMetricData API reference). Beyond, it answers
+ * with nothing instead of an error, so it must not even be asked. */
 static const struct {
 	int64_t period_ms; /* below this period ... */
 	int64_t kept_ms;

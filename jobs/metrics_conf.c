@@ -317,7 +317,7 @@ metrics_definition(const struct job_common *c, const void *opts, struct buf *out
 
 /* Checks */
 
-/* Statistics as CloudWatch documents them (aws-protocols 4.2). */
+/* Statistics as CloudWatch documents them. */
 #define STAT_PATTERN                                                                               \
 	"^(Average|Sum|Minimum|Maximum|SampleCount|IQM|p(100|[0-9]{1,2}(\\.[0-9]{1,10})?)"         \
 	"|(tm|tc|ts|wm)[0-9]{1,2}(\\.[0-9]{1,10})?|(PR|TM|TC|TS|WM)\\([0-9.]*%?:[0-9.]*%?\\))$"

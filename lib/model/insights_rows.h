@@ -1,5 +1,5 @@
 /*
- * Rows of a Logs Insights query as canonical NDJSON lines (interface.md section 3).
+ * Rows of a Logs Insights query as canonical NDJSON lines.
  *
  * A line has the common fields (ts, tenant, account_id, region, job), then log_group, and
  * log_stream, message and ptr where the query has them; all other columns stand under `fields`,

@@ -1,5 +1,5 @@
 /*
- * Metrics as canonical NDJSON lines, both ways (interface.md section 3).
+ * Metrics as canonical NDJSON lines, both ways.
  *
  * A line has one spelling only: members in a fixed order, labels sorted, shortest numbers, as many
  * values as the cell has periods. Reading builds the row and writes it again: what does not give

@@ -12,7 +12,7 @@
 const char *const naming_words[] = {"muster", "adot", "adot-units", "tenant-prefix", "yace", NULL};
 const char *const memory_unit_words[] = {"MiB", "Megabytes", NULL};
 
-/* The eight (interface.md section 4): unit is CloudWatch's, suffix the collector's (NULL: the
+/* The eight metrics of ECS tasks: unit is CloudWatch's, suffix the collector's (NULL: the
  * memory unit's word). */
 static const struct eight {
 	const char *metric, *name, *unit, *suffix;

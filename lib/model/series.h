@@ -56,7 +56,7 @@ void cell_data_done(struct cell_data *d);
 struct line_origin {
 	const char *tenant, *account_id, *region, *job;
 };
-/* Metrics lines (interface.md section 3): appends d->rows to d->ndjson, one line a row that has a point; counts lines and samples. */
+/* Metrics lines: appends d->rows to d->ndjson, one line a row that has a point; counts lines and samples. */
 int metric_lines_encode(struct cell_data *d, const struct line_origin *o, struct err *err);
 /* The reverse, from d->ndjson into rows in d->arena (an adopted object). ERR_DATA names the line. */
 int metric_lines_decode(struct cell_data *d, const struct line_origin *o, struct err *err);

@@ -21,7 +21,7 @@
 #include "store/store.h"
 
 #define COMMIT_EVERY_MS 5000  /* between two writes of one checkpoint */
-#define LEASE_MS	60000 /* design.md P6 */
+#define LEASE_MS	60000 /* without a renewal, a lease is over */
 #define LEASE_RENEW_MS	20000
 
 struct commit_env {

@@ -1,5 +1,5 @@
 /*
- * The configuration as C structs (interface.md section 2), read by the tables in config.c.
+ * The configuration as C structs, read by the tables in config.c.
  *
  * Everything lives in one arena and is constant after config_load: shared by all threads without
  * locks.

@@ -138,8 +138,7 @@ parse_one(int c, const char *arg, struct options *o, struct err *err)
 	return 0;
 }
 
-/* An array job's place comes from its engine, unless --shard says otherwise (interface.md section
- * 1). */
+/* An array job's place comes from its engine, unless --shard says otherwise. */
 static int
 shard_from_env(struct options *o, struct err *err)
 {

@@ -1,5 +1,5 @@
 /*
- * The command line: one table of options for all commands (interface.md section 1).
+ * The command line: one table of options for all commands.
  */
 #ifndef MUSTER_RUN_OPTIONS_H
 #define MUSTER_RUN_OPTIONS_H

@@ -1,4 +1,4 @@
-/* Samples that a receiver refused for good, as NDJSON lines for the lake (interface.md section 3).
+/* Samples that a receiver refused for good, as NDJSON lines for the lake.
  */
 #ifndef MUSTER_RUN_REJECTS_H
 #define MUSTER_RUN_REJECTS_H

@@ -1,6 +1,5 @@
 /*
- * The run about itself: muster_* series, pushed to run.self_metrics when the run is over
- * (interface.md section 4).
+ * The run about itself: muster_* series, pushed to run.self_metrics when the run is over.
  *
  * Series of streams carry tenant, account_id, region and job; series of the process carry schedule
  * (the configuration's name) and shard: no two processes write one series. Totals come from the

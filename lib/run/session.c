@@ -18,8 +18,8 @@
 #define RETRY_ATTEMPTS 3    /* the SDKs' standard mode */
 #define STATE_GRACE_MS 3000 /* of the 5 s in which a run has to end after a signal */
 
-/* Default quotas of AWS per account and region, a little below (aws-protocols: CloudWatch 4.4, STS
- * 3, Logs 6.2). */
+/* Default quotas of AWS per account and region, a little below (its pages on quotas of CloudWatch,
+ * IAM and Logs). */
 static const struct rate_row rates[] = {
     {"monitoring", "GetMetricData", 50},
     {"monitoring", "ListMetrics", 20},

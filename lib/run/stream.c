@@ -1,10 +1,11 @@
 /*
  * Pull, freeze, publish, commit; see stream.h.
  *
- * The order is the promise (design.md P1, P2): a cell is frozen before anything of it is published,
- * and a cursor moves only after its sink has accounted for every sample. Each step may be repeated
- * by anyone at any time: freezing is create-only and an existing object wins; publishing a stored
- * cell again is told apart by the receiver's refusal; committing is compare-and-swap.
+ * The order is the promise (nothing lost, nothing twice): a cell is frozen before anything of it is
+ * published, and a cursor moves only after its sink has accounted for every sample. Each step may
+ * be repeated by anyone at any time: freezing is create-only and an existing object wins;
+ * publishing a stored cell again is told apart by the receiver's refusal; committing is
+ * compare-and-swap.
  */
 #include "run/stream.h"
 

@@ -1,5 +1,5 @@
 /*
- * Rows of samples as remote-write 1.0 requests (prometheus.WriteRequest, protobuf; aws-protocols 7.3, 7.5).
+ * Rows of samples as remote-write 1.0 requests (prometheus.WriteRequest, protobuf; remote-write 1.0 specification).
  *
  * A selection is a range of rows and a range of time; a plan cuts a cell into requests of bounded uncompressed size, series by series in the
  * order of d->rows, samples oldest first. The cut depends on nothing but the content and the limits, so a repeated cell is cut alike.

@@ -1,6 +1,6 @@
 /*
  * A remote-write receiver as a transport: a small time-series database with the rules of the real
- * ones (aws-protocols 7.6), three habits about requests that hold something bad, and faults on
+ * ones, three habits about requests that hold something bad, and faults on
  * order.
  */
 #ifndef MUSTER_TESTS_SINK_RECEIVER_H
