@@ -1,8 +1,7 @@
 /*
- * Writing protobuf: the few wire types muster sends (remote write, OTLP).
+ * Writing protobuf: what remote write needs of it.
  *
- * Field helpers append tag and value. For a nested message of unknown size, wire_begin leaves room for the
- * length and wire_end closes it (moving the bytes when the length needs fewer octets than were kept).
+ * Whoever nests a message computes its size first and announces it with wire_len: nothing is moved afterwards.
  */
 #ifndef MUSTER_FMT_WIRE_H
 #define MUSTER_FMT_WIRE_H
@@ -11,14 +10,22 @@
 
 #include "base/buf.h"
 
-void wire_varint(struct buf *out, uint64_t v);
+#define WIRE_VARINT_MAX 10
+
+/* Into memory of the caller's; returns the length. */
+static inline size_t
+wire_varint_put(unsigned char out[WIRE_VARINT_MAX], uint64_t v)
+{
+	size_t n = 0;
+
+	for (; v >= 0x80; v >>= 7)
+		out[n++] = (unsigned char)(v | 0x80);
+	out[n++] = (unsigned char)v;
+	return n;
+}
 size_t wire_varint_len(uint64_t v);
-void wire_u64(struct buf *out, unsigned field, uint64_t v);     /* type 0 */
-void wire_i64(struct buf *out, unsigned field, int64_t v);      /* type 0, plain varint (ten bytes if negative) */
-void wire_fixed64(struct buf *out, unsigned field, uint64_t v); /* type 1, little endian */
-void wire_double(struct buf *out, unsigned field, double v);    /* type 1 */
-void wire_bytes(struct buf *out, unsigned field, struct sv v);  /* type 2 */
-size_t wire_begin(struct buf *out, unsigned field);
-void wire_end(struct buf *out, size_t mark);
+/* Tag and length of a field of n bytes that are to follow. */
+void wire_len(struct buf *out, unsigned field, size_t n);
+void wire_bytes(struct buf *out, unsigned field, struct sv v);
 
 #endif

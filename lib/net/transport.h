@@ -113,11 +113,6 @@ transport_send(struct transport *t, const struct http_req *req, struct http_resp
 	return t->ops->send(t, req, resp, err);
 }
 void transport_free(struct transport *t);
-static inline void
-transport_freep(struct transport **t)
-{
-	transport_free(*t);
-}
 
 /*
  * The bottom: libcurl. Keeps a pool of handles with their connections (the one that last spoke to the host first, else the
