@@ -27,6 +27,7 @@ struct receiver {
 	struct sink base;
 	pthread_mutex_t mu;
 	bool down;
+	bool miscounts; /* its account of a cell does not add up */
 	int fail_cells; /* so many cells are taken, then the answer is lost */
 	uint64_t refused_order, doubled;
 	int64_t newest[TENANTS][REGIONS];
@@ -103,6 +104,7 @@ receiver_publish(struct sink *s, const struct publish *p, const struct cell_data
 		if (r->fail_cells && --r->fail_cells == 0)
 			rc = err_set(err, ERR_TRANSIENT, "answer lost");
 	}
+	ret->acked += r->miscounts;
 	(void)pthread_mutex_unlock(&r->mu);
 	return rc;
 }
@@ -130,6 +132,7 @@ struct fake_pull {
 	bool asked;
 };
 static atomic_int pulls_made;
+static double revised; /* what the service answers now differs from the truth by this */
 
 static double
 truth(const char *tenant, const char *region, int64_t ts)
@@ -206,7 +209,8 @@ fill_cell(const struct job_stream *s, struct cell_data *d, struct err *err)
 	*series = (struct series){
 	    .name = "m", .labels = labels, .n_labels = 3, .stat = "Average", .period_ms = MIN};
 	for (size_t i = 0; i < n; i++)
-		values[i] = truth(s->tenant, s->region, d->cell.start_ms + (int64_t)i * MIN);
+		values[i] =
+		    truth(s->tenant, s->region, d->cell.start_ms + (int64_t)i * MIN) + revised;
 	d->rows[0] = (struct sample_row){
 	    .series = series, .first_ms = d->cell.start_ms, .values = values, .n = n};
 	d->n_rows = 1;
@@ -929,6 +933,56 @@ a_run_that_holds_the_lease_is_left_alone(void **state)
 	world_close(&w);
 }
 
+/* Another run froze the cells in between; the service has changed its mind since. */
+static void
+who_freezes_first_wins(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct err err = {0};
+	struct store *own;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 40 * MIN, 0, s), 0);
+	own = w.state;
+	assert_int_equal(store_mem_new(&w.state, &err), 0);
+	w.receiver.down = true;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	store_free(w.state);
+	w.state = own;
+	w.receiver.down = false;
+	revised = 1000;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	revised = 0;
+	for (size_t i = 0; i < TENANTS; i++) {
+		assert_int_equal(s[i][0].state, STREAM_DONE);
+		assert_int_equal(s[i][0].stats.adopted_cells, 5);
+		assert_received(&w, i, T0 + 35 * MIN, T0 + 60 * MIN);
+	}
+	world_close(&w);
+}
+
+static void
+a_cell_whose_samples_are_not_all_accounted_for_is_not_done(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct ckpt *c = NULL;
+	struct err err = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.receiver.miscounts = true;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[0][0].state, STREAM_FAILED);
+	assert_non_null(strstr(s[0][0].error.msg, "accounts for 6 of 5 samples"));
+	assert_int_equal(ckpt_load(w.state, "", "t0", "ecs", &c, &err), 0);
+	assert_int_equal(ckpt_sink_find(&c->streams[0], "prom")->cursor_ms, T0 + 35 * MIN);
+	ckpt_free(c);
+	world_close(&w);
+}
+
 /* ---- a store whose next writes fail ---- */
 
 struct failing {
@@ -1042,6 +1096,8 @@ main(void)
 	    cmocka_unit_test(a_run_that_was_overtaken_leaves_all_streams_of_it_alone),
 	    cmocka_unit_test(what_is_not_written_down_is_not_done),
 	    cmocka_unit_test(a_sink_that_was_removed_holds_nothing_up),
+	    cmocka_unit_test(who_freezes_first_wins),
+	    cmocka_unit_test(a_cell_whose_samples_are_not_all_accounted_for_is_not_done),
 	    cmocka_unit_test(the_first_cell_is_written_down_before_anything_is_begun),
 	    cmocka_unit_test(a_gap_leaves_out_what_was_delivered),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
