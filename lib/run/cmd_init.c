@@ -17,7 +17,7 @@ cmd_init(int argc, char **argv)
 	struct options o;
 	const char *path;
 
-	if (options_parse(argc, argv, &o, &err)) {
+	if (options_parse(FOR_INIT, 0, argc, argv, &o, &err)) {
 		(void)fprintf(stderr, "muster: %s\n", err.msg);
 		return EXIT_USAGE;
 	}

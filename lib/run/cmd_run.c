@@ -3,7 +3,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -11,72 +10,12 @@
 #include "aws/sigv4.h"
 #include "base/fsx.h"
 #include "run/command.h"
+#include "run/command_line.h"
 #include "run/progress.h"
 #include "run/selfmetrics.h"
 #include "run/session.h"
 
 #define REPORT_MAX (512u << 20)
-
-static struct clock *signal_clock;
-
-/* The first signal asks everything to stop; the second one does not wait for it. Async-signal-safe.
- */
-static void
-on_signal(int sig)
-{
-	if (clock_cancelled(signal_clock))
-		_exit(128 + sig);
-	clock_cancel(signal_clock, sig);
-}
-
-static void
-catch_signals(struct clock *clock)
-{
-	struct sigaction stop = {.sa_handler = on_signal};
-	struct sigaction ignore = {.sa_handler = SIG_IGN};
-
-	signal_clock = clock;
-	(void)sigemptyset(&stop.sa_mask);
-	(void)sigemptyset(&ignore.sa_mask);
-	(void)sigaction(SIGTERM, &stop, NULL);
-	(void)sigaction(SIGINT, &stop, NULL);
-	(void)sigaction(SIGPIPE, &ignore, NULL);
-	(void)sigaction(SIGHUP, &ignore, NULL);
-}
-
-static const char *
-config_path(const struct options *o)
-{
-	const char *env = getenv("MUSTER_CONFIG");
-
-	if (o->config)
-		return o->config;
-	if (env && *env)
-		return env;
-	return access("muster.yaml", F_OK) ? "/etc/muster/muster.yaml" : "muster.yaml";
-}
-
-static int
-load_config(const struct options *o, struct config **ret)
-{
-	struct conf_faults *faults = conf_faults_new();
-	struct err err = {0};
-	int r;
-
-	if (!faults)
-		return -1;
-	r = config_load(config_path(o), ret, faults, &err);
-	if (!r && session_configure(*ret, &err)) {
-		config_free(*ret);
-		r = -1;
-	}
-	for (size_t i = 0; i < conf_faults_count(faults); i++)
-		(void)fprintf(stderr, "%s\n", conf_faults_get(faults, i));
-	if (r && !conf_faults_count(faults))
-		(void)fprintf(stderr, "muster: %s\n", err.msg);
-	conf_faults_free(faults);
-	return r;
-}
 
 static void
 log_summary(const struct session *s, const struct report_totals *t, int64_t wall_ms)
@@ -205,7 +144,7 @@ with_config(const struct options *o, const struct config *config)
 	struct err err = {0};
 	int status;
 
-	catch_signals(session_clock());
+	command_catch_signals(session_clock());
 	for (size_t i = 0; i < config->n_unused_sinks; i++)
 		log_event(LOG_WARN, "no job uses this sink",
 			  LOG_S("sink", config->unused_sinks[i]));
@@ -227,27 +166,16 @@ with_config(const struct options *o, const struct config *config)
 int
 cmd_run(int argc, char **argv)
 {
+	static const struct command_line line = {
+	    .command = FOR_RUN,
+	    .usage = "usage: muster run [OPTION]...",
+	};
 	struct config *config = NULL;
-	struct err err = {0};
 	struct options o;
 	int status;
 
-	if (options_parse(argc, argv, &o, &err)) {
-		(void)fprintf(stderr, "muster: %s\n", err.msg);
-		return EXIT_USAGE;
-	}
-	if (o.help) {
-		struct buf text = BUF_INIT(1u << 16);
-
-		buf_str(&text, "usage: muster run [OPTION]...\n\n");
-		options_help(&text);
-		(void)fputs(buf_cstr(&text), stdout);
-		buf_done(&text);
-		return EXIT_OK;
-	}
-	log_init(STDERR_FILENO, o.log_format, o.log_level, NULL);
-	if (load_config(&o, &config))
-		return EXIT_USAGE;
+	if (!command_begin(&line, argc, argv, &o, &config, &status))
+		return status;
 	status = with_config(&o, config);
 	config_free(config);
 	return status;

@@ -18,45 +18,70 @@ enum {
 	OPT_LEVEL,
 	OPT_PROGRESS,
 	OPT_REPORT,
-	OPT_DRY
+	OPT_DRY,
+	OPT_JSON
 };
 
-static const struct {
+#define FOR_PULLING  (FOR_RUN | FOR_BACKFILL)
+#define FOR_CHOOSING (FOR_PULLING | FOR_PLAN | FOR_CHECK | FOR_STATUS | FOR_STATE | FOR_COMPACT)
+#define FOR_ALL	     (FOR_CHOOSING | FOR_INIT)
+
+static const struct row {
+	unsigned commands; /* enum options_for */
 	struct option opt;
 	const char *arg, *help;
 } rows[] = {
-    {{"config", required_argument, NULL, 'c'},
+    {FOR_ALL,
+     {"config", required_argument, NULL, 'c'},
      "FILE",
      "the configuration (default: $MUSTER_CONFIG, ./muster.yaml, /etc/muster/muster.yaml)"},
-    {{"job", required_argument, NULL, OPT_JOB},
+    {FOR_CHOOSING,
+     {"job", required_argument, NULL, OPT_JOB},
      "NAME",
      "only these jobs (repeatable, globs allowed)"},
-    {{"tenant", required_argument, NULL, OPT_TENANT},
+    {FOR_CHOOSING,
+     {"tenant", required_argument, NULL, OPT_TENANT},
      "ID",
      "only these tenants (repeatable, globs allowed)"},
-    {{"workers", required_argument, NULL, OPT_WORKERS},
+    {FOR_PULLING | FOR_CHECK,
+     {"workers", required_argument, NULL, OPT_WORKERS},
      "N",
      "cells in flight (default: run.workers)"},
-    {{"shard", required_argument, NULL, OPT_SHARD},
+    {FOR_CHOOSING,
+     {"shard", required_argument, NULL, OPT_SHARD},
      "I/N",
      "this process is number I (from 0) of N"},
-    {{"now", required_argument, NULL, OPT_NOW},
+    {FOR_CHOOSING,
+     {"now", required_argument, NULL, OPT_NOW},
      "TIME",
      "take this as the present (default: AWS's clock)"},
-    {{"log-format", required_argument, NULL, OPT_FORMAT}, "text|logfmt|json", "the log on stderr"},
-    {{"log-level", required_argument, NULL, OPT_LEVEL},
+    {FOR_CHOOSING,
+     {"log-format", required_argument, NULL, OPT_FORMAT},
+     "text|logfmt|json",
+     "the log on stderr"},
+    {FOR_CHOOSING,
+     {"log-level", required_argument, NULL, OPT_LEVEL},
      "LEVEL",
      "error, warn, info or debug (default: info)"},
-    {{"verbose", no_argument, NULL, 'v'}, NULL, "the same as --log-level debug"},
-    {{"quiet", no_argument, NULL, 'q'}, NULL, "the same as --log-level error"},
-    {{"progress", required_argument, NULL, OPT_PROGRESS},
+    {FOR_CHOOSING, {"verbose", no_argument, NULL, 'v'}, NULL, "the same as --log-level debug"},
+    {FOR_CHOOSING, {"quiet", no_argument, NULL, 'q'}, NULL, "the same as --log-level error"},
+    {FOR_PULLING,
+     {"progress", required_argument, NULL, OPT_PROGRESS},
      "auto|always|never",
      "how far the run has come, on stderr"},
-    {{"report", required_argument, NULL, OPT_REPORT},
+    {FOR_PULLING,
+     {"report", required_argument, NULL, OPT_REPORT},
      "FILE",
      "the run report as JSON (- is stdout)"},
-    {{"dry-run", no_argument, NULL, OPT_DRY}, NULL, "pull and normalise, write nothing"},
-    {{"help", no_argument, NULL, 'h'}, NULL, "this text"},
+    {FOR_PULLING,
+     {"dry-run", no_argument, NULL, OPT_DRY},
+     NULL,
+     "pull and normalise, write nothing"},
+    {FOR_CHECK | FOR_STATUS | FOR_STATE | FOR_PLAN,
+     {"json", no_argument, NULL, OPT_JSON},
+     NULL,
+     "as JSON, on stdout"},
+    {FOR_ALL, {"help", no_argument, NULL, 'h'}, NULL, "this text"},
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
 
@@ -134,6 +159,7 @@ parse_one(int c, const char *arg, struct options *o, struct err *err)
 	}
 	o->log_level = c == 'v' ? LOG_DEBUG : c == 'q' ? LOG_ERROR : o->log_level;
 	o->dry_run = o->dry_run || c == OPT_DRY;
+	o->json = o->json || c == OPT_JSON;
 	o->help = o->help || c == 'h';
 	return 0;
 }
@@ -166,49 +192,78 @@ shard_from_env(struct options *o, struct err *err)
 	return 0;
 }
 
-int
-options_parse(int argc, char **argv, struct options *ret, struct err *err)
+/* The rows of a command, as getopt wants them. */
+static void
+pick_rows(enum options_for command, struct option longs[N_ROWS + 1])
 {
-	struct option longs[N_ROWS + 1] = {0};
+	size_t n = 0;
+
+	for (size_t i = 0; i < N_ROWS; i++)
+		if (rows[i].commands & command)
+			longs[n++] = rows[i].opt;
+	longs[n] = (struct option){0};
+}
+
+/* getopt knows the short ones of all commands. */
+static bool
+takes(enum options_for command, int c)
+{
+	for (size_t i = 0; i < N_ROWS; i++)
+		if (rows[i].opt.val == c)
+			return rows[i].commands & command;
+	return false;
+}
+
+int
+options_parse(enum options_for command, size_t max_words, int argc, char **argv,
+	      struct options *ret, struct err *err)
+{
+	struct option longs[N_ROWS + 1];
 	int c;
 
 	*ret = (struct options){.shards = 1, .log_level = LOG_INFO};
 	ret->log_format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_LOGFMT;
-	for (size_t i = 0; i < N_ROWS; i++)
-		longs[i] = rows[i].opt;
+	pick_rows(command, longs);
 	if (shard_from_env(ret, err))
 		return -1;
 	opterr = 0;
 	optind = 1;
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
 	while ((c = getopt_long(argc, argv, ":c:vqh", longs, NULL)) != -1) {
-		if (c == '?' || c == ':')
+		if (c == '?' || c == ':' || !takes(command, c))
 			return err_set(err, ERR_USAGE, "%s: %s (see `muster help %s`)",
 				       argv[optind - 1],
 				       c == ':' ? "needs a value" : "unknown option", argv[0]);
 		if (parse_one(c, optarg, ret, err))
 			return -1;
 	}
-	if (optind < argc)
-		return err_set(err, ERR_USAGE, "unexpected argument: %s", argv[optind]);
+	for (; optind < argc; optind++) {
+		if (ret->n_words == max_words || ret->n_words == OPTIONS_MAX_WORDS)
+			return err_set(err, ERR_USAGE, "unexpected argument: %s", argv[optind]);
+		ret->words[ret->n_words++] = argv[optind];
+	}
 	return 0;
 }
 
-void
-options_help(struct buf *out)
+static void
+help_row(const struct row *r, struct buf *out)
 {
-	for (size_t i = 0; i < N_ROWS; i++) {
-		int c = rows[i].opt.val;
-		size_t start = out->n;
+	size_t start = out->n;
 
-		if (c < 256)
-			buf_fmt(out, "  -%c, ", c);
-		else
-			buf_str(out, "      ");
-		buf_fmt(out, "--%s%s%s", rows[i].opt.name, rows[i].arg ? " " : "",
-			rows[i].arg ? rows[i].arg : "");
-		while (out->n - start < 38 && buf_ok(out))
-			buf_ch(out, ' ');
-		buf_fmt(out, " %s\n", rows[i].help);
-	}
+	if (r->opt.val < 256)
+		buf_fmt(out, "  -%c, ", r->opt.val);
+	else
+		buf_str(out, "      ");
+	buf_fmt(out, "--%s%s%s", r->opt.name, r->arg ? " " : "", r->arg ? r->arg : "");
+	while (out->n - start < 38 && buf_ok(out))
+		buf_ch(out, ' ');
+	buf_fmt(out, " %s\n", r->help);
+}
+
+void
+options_help(enum options_for command, struct buf *out)
+{
+	for (size_t i = 0; i < N_ROWS; i++)
+		if (rows[i].commands & command)
+			help_row(&rows[i], out);
 }

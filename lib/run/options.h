@@ -1,5 +1,5 @@
 /*
- * The command line: one table of options for all commands.
+ * The command line: one table of options for all commands; each row says which commands take it.
  */
 #ifndef MUSTER_RUN_OPTIONS_H
 #define MUSTER_RUN_OPTIONS_H
@@ -12,6 +12,19 @@
 #include "base/log.h"
 
 #define OPTIONS_MAX_GLOBS 64
+#define OPTIONS_MAX_WORDS 8
+
+/* Commands, as bits: a row of the table belongs to some of them. */
+enum options_for {
+	FOR_RUN = 1,
+	FOR_BACKFILL = 2,
+	FOR_PLAN = 4,
+	FOR_CHECK = 8,
+	FOR_STATUS = 16,
+	FOR_STATE = 32,
+	FOR_COMPACT = 64,
+	FOR_INIT = 128,
+};
 
 enum progress_mode { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
@@ -26,12 +39,17 @@ struct options {
 	enum log_level log_level;
 	enum progress_mode progress;
 	const char *report;
-	bool dry_run, help;
+	bool dry_run, json, help;
+	/* What stands beside options, in order; only commands that say so take any. */
+	const char *words[OPTIONS_MAX_WORDS];
+	size_t n_words;
 };
 
-/* argv[0] is the command's name. -1: one clear error in err (ERR_USAGE). */
-int options_parse(int argc, char **argv, struct options *ret, struct err *err);
-/* The options as help text. */
-void options_help(struct buf *out);
+/* argv[0] is the command's name. Takes the options of `command` and at most max_words other words.
+ * -1: one clear error in err (ERR_USAGE). Strings are those of argv. */
+int options_parse(enum options_for command, size_t max_words, int argc, char **argv,
+		  struct options *ret, struct err *err);
+/* The options of `command` as help text. */
+void options_help(enum options_for command, struct buf *out);
 
 #endif
