@@ -10,7 +10,6 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <getopt.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -27,10 +26,8 @@
 #include "run/tape_compare.h"
 #include "run/tape_receive.h"
 
-#define PATH_BYTES   4096
-#define MAX_ARGS     256
-#define IDLE_LOOK_MS 50	 /* how often it is looked whether all wait */
-#define IDLE_STEP_MS 500 /* and how far time moves then */
+#define PATH_BYTES 4096
+#define MAX_ARGS   256
 
 struct replay {
 	const char *file, *config, *now, *output, *expect, *state_dir;
@@ -45,11 +42,6 @@ struct replay {
 	struct clock *clock;
 	struct receiver *receiver;
 	struct tape_report report;
-	struct {
-		pthread_t thread;
-		bool running;
-		atomic_bool stop;
-	} idle;
 };
 
 static const char usage[] =
@@ -401,25 +393,6 @@ put_player(void *arg, struct transport **t, struct err *err)
 	return replay_transport_new(r->cassette, &outlet, &r->report, r->clock, t, err);
 }
 
-/* Streams that wait for their next try do not sleep by the clock: when nothing was asked for a
- * moment, time moves on for them. */
-static void *
-move_time(void *arg)
-{
-	struct replay *r = arg;
-	uint64_t before = 0, now;
-	struct err ignored;
-
-	while (!atomic_load(&r->idle.stop)) {
-		(void)clock_sleep(clock_real(), IDLE_LOOK_MS, &ignored);
-		now = atomic_load(&r->report.served);
-		if (now == before)
-			clock_fake_advance(r->clock, IDLE_STEP_MS);
-		before = now;
-	}
-	return NULL;
-}
-
 /* ---- the run ---- */
 
 static int
@@ -449,13 +422,9 @@ run_command(struct replay *r)
 	for (size_t i = 0; i < r->n_forwarded; i++)
 		argv[n++] = r->forwarded[i];
 	argv[n] = NULL;
-	r->idle.running = !pthread_create(&r->idle.thread, NULL, move_time, r);
 	session_hook(&hooks);
 	status = tape_command_run((int)n, (char **)(uintptr_t)argv);
 	session_hook(NULL);
-	atomic_store(&r->idle.stop, true);
-	if (r->idle.running)
-		(void)pthread_join(r->idle.thread, NULL);
 	return status;
 }
 

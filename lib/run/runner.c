@@ -509,6 +509,19 @@ stopping(const struct sched *sc)
 	return sc->stop || clock_cancelled(sc->r->env->clock);
 }
 
+/* Nobody works, so only time brings work: by the run's clock, which need not be this machine's. */
+static void
+idle_locked(struct sched *sc, int64_t until_mono_ms)
+{
+	struct clock *clock = sc->r->env->clock;
+	int64_t ms = until_mono_ms - clock_mono_ms(clock);
+	struct err ignored = {0};
+
+	(void)pthread_mutex_unlock(&sc->mu);
+	(void)clock_sleep(clock, ms < TICK_MS ? ms : TICK_MS, &ignored);
+	(void)pthread_mutex_lock(&sc->mu);
+}
+
 /* The next stream for this worker, waiting for one if need be. NULL: the pass is over, or stopped.
  */
 static struct stream *
@@ -522,7 +535,10 @@ next_stream(struct sched *sc, struct tenant_job **tj)
 		s = pick_locked(sc, &soonest, tj);
 		if (s || (!sc->n_open && sc->next_tenant >= sc->r->n_tenants))
 			break;
-		wait_locked(sc, TICK_MS);
+		if (!sc->busy && soonest)
+			idle_locked(sc, soonest);
+		else
+			wait_locked(sc, TICK_MS);
 	}
 	(void)pthread_mutex_unlock(&sc->mu);
 	return s;
