@@ -49,13 +49,17 @@ class Lab:
 
     def __init__(self, tenants=3, now=NOW, flags=(), document=None, **world):
         self.folder = tempfile.mkdtemp(prefix="muster-e2e.")
-        world = {"seed": 11, "regions": [REGION], "services": 2, **world}
-        self.world = World(document or generate(tenants, **world))
+        self.world = World(document or self.document(tenants, **world))
         self.now = now
         self.path("world.json", dumps(self.world.document))
         self.daemon = Daemon(self.folder, "--world", self.path("world.json"), "--now", now, "--log",
                              self.path("aws.log"), *flags)
         self.settings = self.configure()
+
+    @staticmethod
+    def document(tenants, **world):
+        """The usual world, to be changed before it is served."""
+        return generate(tenants, **{"seed": 11, "regions": [REGION], "services": 2, **world})
 
     def close(self):
         self.daemon.stop(signal.SIGKILL)

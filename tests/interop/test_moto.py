@@ -21,16 +21,24 @@ from outside import Outside
 import arrivals
 from expected import due_end, rfc3339
 from lab import free_port, start_prometheus
+from templates import policy, resources, trust
 
 REGION = "eu-west-1"
 PERIOD = 300
 FILES = sorted(glob.glob(os.path.join(os.environ.get("MUSTER_DATA", "/nonexistent"), "metrics", "nab", "*.csv")))
 DAY = 86400
 DAYS = int(os.environ.get("MUSTER_NAB_DAYS", "7"))
-# moto names CloudWatch's actions by what the signature says, AWS by the other name.
-READER = {"Version": "2012-10-17", "Statement": [
-    {"Effect": "Allow", "Resource": "*", "Action": [f"{service}:{action}" for service in ("cloudwatch", "monitoring")
-                                                    for action in ("GetMetricData", "ListMetrics")]}]}
+
+
+def reader(account):
+    """The role of schedules/, as a template for CloudFormation makes it in this account: (trust, permissions)."""
+    role = resources("tenant-role.yaml", **{"AWS::AccountId": account, "CentralRoleArn": "arn:aws:iam::123456789012:root"})[
+        "Reader"]
+    permissions = policy(role)
+    for one in permissions["Statement"]:  # moto names CloudWatch's actions by what the signature says, AWS by the other name
+        names = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        one["Action"] = names + [name.replace("cloudwatch:", "monitoring:") for name in names if "cloudwatch:" in name]
+    return json.dumps(trust(role)), json.dumps(permissions)
 
 
 def read_series(path):
@@ -56,15 +64,10 @@ class Tenant:
         self.id = os.path.basename(path).removesuffix(".csv").replace("_", "-").lower()
         self.account = f"4{number:011d}"
         self.role = f"arn:aws:iam::{self.account}:role/muster-reader"
-        self.external_id = f"outside-{number:04d}"
+        self.external_id = f"muster-{self.account}"
         self.rows = read_series(path)
         self.points = by_period(self.rows)
         self.end = (max(self.points) // 3600 + 1) * 3600
-
-    def trust(self):
-        return json.dumps({"Version": "2012-10-17", "Statement": [
-            {"Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sts:AssumeRole",
-             "Condition": {"StringEquals": {"sts:ExternalId": self.external_id}}}]})
 
 
 class Moto(Outside):
@@ -99,8 +102,9 @@ class Moto(Outside):
         session = self.client("sts").assume_role(RoleArn=tenant.role, RoleSessionName="setup")["Credentials"]
         keys = session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]
         iam, metrics = self.client("iam", keys), self.client("cloudwatch", keys)
-        iam.create_role(RoleName="muster-reader", AssumeRolePolicyDocument=tenant.trust())
-        iam.put_role_policy(RoleName="muster-reader", PolicyName="read", PolicyDocument=json.dumps(READER))
+        trusted, permitted = reader(tenant.account)
+        iam.create_role(RoleName="muster-reader", AssumeRolePolicyDocument=trusted)
+        iam.put_role_policy(RoleName="muster-reader", PolicyName="muster", PolicyDocument=permitted)
         for start in range(0, len(tenant.rows), 500):
             metrics.put_metric_data(Namespace="NAB", MetricData=[
                 {"MetricName": "Value", "Timestamp": second, "Value": value,

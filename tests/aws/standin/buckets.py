@@ -99,11 +99,15 @@ class Bucket:
     def admits(self, account):
         return account == self.owner or account in self.allow
 
-    def denies(self, arn, action, key):
-        """Whether one of the bucket's own rules shuts a caller out."""
+    def denies(self, arn, action, key, headers, creates):
+        """Whether one of the bucket's own rules shuts a caller out. A rule with `without` is about requests that make an
+        object and have none of these headers; one with `but` spares keys that one of these globs matches."""
         return any(fnmatch.fnmatchcase(arn, rule.get("principal", "*"))
                    and any(fnmatch.fnmatchcase(action, glob) for glob in rule.get("actions", ["*"]))
-                   and key.startswith(rule.get("prefix", "")) for rule in self.deny)
+                   and key.startswith(rule.get("prefix", ""))
+                   and not any(fnmatch.fnmatchcase(key, glob) for glob in rule.get("but", []))
+                   and ("without" not in rule or creates and not any(name in headers for name in rule["without"]))
+                   for rule in self.deny)
 
     # Objects
 

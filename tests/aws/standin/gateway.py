@@ -1,5 +1,6 @@
 """The way of a request: whose is it, who signed it, is it allowed, does a fault hit it, what is the answer."""
 import email.utils
+import fnmatch
 import itertools
 import time
 import uuid
@@ -103,11 +104,13 @@ class Standin:
         call.resource = service.resource(call)
 
     def permits(self, principal, action):
-        role = self.world.roles.get(principal.role)
-        return not role or action not in role.get("deny", ())
+        """By what the world says of a role, or of the central user: `allow` (globs; absent: everything) less `deny`."""
+        central = principal.account == self.world.central["account"] and not principal.role
+        rules = self.world.central if central else self.world.roles.get(principal.role) or {}
+        return (any(fnmatch.fnmatchcase(action, glob) for glob in rules.get("allow", ["*"]))
+                and action not in rules.get("deny", ())) or action == "sts:GetCallerIdentity"
 
     def _authorise(self, call):
-        """A role may be denied single actions, to see how a client takes it."""
         action = call.service.action(call)
         if call.principal and not self.permits(call.principal, action):
             raise denied(f"User: {call.principal.arn} is not authorized to perform: {action} because no "

@@ -140,8 +140,9 @@ class S3(Service):
             raise denied("Access Denied")
 
     def _permitted(self, call, action):
-        who = call.principal
-        return self.standin.permits(who, action) and not call.bucket.denies(who.role or who.arn, action, call.key)
+        who, creates = call.principal, call.operation in ("PutObject", "CompleteMultipartUpload")
+        return self.standin.permits(who, action) and not call.bucket.denies(who.role or who.arn, action, call.key,
+                                                                            call.request.headers, creates)
 
     def missing_key(self, call):
         """Without the right to list, nobody learns that there is nothing."""

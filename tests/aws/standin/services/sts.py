@@ -24,18 +24,21 @@ class Sts(Service):
         name = call.text("RoleSessionName", SESSION_NAME, required=True)
         external_id = call.text("ExternalId", EXTERNAL_ID)
         source = call.text("SourceIdentity", SESSION_NAME)
-        role = self._trusted(call, arn, external_id)
+        needed = ["sts:AssumeRole", *(["sts:SetSourceIdentity"] if source else [])]
+        role = self._trusted(call, arn, external_id, needed)
         seconds = self._duration(call, role)
         issued = self.standin.issue_session(arn, name, seconds)
         return self._answer(issued, source, call.protocol)
 
-    def _trusted(self, call, arn, external_id):
-        """The role, if its trust policy lets this caller in. The three reasons are told alike, as STS tells them."""
+    def _trusted(self, call, arn, external_id, needed):
+        """The role, if its trust policy lets this caller in. All reasons are told alike, as STS tells them."""
         role = self.standin.world.roles.get(arn)
-        refused = role is None or "sts:AssumeRole" in role.get("deny", ())
-        if refused or role["external_id"] not in (None, external_id):
+        lacks = next((action for action in needed if role is None or action in role.get("deny", ())), None)
+        if lacks is None and role["external_id"] not in (None, external_id):
+            lacks = "sts:AssumeRole"
+        if lacks:
             self.standin.ledger.count("assume_role_denied")
-            raise denied(f"User: {call.principal.arn} is not authorized to perform: sts:AssumeRole on resource: {arn}")
+            raise denied(f"User: {call.principal.arn} is not authorized to perform: {lacks} on resource: {arn}")
         return role
 
     def _duration(self, call, role):

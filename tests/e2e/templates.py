@@ -1,0 +1,39 @@
+"""The CloudFormation templates of schedules/ as documents, with their parameters filled in."""
+import os
+
+import yaml
+
+FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.dirname(os.path.realpath(__file__)))), "schedules")
+BUCKET = "acme-observability"
+ACCOUNT = "111122223333"
+PARAMETERS = {"CentralRoleArn": "arn:aws:iam::444455556666:role/muster", "ExternalIdPrefix": "muster",
+              "RoleName": "muster-reader", "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "Bucket": BUCKET,
+              "TenantRoleName": "muster-reader", "WorkspaceArn": "arn:aws:aps:eu-west-1:444455556666:workspace/ws-1"}
+
+
+def resources(name, **parameters):
+    """The resources of a template; short forms whose value is not known here stay as their name."""
+    known = {**PARAMETERS, **parameters}
+
+    class Loader(yaml.SafeLoader):
+        pass
+
+    def substitute(_loader, node):
+        text = node.value.replace("${Bucket.Arn}", f"arn:aws:s3:::{BUCKET}")
+        for word, value in known.items():
+            text = text.replace("${" + word + "}", value)
+        return text
+
+    Loader.add_constructor("!Ref", lambda _loader, node: known.get(node.value, node.value))
+    Loader.add_constructor("!GetAtt", lambda _loader, node: {"Bucket.Arn": f"arn:aws:s3:::{BUCKET}"}.get(node.value, node.value))
+    Loader.add_constructor("!Sub", substitute)
+    with open(os.path.join(FOLDER, name), encoding="utf-8") as file:
+        return yaml.load(file, Loader)["Resources"]
+
+
+def policy(role):
+    return role["Properties"]["Policies"][0]["PolicyDocument"]
+
+
+def trust(role):
+    return role["Properties"]["AssumeRolePolicyDocument"]

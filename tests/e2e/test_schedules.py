@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""What lies in schedules/: the templates give what a run needs and nothing else, the role for CloudFormation is the role
+for Terraform, the bucket's policy lets muster work, and systemd takes the units.
+"""
+import json
+import os
+import shutil
+import subprocess
+import unittest
+
+from lab import MUSTER, Case, Lab
+from templates import ACCOUNT, BUCKET, FOLDER, PARAMETERS, policy, resources, trust
+
+TERRAFORM = {"var.central_role_arn": PARAMETERS["CentralRoleArn"], "var.external_id_prefix": "muster",
+             "var.role_name": "muster-reader", "data.aws_caller_identity.here.account_id": ACCOUNT,
+             "data.aws_partition.here.partition": "aws"}
+
+
+def listed(value):
+    return sorted(value) if isinstance(value, list) else [value]
+
+
+def of_cloudformation(document):
+    """{sid: statement}, in a form that both kinds of template can be brought to."""
+    return {one["Sid"]: (one["Effect"], listed(one["Action"]), listed(one.get("Resource", [])),
+                         listed(one.get("Principal", {}).get("AWS", [])),
+                         [(test, variable, listed(values)) for test, pairs in one.get("Condition", {}).items()
+                          for variable, values in pairs.items()])
+            for one in document["Statement"]}
+
+
+def of_terraform(document):
+    def filled(value):
+        text = json.dumps(value)
+        for name, known in TERRAFORM.items():
+            text = text.replace("${" + name + "}", known)
+        return json.loads(text)
+
+    return {one["sid"]: (one["effect"], sorted(one["actions"]), sorted(filled(one.get("resources", []))),
+                         [arn for group in one.get("principals", []) for arn in filled(group["identifiers"])],
+                         [(rule["test"], rule["variable"], filled(rule["values"])) for rule in one.get("condition", [])])
+            for one in document["statement"]}
+
+
+def actions(document):
+    return sorted(action for one in document["Statement"] for action in listed(one["Action"]))
+
+
+READER = resources("tenant-role.yaml")["Reader"]
+CENTRAL = resources("central.yaml")
+GRANTED = actions(policy(READER))
+TRUSTED = actions(trust(READER))
+
+
+def bucket_rules():
+    """The bucket's policy as rules of the stand-in. What it says of TLS has no meaning there."""
+    arn = f"arn:aws:s3:::{BUCKET}/"
+    rules = []
+    for one in CENTRAL["BucketPolicy"]["Properties"]["PolicyDocument"]["Statement"]:
+        if one["Sid"] == "TlsOnly":
+            continue
+        assert one["Effect"] == "Deny" and one["Condition"]["Bool"] == {"s3:ObjectCreationOperation": "true"}
+        rule = {"actions": listed(one["Action"]),
+                "without": [name.removeprefix("s3:") for name in one["Condition"]["Null"]]}
+        if "Resource" in one:
+            rule["prefix"] = one["Resource"].removeprefix(arn).removesuffix("*")
+        else:
+            rule["but"] = [name.removeprefix(arn) for name in one["NotResource"]]
+        rules.append(rule)
+    return rules
+
+
+class ScheduleLab(Lab):
+    """Roles, bucket and central user as the templates make them, less `without`."""
+
+    def __init__(self, without=None, **world):
+        def less(names):
+            return [name for name in names if name != without]
+
+        world = Lab.document(2, **world)
+        for tenant in world["tenants"]:
+            tenant["allow"] = less(GRANTED)
+            tenant["deny"] = [without] if without in TRUSTED else []
+        world["central"]["allow"] = less(actions(policy(CENTRAL["Role"])))
+        world["buckets"] = [{"name": BUCKET, "owner": world["central"]["account"], "region": world["region"],
+                             "deny": bucket_rules()}]
+        super().__init__(document=world)
+        self.settings["state"] = f"s3://{BUCKET}/muster"
+        self.settings["sinks"] = {
+            "lake": {"kind": "objects", "url": f"s3://{BUCKET}/telemetry"},
+            "amp": {"kind": "remote_write", "sigv4": {"service": "aps"},
+                    "url": f"{self.daemon.url}/workspaces/ws-1/api/v1/remote_write"}}
+        self.settings["jobs"]["ecs"]["to"] = ["amp", "lake"]
+        self.settings["jobs"]["app"] = {"kind": "insights", "log_groups": ["/ecs/app-*"], "to": ["lake"],
+                                        "query": "fields @timestamp, @message"}
+
+
+class Schedules(Case):
+    def lab(self, without=None, **named):
+        lab = ScheduleLab(without, **named)
+        self.addCleanup(lab.close)
+        return lab
+
+    def test_the_role_is_the_same_for_cloudformation_and_terraform(self):
+        with open(os.path.join(FOLDER, "tenant-role.tf.json"), encoding="utf-8") as file:
+            terraform = json.load(file)
+        documents, role = terraform["data"]["aws_iam_policy_document"], terraform["resource"]["aws_iam_role"]["muster"]
+        self.assertEqual(of_cloudformation(policy(READER)), of_terraform(documents["muster"]))
+        self.assertEqual(of_cloudformation(trust(READER)), of_terraform(documents["trust"]))
+        self.assertEqual(READER["Properties"]["MaxSessionDuration"], role["max_session_duration"])
+        conditions = of_cloudformation(trust(READER))["Muster"][4]
+        self.assertEqual(conditions, [("StringEquals", "sts:ExternalId", [f"muster-{ACCOUNT}"])])
+
+    def test_what_the_templates_grant_is_enough(self):
+        lab = self.lab()
+        for later in (0, 300):
+            lab.tell(lab.now + later)
+            self.assert_status(lab.run(), 0)
+        written = lab.daemon.control(f"s3/objects?bucket={BUCKET}&prefix=telemetry/")
+        self.assertTrue(any("/ecs/" in row["key"] for row in written) and any("/app/" in row["key"] for row in written))
+        self.assertEqual([one for one in lab.daemon.control("stats")["violations"]["recent"]
+                          if "at 'limit' failed" not in one["reason"]], [])  # how a service is asked whether it pages
+
+    def test_without_one_action_of_the_tenants_role(self):
+        """Each is needed, and its absence is told by its name, but for what is rarely needed or can be done without."""
+        spare = {"logs:StopQuery", "logs:DescribeQueries", "sts:SetSourceIdentity"}
+        for action in [*TRUSTED, *GRANTED]:
+            with self.subTest(without=action):
+                result = self.lab(action).run()
+                if action in spare and result.status == 0:
+                    continue
+                self.assert_status(result, 1)
+                self.assertTrue(result.errors(action), result.err[-3000:])
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze here")
+    def test_systemd_takes_the_units(self):
+        units = [os.path.join(FOLDER, name) for name in ("muster.service", "muster.timer")]
+        found = subprocess.run(["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False)
+        # The program need not be installed here.
+        said = [line for line in found.stderr.splitlines() if "/usr/local/bin/muster is not executable" not in line]
+        self.assertEqual(said, [])
+        found = subprocess.run(["systemd-analyze", "security", "--offline=true", "--threshold=20", units[0]],
+                               capture_output=True, text=True, check=False)
+        self.assertEqual(found.returncode, 0, found.stdout[-3000:])
+
+    def test_the_crontab_runs_what_there_is(self):
+        with open(os.path.join(FOLDER, "crontab"), encoding="utf-8") as file:
+            line = next(line for line in file if line.startswith("*/"))
+        command = line.split(None, 6)[6].replace("\\%", "%").replace("muster run", f"{MUSTER} help run")
+        command = command.replace("sleep $(($$ % 20)); ", "").partition(" 2>&1 |")[0]
+        found = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+        self.assertEqual((found.returncode, found.stdout.startswith("usage: muster run")), (0, True), found.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
