@@ -187,3 +187,24 @@ cred_sts_new(struct transport *t, struct cred_source *base, const struct assume_
 	*ret = &s->base;
 	return 0;
 }
+
+int
+sts_assume_role(struct transport *t, struct cred_source *base, const struct assume_role *p,
+		struct cred *ret, struct err *err)
+{
+	struct cred_source *source = NULL;
+	struct cred fresh = {0};
+	int r;
+
+	if (cred_sts_new(t, base, p, &source, err) < 0)
+		return -1;
+	r = call((struct cred_sts *)source, true, &fresh, err);
+	cred_source_free(source);
+	if (r < 0) {
+		cred_done(&fresh);
+		return -1;
+	}
+	cred_done(ret);
+	*ret = fresh;
+	return 0;
+}

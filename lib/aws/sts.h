@@ -22,6 +22,10 @@ struct assume_role {
  * allow looks the same: after AccessDenied with one, the call is made once more without. */
 int cred_sts_new(struct transport *t, struct cred_source *base, const struct assume_role *p, struct cred_source **ret, struct err *err);
 
+/* One AssumeRole just as it is asked for: no second try without the source identity, and a refusal in STS's own words. For
+ * trials. *ret empty before. */
+int sts_assume_role(struct transport *t, struct cred_source *base, const struct assume_role *p, struct cred *ret, struct err *err);
+
 struct caller_identity {
 	char account[16];
 	char arn[256];

@@ -86,11 +86,15 @@ struct sink_env {
 /* Opens by kind (one row each in sink.c). ERR_USAGE for what the configuration got wrong, ERR_LOCAL/ERR_AUTH/... for what the world did. */
 int sink_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 void sink_free(struct sink *s);
+/* Tries out what publishing there needs, so that nothing stays behind. -1 only if there was nothing to try (as for opening). */
+int sink_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 
 /* Everything but the row in sink.c, for the kinds themselves: */
 int sink_remote_write_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_stdout_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+int sink_remote_write_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
+int sink_objects_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 /* An objects sink over a store that is there already; takes it over on success. */
 int sink_objects_new(const struct sink_conf *c, struct store *store, struct sink **ret, struct err *err);
 

@@ -6,6 +6,7 @@
 
 #include "aws/sts.h"
 #include "base/hash.h"
+#include "fmt/json.h"
 
 int
 sink_creds_open(const struct sink_conf *c, const struct sink_env *env, struct sink_creds *ret,
@@ -34,6 +35,28 @@ sink_creds_open(const struct sink_conf *c, const struct sink_env *env, struct si
 	}
 	ret->use = ret->own;
 	return 0;
+}
+
+bool
+sink_creds_try(struct sink_creds *creds, const struct sink_conf *c, const struct trials *to)
+{
+	struct buf arn = BUF_INIT(TRIAL_RESOURCE_MAX);
+	struct cred got = {0};
+	struct err err = {0};
+	struct trial t = {.what = "role", .action = "sts:AssumeRole"};
+
+	if (!creds->own)
+		return true;
+	if (cred_get(creds->own, NULL, &got, &err) < 0) {
+		t.result = TRIAL_FAILED;
+		t.err = &err;
+	}
+	cred_done(&got);
+	(void)json_escape(&arn, sv_of(c->role));
+	t.resource = buf_cstr(&arn);
+	trial_tell(to, &t);
+	buf_done(&arn);
+	return t.result == TRIAL_OK;
 }
 
 void

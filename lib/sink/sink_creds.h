@@ -10,6 +10,8 @@ struct sink_creds {
 };
 /* Asks nobody: the role is assumed with the first request. ERR_AUTH if the run has no credentials. */
 int sink_creds_open(const struct sink_conf *c, const struct sink_env *env, struct sink_creds *ret, struct err *err);
+/* Assumes the role, if there is one, and tells of it: true if there are credentials. */
+bool sink_creds_try(struct sink_creds *creds, const struct sink_conf *c, const struct trials *to);
 void sink_creds_done(struct sink_creds *c);
 
 #endif

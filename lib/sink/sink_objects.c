@@ -226,22 +226,35 @@ static const struct sink_ops objects_ops = {
     .free = objects_free,
 };
 
-static int
-open_store(struct objects *o, const struct sink_conf *c, const struct sink_env *env,
-	   struct err *err)
+static bool
+on_s3(const struct sink_conf *c)
 {
-	struct store_env store = {
+	return sv_starts(sv_of(c->url), SV("s3://"));
+}
+
+static struct store_env
+store_env_of(const struct sink_conf *c, const struct sink_env *env, struct cred_source *creds)
+{
+	return (struct store_env){
 	    .transport = env->transport,
+	    .creds = creds,
 	    .region = env->region,
 	    .expected_owner = c->expected_owner,
 	    .kms_key = c->kms_key,
 	};
+}
 
-	if (!sv_starts(sv_of(c->url), SV("s3://")))
+static int
+open_store(struct objects *o, const struct sink_conf *c, const struct sink_env *env,
+	   struct err *err)
+{
+	struct store_env store;
+
+	if (!on_s3(c))
 		return store_open(c->url, NULL, &o->store, err);
 	if (sink_creds_open(c, env, &o->creds, err) < 0)
 		return -1;
-	store.creds = o->creds.use;
+	store = store_env_of(c, env, o->creds.use);
 	return store_open(c->url, &store, &o->store, err);
 }
 
@@ -267,16 +280,24 @@ sink_objects_new(const struct sink_conf *c, struct store *store, struct sink **r
 	return 0;
 }
 
+static int
+check_conf(const struct sink_conf *c, struct err *err)
+{
+	if (!c->url)
+		return err_set(err, ERR_USAGE, "needs a url");
+	if (c->zstd_level < 0 || c->zstd_level > 19)
+		return err_set(err, ERR_USAGE, "zstd level has to be 1-19");
+	return 0;
+}
+
 int
 sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
 		  struct err *err)
 {
 	struct objects *o;
 
-	if (!c->url)
-		return err_set(err, ERR_USAGE, "needs a url");
-	if (c->zstd_level < 0 || c->zstd_level > 19)
-		return err_set(err, ERR_USAGE, "zstd level has to be 1-19");
+	if (check_conf(c, err) < 0)
+		return -1;
 	o = objects_alloc(c);
 	if (!o)
 		return err_nomem(err);
@@ -286,4 +307,25 @@ sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct 
 	}
 	*ret = &o->base;
 	return 0;
+}
+
+int
+sink_objects_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to,
+		 struct err *err)
+{
+	struct sink_creds creds;
+	struct store_env store;
+	int rc = 0;
+
+	if (check_conf(c, err) < 0)
+		return -1;
+	if (!on_s3(c))
+		return store_try(c->url, NULL, to, err);
+	if (sink_creds_open(c, env, &creds, err) < 0)
+		return -1;
+	store = store_env_of(c, env, creds.use);
+	if (sink_creds_try(&creds, c, to))
+		rc = store_try(c->url, &store, to, err);
+	sink_creds_done(&creds);
+	return rc;
 }

@@ -17,6 +17,7 @@
 
 #include "aws/endpoint.h"
 #include "base/cleanup.h"
+#include "base/num.h"
 #include "base/secret.h"
 #include "base/utf8.h"
 #include "fmt/codec.h"
@@ -24,6 +25,7 @@
 #include "fmt/uri.h"
 #include "sink/rw_bisect.h"
 #include "sink/rw_words.h"
+#include "sink/rw_workspace.h"
 #include "sink/sink.h"
 #include "sink/sink_creds.h"
 
@@ -561,5 +563,110 @@ sink_remote_write_open(const struct sink_conf *c, const struct sink_env *env, st
 		return -1;
 	}
 	*ret = &rw->base;
+	return 0;
+}
+
+/* ---- trying out ---- */
+
+/* A request without any series: it is taken or refused like any other, and leaves nothing. */
+static int
+send_empty(struct remote_write *rw, struct rw_answer *answer, struct err *err)
+{
+	const struct publish p = {.job = ""};
+	struct exchange x = {.rw = rw, .p = &p, .packed = BUF_INIT(64)};
+	struct http_req req;
+	int rc;
+
+	resp_init(&x.resp, ANSWER_MAX);
+	rc = snappy_block_encode(SV(""), &x.packed, err);
+	if (rc == 0)
+		rc = fill_request(&x, &req, err);
+	if (rc == 0)
+		rc = transport_send(rw->env->transport, &req, &x.resp, err);
+	if (rc < 0 && x.resp.status)
+		rc = judge(&x.resp, answer, err);
+	else
+		answer->status = x.resp.status;
+	resp_done(&x.resp);
+	secret_done(&x.auth);
+	buf_done(&x.packed);
+	return rc;
+}
+
+static bool
+try_empty(struct remote_write *rw, const char *workspace, const struct trials *to)
+{
+	char resource[RW_WORKSPACE_MAX + 2 * REGION_MAX], note[RW_REASON_MAX + 96];
+	struct rw_answer answer = {0};
+	struct err err = {0};
+	struct trial t = {.what = "remote write", .note = note};
+
+	(void)snprintf(resource, sizeof(resource), "\"arn:%s:aps:%s:*:workspace/%s\"",
+		       endpoint_partition(rw->region), rw->region, workspace);
+	if (rw->base.conf->sigv4_service && !strcmp(rw->base.conf->sigv4_service, "aps")) {
+		t.action = "aps:RemoteWrite";
+		t.resource = workspace[0] ? resource : NULL;
+	}
+	if (send_empty(rw, &answer, &err) < 0) {
+		t.result = TRIAL_FAILED;
+		t.err = &err;
+		t.note = NULL;
+	} else if (answer.verdict == RW_TAKEN) {
+		(void)snprintf(note, sizeof(note), "takes a request (%d)", answer.status);
+	} else {
+		t.result = TRIAL_WARN;
+		(void)snprintf(note, sizeof(note), "answers a request without samples with %d: %s",
+			       answer.status, answer.reason);
+	}
+	trial_tell(to, &t);
+	return t.result == TRIAL_OK;
+}
+
+/* The window decides what becomes of late points, so a wrong one in the configuration loses them. */
+static void
+try_order(struct remote_write *rw, const char *workspace, const struct trials *to)
+{
+	int64_t own_ms = rw->base.conf->out_of_order_ms, its_ms = 0;
+	char own[32], its[32], note[256];
+	struct trial t = {.what = "out-of-order window", .note = note};
+	struct err err = {0};
+
+	num_duration_format(own_ms, own);
+	if (rw_workspace_order(rw->env->transport, rw->creds.use, rw->region, workspace, &its_ms,
+			       &err) < 0) {
+		(void)snprintf(note, sizeof(note),
+			       "taken as configured (%s): the workspace does not tell (%.60s; "
+			       "aps:DescribeWorkspaceConfiguration is needed for this only)",
+			       own, err.code[0] ? err.code : err_kind_name(err.kind));
+	} else if (its_ms == own_ms) {
+		(void)snprintf(note, sizeof(note), "%s, as configured", own);
+	} else {
+		num_duration_format(its_ms, its);
+		t.result = TRIAL_WARN;
+		(void)snprintf(note, sizeof(note),
+			       "the workspace's is %s, the configuration says %s: set "
+			       "out_of_order: %s",
+			       its, own, its);
+	}
+	trial_tell(to, &t);
+}
+
+int
+sink_remote_write_try(const struct sink_conf *c, const struct sink_env *env,
+		      const struct trials *to, struct err *err)
+{
+	char workspace[RW_WORKSPACE_MAX] = "";
+	struct sink *s = NULL;
+	struct remote_write *rw;
+	bool amp;
+
+	if (sink_remote_write_open(c, env, &s, err) < 0)
+		return -1;
+	rw = (struct remote_write *)s;
+	amp = c->sigv4_service && !strcmp(c->sigv4_service, "aps") &&
+	      rw_workspace_of(c->url, workspace);
+	if (sink_creds_try(&rw->creds, c, to) && try_empty(rw, workspace, to) && amp)
+		try_order(rw, workspace, to);
+	sink_free(s);
 	return 0;
 }

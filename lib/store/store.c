@@ -117,52 +117,109 @@ store_put_check(const char *key, const struct store_put *opt, struct err *err)
 
 /* file:///dir: an absolute path, percent-encoded where need be. */
 static int
-open_file(const char *url, struct sv rest, const struct store_env *env, struct store **ret,
-	  struct err *err)
+folder_of(const char *url, struct sv rest, struct buf *dir, struct err *err)
 {
-	CLEANUP(buf_done) struct buf dir = BUF_INIT(PATH_MAX_BYTES);
-
-	(void)env;
 	if (!sv_starts(rest, SV("/")))
 		return err_set(err, ERR_USAGE, "%s: a file store is written file:///absolute/path",
 			       url);
 	if (memchr(rest.p, '?', rest.n) || memchr(rest.p, '#', rest.n))
 		return err_set(err, ERR_USAGE,
 			       "%s: '?' and '#' in a path are written %%3F and %%23", url);
-	if (!uri_decode(&dir, rest, false) || !buf_ok(&dir) || memchr(buf_cstr(&dir), '\0', dir.n))
+	if (!uri_decode(dir, rest, false) || !buf_ok(dir) || memchr(buf_cstr(dir), '\0', dir->n))
 		return err_set(err, ERR_USAGE, "%s: the path is too long or wrongly encoded", url);
+	return 0;
+}
+
+static int
+open_file(const char *url, struct sv rest, const struct store_env *env, struct store **ret,
+	  struct err *err)
+{
+	CLEANUP(buf_done) struct buf dir = BUF_INIT(PATH_MAX_BYTES);
+
+	(void)env;
+	if (folder_of(url, rest, &dir, err) < 0)
+		return -1;
 	return store_file_new(buf_cstr(&dir), ret, err);
+}
+
+static int
+try_file(const char *url, struct sv rest, const struct store_env *env, const struct trials *to,
+	 struct err *err)
+{
+	CLEANUP(buf_done) struct buf dir = BUF_INIT(PATH_MAX_BYTES);
+
+	(void)env;
+	if (folder_of(url, rest, &dir, err) < 0)
+		return -1;
+	return store_file_try(buf_cstr(&dir), to, err);
+}
+
+static int
+check_env(const char *url, const struct store_env *env, struct err *err)
+{
+	if (!env || !env->transport || !env->creds)
+		return err_set(err, ERR_AUTH, "%s: there are no credentials to sign with", url);
+	return 0;
 }
 
 static int
 open_s3(const char *url, struct sv rest, const struct store_env *env, struct store **ret,
 	struct err *err)
 {
-	if (!env || !env->transport || !env->creds)
-		return err_set(err, ERR_AUTH, "%s: there are no credentials to sign with", url);
-	return store_s3_new(rest, env, ret, err);
+	return check_env(url, env, err) < 0 ? -1 : store_s3_new(rest, env, ret, err);
+}
+
+static int
+try_s3(const char *url, struct sv rest, const struct store_env *env, const struct trials *to,
+       struct err *err)
+{
+	return check_env(url, env, err) < 0 ? -1 : store_s3_try(rest, env, to, err);
 }
 
 static const struct scheme {
 	const char *prefix;
 	int (*open)(const char *url, struct sv rest, const struct store_env *env,
 		    struct store **ret, struct err *err);
+	int (*attempt)(const char *url, struct sv rest, const struct store_env *env,
+		       const struct trials *to, struct err *err);
 } schemes[] = {
-    {"file://", open_file},
-    {"s3://", open_s3},
+    {"file://", open_file, try_file},
+    {"s3://", open_s3, try_s3},
 };
+
+/* *rest: what stands behind the scheme. */
+static const struct scheme *
+scheme_of(const char *url, struct sv *rest, struct err *err)
+{
+	struct sv all = sv_of(url);
+
+	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
+		struct sv prefix = sv_of(schemes[i].prefix);
+
+		if (!sv_starts(all, prefix))
+			continue;
+		*rest = (struct sv){all.p + prefix.n, all.n - prefix.n};
+		return &schemes[i];
+	}
+	(void)err_set(err, ERR_USAGE,
+		      "%s: not a store's URL; file:///dir and s3://bucket/prefix are", url);
+	return NULL;
+}
 
 int
 store_open(const char *url, const struct store_env *env, struct store **ret, struct err *err)
 {
-	for (size_t i = 0; i < ARRAY_LEN(schemes); i++) {
-		struct sv prefix = sv_of(schemes[i].prefix), all = sv_of(url);
+	struct sv rest;
+	const struct scheme *s = scheme_of(url, &rest, err);
 
-		if (!sv_starts(all, prefix))
-			continue;
-		return schemes[i].open(url, (struct sv){all.p + prefix.n, all.n - prefix.n}, env,
-				       ret, err);
-	}
-	return err_set(err, ERR_USAGE,
-		       "%s: not a store's URL; file:///dir and s3://bucket/prefix are", url);
+	return s ? s->open(url, rest, env, ret, err) : -1;
+}
+
+int
+store_try(const char *url, const struct store_env *env, const struct trials *to, struct err *err)
+{
+	struct sv rest;
+	const struct scheme *s = scheme_of(url, &rest, err);
+
+	return s ? s->attempt(url, rest, env, to, err) : -1;
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "aws/trial.h"
 #include "base/buf.h"
 
 struct cred_source;
@@ -112,5 +113,13 @@ int store_s3_new(struct sv bucket_and_prefix, const struct store_env *env, struc
 
 /* By URL: file:///dir or s3://bucket/prefix. One row a scheme in store.c. env may be NULL for file://. */
 int store_open(const char *url, const struct store_env *env, struct store **ret, struct err *err);
+
+/* Tries out what whoever opens this URL will do with it (read, write, conditional writes), so that nothing stays behind and
+ * nothing that is there changes. -1 only if there was nothing to try: a bad URL, no credentials. */
+int store_try(const char *url, const struct store_env *env, const struct trials *to, struct err *err);
+/* One row a scheme, as for opening: */
+int store_file_try(const char *dir, const struct trials *to, struct err *err);
+int store_s3_try(struct sv bucket_and_prefix, const struct store_env *env, const struct trials *to,
+		 struct err *err);
 
 #endif

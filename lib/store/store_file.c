@@ -353,18 +353,22 @@ check_root(const struct file_store *f, struct err *err)
 	return 0;
 }
 
-static int
-open_root(struct file_store *f, struct err *err)
+int
+store_file_root(struct file_store *f, struct err *err)
 {
-	if (fsx_mkdirs(AT_FDCWD, f->dir, err) < 0)
-		return -1;
 	f->root = open(f->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (f->root < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return err_set(err, ERR_LOCAL, "%s is a symbolic link: give the folder itself",
 			       f->dir);
 	if (f->root < 0)
 		return err_sys(err, errno, "open %s", f->dir);
-	if (check_root(f, err) < 0)
+	return check_root(f, err);
+}
+
+static int
+open_root(struct file_store *f, struct err *err)
+{
+	if (fsx_mkdirs(AT_FDCWD, f->dir, err) < 0 || store_file_root(f, err) < 0)
 		return -1;
 	if (below_mkdirs(f->root, ".tmp", &f->tmp, err) < 0 ||
 	    below_mkdirs(f->root, ".locks", &f->locks, err) < 0 ||

@@ -10,6 +10,8 @@ struct file_store {
 	int root, tmp, locks;
 };
 
+/* Opens the folder, which must be there, and looks whose it is and whether it can be written. */
+int store_file_root(struct file_store *f, struct err *err);
 int store_file_list(struct store *s, const char *prefix, int (*fn)(const char *key, void *arg),
 		    void *arg, struct err *err);
 

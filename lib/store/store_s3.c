@@ -6,24 +6,13 @@
  * out when the store is opened. There is no lock that ends with a process; whoever wants one writes
  * a lease.
  */
-#include "store/store.h"
+#include "store/store_s3.h"
 
 #include <stdio.h>
 
-#include "aws/s3.h"
 #include "base/cleanup.h"
 
 #define BUCKET_MAX 63
-#define PROBE_NAME ".muster-probe" /* no key of a store begins with a dot */
-#define PROBE_TEXT "muster: shows that this store keeps to the conditions of a write\n"
-#define PROBE_ETAG "\"00000000000000000000000000000000\""
-
-struct s3_store {
-	struct store base;
-	struct s3 *s3;
-	char *url;    /* for messages */
-	char *prefix; /* "" or with '/' at the end */
-};
 
 static struct s3_store *
 s3_of(struct store *s)
@@ -191,6 +180,7 @@ s3_store_free(struct store *base)
 
 	s3_free(s->s3);
 	free(s->url);
+	free(s->bucket);
 	free(s->prefix);
 	free(s);
 }
@@ -213,9 +203,9 @@ try_condition(const struct s3_store *s, const struct s3_put *put, struct err *er
 	CLEANUP(buf_done) struct buf key = BUF_INIT(S3_KEY_MAX);
 	struct err why = {0};
 
-	if (full_key(s, PROBE_NAME, &key, err) < 0)
+	if (full_key(s, STORE_S3_PROBE_NAME, &key, err) < 0)
 		return -1;
-	if (s3_put(s->s3, buf_cstr(&key), SV(PROBE_TEXT), put, NULL, &why) == 0)
+	if (s3_put(s->s3, buf_cstr(&key), SV(STORE_S3_PROBE_TEXT), put, NULL, &why) == 0)
 		return 0;
 	if (why.kind == ERR_CONFLICT)
 		return 1;
@@ -230,7 +220,7 @@ static int
 probe(const struct s3_store *s, struct err *err)
 {
 	const struct s3_put create = {.create = true, .content_type = "text/plain"};
-	const struct s3_put match = {.match = PROBE_ETAG, .content_type = "text/plain"};
+	const struct s3_put match = {.match = STORE_S3_PROBE_ETAG, .content_type = "text/plain"};
 	struct err why = {0};
 	int kept = try_condition(s, &create, &why);
 
@@ -258,7 +248,7 @@ probe(const struct s3_store *s, struct err *err)
 
 /* bucket[/prefix[/]] */
 static int
-split(struct s3_store *s, struct sv rest, char bucket[BUCKET_MAX + 1], struct err *err)
+split(struct s3_store *s, struct sv rest, struct err *err)
 {
 	const char *slash = memchr(rest.p, '/', rest.n);
 	size_t n = slash ? (size_t)(slash - rest.p) : rest.n;
@@ -271,12 +261,11 @@ split(struct s3_store *s, struct sv rest, char bucket[BUCKET_MAX + 1], struct er
 		      (rest.p[i] >= '0' && rest.p[i] <= '9') || rest.p[i] == '-' ||
 		      rest.p[i] == '.'))
 			return err_set(err, ERR_USAGE, "%s: not a bucket's name", s->url);
-	memcpy(bucket, rest.p, n);
-	bucket[n] = '\0';
 	if (prefix.n && prefix.p[prefix.n - 1] == '/')
 		prefix.n--;
+	s->bucket = sv_dup((struct sv){rest.p, n});
 	s->prefix = calloc(1, prefix.n + 2);
-	if (!s->prefix)
+	if (!s->bucket || !s->prefix)
 		return err_nomem(err);
 	if (prefix.n == 0)
 		return 0;
@@ -291,25 +280,43 @@ split(struct s3_store *s, struct sv rest, char bucket[BUCKET_MAX + 1], struct er
 }
 
 static int
-connect_s3(struct s3_store *s, const char *bucket, const struct store_env *env, struct err *err)
+place(struct s3_store *s, struct sv rest, const struct store_env *env, struct err *err)
 {
-	const struct s3_conf conf = {
+	struct buf url = BUF_INIT(4096);
+	struct s3_conf conf = {
 	    .transport = env->transport,
 	    .creds = env->creds,
-	    .bucket = bucket,
 	    .region = env->region,
 	    .expected_owner = env->expected_owner,
 	    .kms_key = env->kms_key,
 	    .grace_ms = env->grace_ms,
 	};
-	size_t aborted;
 
-	if (s3_new(&conf, &s->s3, err) < 0 || probe(s, err) < 0)
+	s->base.ops = &s3_ops;
+	buf_str(&url, "s3://");
+	buf_sv(&url, rest);
+	s->url = buf_steal(&url);
+	if (!s->url)
+		return err_set(err, ERR_USAGE, "an s3:// URL of more than 4096 bytes");
+	if (split(s, rest, err) < 0)
 		return -1;
-	/* Housekeeping, which needs a permission of its own: without it the parts stay. A bucket
-	 * without a prefix may hold uploads of others. */
-	if (s->prefix[0])
-		(void)s3_abort_old(s->s3, s->prefix, &aborted, NULL);
+	conf.bucket = s->bucket;
+	return s3_new(&conf, &s->s3, err);
+}
+
+int
+store_s3_place(struct sv bucket_and_prefix, const struct store_env *env, struct s3_store **ret,
+	       struct err *err)
+{
+	struct s3_store *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		return err_nomem(err);
+	if (place(s, bucket_and_prefix, env, err) < 0) {
+		s3_store_free(&s->base);
+		return -1;
+	}
+	*ret = s;
 	return 0;
 }
 
@@ -317,24 +324,19 @@ int
 store_s3_new(struct sv bucket_and_prefix, const struct store_env *env, struct store **ret,
 	     struct err *err)
 {
-	struct s3_store *s = calloc(1, sizeof(*s));
-	char bucket[BUCKET_MAX + 1];
-	struct buf url = BUF_INIT(4096);
+	struct s3_store *s;
+	size_t aborted;
 
-	if (!s)
-		return err_nomem(err);
-	s->base.ops = &s3_ops;
-	buf_str(&url, "s3://");
-	buf_sv(&url, bucket_and_prefix);
-	s->url = buf_steal(&url);
-	if (!s->url) {
-		s3_store_free(&s->base);
-		return err_set(err, ERR_USAGE, "an s3:// URL of more than 4096 bytes");
-	}
-	if (split(s, bucket_and_prefix, bucket, err) < 0 || connect_s3(s, bucket, env, err) < 0) {
+	if (store_s3_place(bucket_and_prefix, env, &s, err) < 0)
+		return -1;
+	if (probe(s, err) < 0) {
 		s3_store_free(&s->base);
 		return -1;
 	}
+	/* Housekeeping, which needs a permission of its own: without it the parts stay. A bucket
+	 * without a prefix may hold uploads of others. */
+	if (s->prefix[0])
+		(void)s3_abort_old(s->s3, s->prefix, &aborted, NULL);
 	*ret = &s->base;
 	return 0;
 }
