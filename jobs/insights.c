@@ -823,4 +823,6 @@ const struct job_kind job_insights = {
     .billed = insights_billed,
     .close = pull_free,
     .adopt = insights_adopt,
+    .probes = insights_probes,
+    .doubt = insights_doubt,
 };

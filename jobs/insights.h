@@ -49,6 +49,8 @@ int groups_add(struct groups *g, const struct insights_opts *o, const struct log
 	       struct arena *a, struct err *err);
 /* ERR_NOTFOUND: a group that is configured by its whole name is not there. */
 int groups_end(struct groups *g, const struct insights_opts *o, struct err *err);
+/* Is it configured, and can it be queried? */
+bool groups_wanted(const struct insights_opts *o, const struct logs_group *g);
 /* The end of the chunk that begins at i: groups that one query may be of. */
 size_t groups_chunk(const struct groups *g, size_t i);
 /* May the group hold events of a time before to_ms? */
@@ -60,6 +62,11 @@ bool groups_sources(const struct groups *g, const struct insights_opts *o,
 		    const char *sources[INSIGHTS_SOURCES_MAX], size_t *ret_n, struct arena *a);
 json_t *groups_save(const struct groups *g);
 bool groups_load(struct groups *g, const json_t *list, struct arena *a);
+
+/* jobs/insights_probe.c: what `muster check` tries. */
+
+extern const struct job_probe insights_probes[];
+bool insights_doubt(const struct job_stream *s, const json_t *seen, struct buf *out);
 
 /* jobs/insights_asks.c: what is asked, and what has been. */
 

@@ -56,6 +56,12 @@ cmp_strings(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+bool
+groups_wanted(const struct insights_opts *o, const struct logs_group *g)
+{
+	return strcmp(g->storage, LOGS_CLASS_NEVER) != 0 && is_wanted(o, g->name);
+}
+
 int
 groups_prefixes(const struct insights_opts *o, struct arena *a, struct conf_strings *ret,
 		struct err *err)
@@ -111,8 +117,7 @@ groups_add(struct groups *g, const struct insights_opts *o, const struct logs_gr
 	   struct arena *a, struct err *err)
 {
 	for (size_t i = 0; i < page->n; i++)
-		if (strcmp(page->groups[i].storage, LOGS_CLASS_NEVER) != 0 &&
-		    is_wanted(o, page->groups[i].name) && add_one(g, &page->groups[i], a, err))
+		if (groups_wanted(o, &page->groups[i]) && add_one(g, &page->groups[i], a, err))
 			return -1;
 	return 0;
 }

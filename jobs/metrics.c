@@ -750,4 +750,6 @@ const struct job_kind job_metrics = {
     .billed = metrics_billed,
     .close = pull_free,
     .adopt = metrics_adopt,
+    .probes = metrics_probes,
+    .advise = metrics_advise,
 };

@@ -48,6 +48,11 @@ bool metrics_from_selects(const struct metrics_from *from, const struct cw_metri
  * alone, so that no series changes its identity when the account gets another set. */
 bool metrics_many_sets(const struct metrics_opts *o, const char *ns, const char *metric);
 
+/* jobs/metrics_probe.c: what `muster check` tries, and what it warns of. */
+
+extern const struct job_probe metrics_probes[];
+void metrics_advise(const void *opts, void (*say)(void *arg, const char *text), void *arg);
+
 /* jobs/metrics_inventory.c: the metrics an account has, as ListMetrics told and the memo keeps. */
 
 struct inventory_entry {

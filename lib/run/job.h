@@ -40,6 +40,27 @@ struct job_gap {
 	const char *reason; /* lives as long as the pull */
 };
 
+/*
+ * A permission that a kind's calls take in the tenant's account, and a call that shows whether it
+ * is there: one that changes nothing, costs (next to) nothing, and whose refusal for any other
+ * reason than permission is as good as success. `seen` is a JSON object that the probes of one
+ * stream share, in the order of their table: what one has learnt (the name of a log group, the id of
+ * a query) the next may use.
+ */
+struct job_probe {
+	const char *action; /* IAM: logs:StartQuery */
+	/* The least "Resource" of the statement that allows it, as JSON; NULL: "*", as for actions
+	 * that know no resources. */
+	void (*resource)(const struct job_stream *s, struct buf *out);
+	/* Fill *call (reset before). */
+	int (*ask)(const struct job_stream *s, const json_t *seen, int64_t now_ms,
+		   struct aws_call *call, struct err *err);
+	/* Look at the answer (*err as the transport filled it). True: ask once more, for there is
+	 * another way (a protocol). NULL: nothing to look at. */
+	bool (*heard)(const struct job_stream *s, json_t *seen, const struct http_resp *resp,
+		      const struct err *err);
+};
+
 struct pull; /* each kind embeds it first in its own struct */
 
 struct job_kind {
@@ -100,6 +121,15 @@ struct job_kind {
 
 	/* Rows from the lines of a frozen object (d->ndjson into d->rows). */
 	int (*adopt)(const struct job_stream *s, struct cell_data *d, struct err *err);
+
+	/* What `muster check` tries in each tenant's account: ends with a row without an action. */
+	const struct job_probe *probes;
+	/* After the probes: what this stream saw that is allowed and still likely a mistake, in
+	 * words; false: nothing. NULL: never anything. */
+	bool (*doubt)(const struct job_stream *s, const json_t *seen, struct buf *out);
+	/* What about the job's configuration is allowed but asks for care: say() for each. NULL:
+	 * never anything. */
+	void (*advise)(const void *opts, void (*say)(void *arg, const char *text), void *arg);
 };
 
 /* NULL-terminated, in jobs/table.c. */
