@@ -19,7 +19,8 @@ enum {
 	OPT_PROGRESS,
 	OPT_REPORT,
 	OPT_DRY,
-	OPT_JSON
+	OPT_JSON,
+	OPT_AUDIT
 };
 
 #define FOR_PULLING  (FOR_RUN | FOR_BACKFILL)
@@ -81,6 +82,10 @@ static const struct row {
      {"json", no_argument, NULL, OPT_JSON},
      NULL,
      "as JSON, on stdout"},
+    {FOR_CHECK,
+     {"audit-trust", no_argument, NULL, OPT_AUDIT},
+     NULL,
+     "try whether roles can be assumed without their external id, too"},
     {FOR_ALL, {"help", no_argument, NULL, 'h'}, NULL, "this text"},
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -160,6 +165,7 @@ parse_one(int c, const char *arg, struct options *o, struct err *err)
 	o->log_level = c == 'v' ? LOG_DEBUG : c == 'q' ? LOG_ERROR : o->log_level;
 	o->dry_run = o->dry_run || c == OPT_DRY;
 	o->json = o->json || c == OPT_JSON;
+	o->audit_trust = o->audit_trust || c == OPT_AUDIT;
 	o->help = o->help || c == 'h';
 	return 0;
 }

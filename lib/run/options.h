@@ -39,7 +39,7 @@ struct options {
 	enum log_level log_level;
 	enum progress_mode progress;
 	const char *report;
-	bool dry_run, json, help;
+	bool dry_run, json, help, audit_trust;
 	/* What stands beside options, in order; only commands that say so take any. */
 	const char *words[OPTIONS_MAX_WORDS];
 	size_t n_words;

@@ -9,7 +9,6 @@
 #include "aws/aws_err.h"
 #include "aws/endpoint.h"
 #include "aws/sigv4.h"
-#include "aws/sts.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/num.h"
@@ -132,8 +131,8 @@ open_transports(struct session *s, struct err *err)
 	return retry_transport_new(s->top, attempts, seed, s->clock, &s->top, err);
 }
 
-static int
-open_base_creds(struct session *s, struct err *err)
+int
+session_base(struct session *s, struct err *err)
 {
 	if (!cred_env_new(&s->base, err))
 		return 0;
@@ -172,23 +171,23 @@ read_now(struct session *s, int64_t wall_ms, struct err *err)
 
 /* Who are we, and what time is it there: one call that needs no permission and proves the base
  * credentials. */
-static int
-find_now(struct session *s, struct err *err)
+int
+session_identify(struct session *s, struct err *err)
 {
-	struct caller_identity me = {0};
 	int64_t wall;
 
-	if (sts_caller_identity(s->top, s->base, buf_cstr(&s->sts_endpoint), s->config->region, &me,
-				err))
+	if (sts_caller_identity(s->top, s->base, buf_cstr(&s->sts_endpoint), s->config->region,
+				&s->me, err))
 		return err_wrap(err, "base credentials (sts:GetCallerIdentity)");
 	wall = clock_wall_ms(s->clock);
-	return read_now(s, me.server_wall_ms ? me.server_wall_ms : wall, err);
+	s->clock_behind_ms = s->me.server_wall_ms ? s->me.server_wall_ms - wall : 0;
+	return read_now(s, s->me.server_wall_ms ? s->me.server_wall_ms : wall, err);
 }
 
-static int
-open_outlets(struct session *s, struct err *err)
+void
+session_sink_env(const struct session *s, struct sink_env *ret)
 {
-	s->sink_env = (struct sink_env){
+	*ret = (struct sink_env){
 	    .transport = s->top,
 	    .base_creds = s->base,
 	    .clock = s->clock,
@@ -197,6 +196,12 @@ open_outlets(struct session *s, struct err *err)
 	    .run_id = s->run_id,
 	    .stdout_fd = hooks->stdout_fd ? hooks->stdout_fd : STDOUT_FILENO,
 	};
+}
+
+static int
+open_outlets(struct session *s, struct err *err)
+{
+	session_sink_env(s, &s->sink_env);
 	return outlets_open(s->config->sinks, s->config->n_sinks, &s->sink_env, &s->env.outlets,
 			    err);
 }
@@ -274,6 +279,20 @@ tenant_has_job(const struct tenant *t, const char *job)
 	return t->n_jobs == 0;
 }
 
+bool
+session_has_job(const struct session *s, const struct tenant *t, const struct job *job)
+{
+	return tenant_has_job(t, job->name) &&
+	       matches(job->name, s->options->jobs, s->options->n_jobs);
+}
+
+bool
+session_has_tenant(const struct session *s, const struct tenant *t)
+{
+	return matches(t->id, s->options->tenants, s->options->n_tenants) &&
+	       shard_of(t->id, s->options->shards) == s->options->shard;
+}
+
 static int
 make_stream(struct session *s, struct stream *st, const struct tenant *t, struct job_plan *p,
 	    const char *region, struct err *err)
@@ -333,14 +352,10 @@ make_tenant(struct session *s, struct tenant_run *tr, const struct tenant *t, st
 	tr->jobs = calloc(s->config->n_jobs, sizeof(*tr->jobs));
 	if (!tr->jobs)
 		return err_nomem(err);
-	for (size_t j = 0; j < s->config->n_jobs; j++) {
-		const char *name = s->config->jobs[j].name;
-
-		if (tenant_has_job(t, name) &&
-		    matches(name, s->options->jobs, s->options->n_jobs) &&
+	for (size_t j = 0; j < s->config->n_jobs; j++)
+		if (session_has_job(s, t, &s->config->jobs[j]) &&
 		    make_tenant_job(s, tr, &s->plans[j], err))
 			return -1;
-	}
 	return 0;
 }
 
@@ -380,8 +395,7 @@ make_tenants(struct session *s, struct err *err)
 	for (size_t i = 0; i < s->config->n_tenants; i++) {
 		const struct tenant *t = &s->config->tenants[i];
 
-		if (!matches(t->id, s->options->tenants, s->options->n_tenants) ||
-		    shard_of(t->id, s->options->shards) != s->options->shard)
+		if (!session_has_tenant(s, t))
 			continue;
 		if (make_tenant(s, &s->tenants[s->runner.n_tenants++], t, err))
 			return -1;
@@ -419,8 +433,8 @@ fill_env(struct session *s)
 }
 
 int
-session_open(struct session *s, const struct config *config, const struct options *options,
-	     struct clock *clock, struct err *err)
+session_begin(struct session *s, const struct config *config, const struct options *options,
+	      struct clock *clock, struct err *err)
 {
 	*s = (struct session){
 	    .config = config, .options = options, .clock = clock, .sts_endpoint = BUF_INIT(4096)};
@@ -429,10 +443,17 @@ session_open(struct session *s, const struct config *config, const struct option
 	if (check_globs(s, err) || read_now(s, s->started_wall_ms, err) || make_run_id(s, err) ||
 	    open_transports(s, err))
 		return -1;
-	if (endpoint_url("sts", config->region, &s->sts_endpoint, err) || open_base_creds(s, err))
-		return -1;
-	/* First what needs no permission: then a store's refusal is one of the store. */
-	if (find_now(s, err))
+	return endpoint_url("sts", config->region, &s->sts_endpoint, err);
+}
+
+int
+session_open(struct session *s, const struct config *config, const struct options *options,
+	     struct clock *clock, struct err *err)
+{
+	/* Who we are first, which needs no permission: then a store's refusal is one of the store.
+	 */
+	if (session_begin(s, config, options, clock, err) || session_base(s, err) ||
+	    session_identify(s, err))
 		return -1;
 	if (open_state(s, err))
 		return err_wrap(err, "state %s", config->state);

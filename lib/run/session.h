@@ -6,6 +6,7 @@
 #ifndef MUSTER_RUN_SESSION_H
 #define MUSTER_RUN_SESSION_H
 
+#include "aws/sts.h"
 #include "run/options.h"
 #include "run/report.h"
 #include "run/runner.h"
@@ -26,6 +27,8 @@ struct session {
 	struct transport *top;
 	const struct transport *signer; /* inside the stack, for the clock offset */
 	struct cred_source *base;
+	struct caller_identity me; /* whose they are, and what time it was there */
+	int64_t clock_behind_ms;   /* AWS's clock less the machine's */
 	struct buf sts_endpoint;
 	struct store *state;
 	struct job_plan *plans;
@@ -67,6 +70,20 @@ int session_configure(struct config *c, struct err *err);
 int session_open(struct session *s, const struct config *config, const struct options *options,
 		 struct clock *clock, struct err *err);
 void session_close(struct session *s);
+
+/* The first stages of session_open, in this order, for commands that want to hear of each. Close it whatever came.
+ *
+ * What was typed is judged, the transports are made; nobody is asked yet. */
+int session_begin(struct session *s, const struct config *config, const struct options *options,
+		  struct clock *clock, struct err *err);
+int session_base(struct session *s, struct err *err);	  /* the base credentials */
+int session_identify(struct session *s, struct err *err); /* whose they are, and the present */
+
+/* What sinks need of this session. */
+void session_sink_env(const struct session *s, struct sink_env *ret);
+/* Do the options choose this tenant, and this of its jobs? */
+bool session_has_tenant(const struct session *s, const struct tenant *t);
+bool session_has_job(const struct session *s, const struct tenant *t, const struct job *job);
 
 /* Rendezvous hashing: which of n shards owns a tenant. Adding a shard moves 1/n of the tenants. */
 int64_t shard_of(const char *tenant, int64_t n);
