@@ -1,5 +1,6 @@
 """Remote-write receivers: a workspace of Amazon Managed Prometheus, signed, and a plain Prometheus."""
 import base64
+import json
 import re
 
 from .. import prompb, snappy
@@ -10,6 +11,8 @@ from .base import Call, Service
 
 WORKSPACE = re.compile(r"/workspaces/([A-Za-z0-9-]{1,64})/(.*)")
 REMOTE_WRITE = "RemoteWrite"
+CONFIGURATION = "DescribeWorkspaceConfiguration"
+OPERATIONS = {("POST", "api/v1/remote_write"): REMOTE_WRITE, ("GET", "configuration"): CONFIGURATION}
 
 
 class _Receiver(Service):
@@ -66,8 +69,8 @@ class Workspaces(_Receiver):
         match = WORKSPACE.fullmatch(request.path)
         if not match:
             return None
-        known = request.method == "POST" and match[2] == "api/v1/remote_write"
-        return Call(self, REMOTE_WRITE if known else "-", RestJson, lambda _body: {"workspace": match[1]}, request)
+        operation = OPERATIONS.get((request.method, match[2]), "-")
+        return Call(self, operation, RestJson, lambda _body: {"workspace": match[1]}, request)
 
     def regions(self):
         return {self.standin.world.region}
@@ -78,7 +81,16 @@ class Workspaces(_Receiver):
     def authorise(self, call):
         """A workspace belongs to the central account; tenants' roles have no business there."""
         if call.principal.account != self.standin.world.central["account"]:
-            raise denied(f"User: {call.principal.arn} is not authorized to perform: aps:RemoteWrite", blame=True)
+            raise denied(f"User: {call.principal.arn} is not authorized to perform: {self.action(call)}", blame=True)
+
+    def configuration(self, call):
+        self.authorise(call)
+        answer = {"workspaceConfiguration": {
+            "status": {"statusCode": "ACTIVE"}, "limitsPerLabelSet": [], "retentionPeriodInDays": 150,
+            "outOfOrderTimeWindowInSeconds": int(self.standin.receiver.policy.window)}}
+        return Reply(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
+
+    operations = {**_Receiver.operations, CONFIGURATION: configuration}
 
 
 class Prometheus(_Receiver):

@@ -1,0 +1,197 @@
+/*
+ * What is looked at once: the configuration, the base credentials, the clock, the state store; and
+ * the sinks.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "run/check.h"
+
+/* AWS refuses signatures that are 5 minutes off (SigV4), muster corrects its own; whatever else goes
+ * by this clock is wrong all the same. */
+#define CLOCK_FAULT_MS (5 * 60000)
+#define CLOCK_WARN_MS  30000
+#define TEXT_MAX       ((size_t)8 << 10)
+
+static struct check_place
+place_of(struct check *c)
+{
+	return (struct check_place){.to = &c->central, .holder = c->caller, .caller = c->caller};
+}
+
+static void
+advise(void *arg, const char *text)
+{
+	check_say(arg, CHECK_WARN, "configuration", text);
+}
+
+static bool
+job_is_chosen(const struct check *c, const struct job *job)
+{
+	const struct config *config = c->s->config;
+
+	for (size_t i = 0; i < config->n_tenants; i++)
+		if (session_has_tenant(c->s, &config->tenants[i]) &&
+		    session_has_job(c->s, &config->tenants[i], job))
+			return true;
+	return false;
+}
+
+static void
+check_config(struct check *c)
+{
+	const struct config *config = c->s->config;
+	CLEANUP(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
+	struct check_place p = place_of(c);
+
+	buf_fmt(&text, "%s: tenants %zu, jobs %zu, sinks %zu", config->path, config->n_tenants,
+		config->n_jobs, config->n_sinks);
+	check_say(&p, CHECK_OK, "configuration", buf_cstr(&text));
+	for (size_t i = 0; i < config->n_unused_sinks; i++) {
+		buf_reset(&text);
+		buf_fmt(&text, "no job uses the sink %s", config->unused_sinks[i]);
+		check_say(&p, CHECK_WARN, "configuration", buf_cstr(&text));
+	}
+	for (size_t i = 0; i < config->n_jobs; i++) {
+		const struct job *job = &config->jobs[i];
+
+		p.job = job->name;
+		if (job->kind->advise && job_is_chosen(c, job))
+			job->kind->advise(job->opts, advise, &p);
+	}
+}
+
+static void
+check_clock(struct check *c)
+{
+	int64_t off_ms = c->s->clock_behind_ms, by = off_ms < 0 ? -off_ms : off_ms;
+	CLEANUP(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
+	struct check_place p = place_of(c);
+	enum check_level level = by >= CLOCK_FAULT_MS  ? CHECK_FAULT
+				 : by >= CLOCK_WARN_MS ? CHECK_WARN
+						       : CHECK_OK;
+
+	if (!c->s->me.server_wall_ms) {
+		check_say(&p, CHECK_WARN, "clock", "STS did not tell the time");
+		return;
+	}
+	if (level == CHECK_OK)
+		buf_str(&text, "as AWS's");
+	else
+		buf_fmt(&text,
+			"%" PRId64 " s %s AWS's: set this machine's clock (muster corrects its "
+			"signatures, other programs do not)",
+			by / 1000, off_ms > 0 ? "behind" : "ahead of");
+	check_say(&p, level, "clock", buf_cstr(&text));
+}
+
+static void
+check_base(struct check *c)
+{
+	CLEANUP(buf_done) struct buf caller = BUF_INIT(sizeof(c->caller) - 1);
+	struct check_place p = place_of(c);
+	struct err err = {0};
+
+	if (session_base(c->s, &err) || session_identify(c->s, &err)) {
+		check_fault(&p, "base credentials", NULL, NULL, &err);
+		return;
+	}
+	c->base = true;
+	check_principal(c->s->me.arn, &caller);
+	(void)snprintf(c->caller, sizeof(c->caller), "%s", buf_cstr(&caller));
+	check_say(&p, CHECK_OK, "base credentials", c->s->me.arn);
+	check_clock(c);
+}
+
+static void
+check_state(struct check *c)
+{
+	const struct store_env env = {
+	    .transport = c->s->top,
+	    .creds = c->s->base,
+	    .region = c->s->config->region,
+	};
+	struct check_place p = place_of(c);
+	struct trials to = check_trials(&p);
+	size_t faults = c->central.count[CHECK_FAULT];
+	struct err err = {0};
+
+	p.who = "state";
+	if (!c->base && sv_starts(sv_of(c->s->config->state), SV("s3://"))) {
+		check_say(&p, CHECK_WARN, "write", "not tried: there are no base credentials");
+		return;
+	}
+	if (store_try(c->s->config->state, &env, &to, &err))
+		check_fault(&p, "write", NULL, NULL, &err);
+	c->state = c->central.count[CHECK_FAULT] == faults;
+}
+
+void
+check_central(struct check *c)
+{
+	check_config(c);
+	check_base(c);
+	check_state(c);
+}
+
+/* ---- sinks ---- */
+
+static bool
+needs_base(const struct sink_conf *sink)
+{
+	return sink->sigv4_service || (sink->url && sv_starts(sv_of(sink->url), SV("s3://")));
+}
+
+static void
+check_sink(struct check *c, const struct sink_conf *sink, const struct sink_env *env)
+{
+	struct check_place p = {
+	    .to = &c->sinks,
+	    .who = sink->name,
+	    .holder = sink->role ? sink->role : c->caller,
+	    .caller = c->caller,
+	};
+	struct trials to = check_trials(&p);
+	size_t found = c->sinks.n;
+	struct err err = {0};
+
+	if (!c->base && needs_base(sink)) {
+		check_say(&p, CHECK_WARN, "sink", "not tried: there are no base credentials");
+		return;
+	}
+	if (sink_try(sink, env, &to, &err))
+		check_fault(&p, "sink", NULL, NULL, &err);
+	if (c->sinks.n == found)
+		check_say(&p, CHECK_OK, "sink", "nothing to try");
+}
+
+void
+check_sinks(struct check *c)
+{
+	const struct config *config = c->s->config;
+	struct sink_env env;
+
+	session_sink_env(c->s, &env);
+	if (!c->base)
+		env.base_creds = NULL;
+	for (size_t i = 0; i < config->n_sinks && !clock_cancelled(c->s->clock); i++) {
+		size_t faults = c->sinks.count[CHECK_FAULT];
+
+		check_sink(c, &config->sinks[i], &env);
+		c->n_sinks_dead += c->sinks.count[CHECK_FAULT] > faults;
+	}
+}
+
+enum exit_status
+check_status(const struct check *c)
+{
+	size_t faults = c->central.count[CHECK_FAULT] + c->sinks.count[CHECK_FAULT];
+
+	for (size_t i = 0; i < c->n_tenants; i++)
+		faults += c->tenants[i].count[CHECK_FAULT];
+	if (!c->base || !c->state ||
+	    (c->n_sinks_dead && c->n_sinks_dead == c->s->config->n_sinks))
+		return EXIT_CENTRAL;
+	return faults ? EXIT_SOME_FAILED : EXIT_OK;
+}
