@@ -15,7 +15,7 @@
 #define PAGE_MAX	((size_t)4 << 20)
 #define GROUP_NAME_SIZE 600
 #define DAY_MS		INT64_C(86400000)
-#define PROBE_QUERY    "fields @timestamp | limit 1"
+#define PROBE_QUERY	"fields @timestamp | limit 1"
 /* No query has it. */
 #define NO_QUERY "00000000-0000-4000-8000-000000000000"
 

@@ -56,7 +56,8 @@ other_protocol(const struct job_stream *s, json_t *seen, const struct http_resp 
 	enum cw_proto p = cw_proto_of(s->region);
 
 	(void)seen;
-	return err->kind != ERR_NONE && cw_proto_unknown(p, resp, err) && cw_proto_avoid(s->region, p) != CW_N_PROTOS;
+	return err->kind != ERR_NONE && cw_proto_unknown(p, resp, err) &&
+	       cw_proto_avoid(s->region, p) != CW_N_PROTOS;
 }
 
 const struct job_probe metrics_probes[] = {

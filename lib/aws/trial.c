@@ -52,7 +52,7 @@ trial_denied_what(const struct err *err, char action[TRIAL_ACTION_MAX],
 	on += strspn(on, "\"'\\");
 	n = word_length(on);
 	/* One that was cut off with the message is no resource. */
-	if (on[n] && n < TRIAL_RESOURCE_MAX && !strncmp(on, "arn:", 4)) {
+	if (n < TRIAL_RESOURCE_MAX && on[n] && !strncmp(on, "arn:", 4)) {
 		memcpy(resource, on, n);
 		resource[n] = '\0';
 	}

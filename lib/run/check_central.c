@@ -8,8 +8,8 @@
 #include "base/cleanup.h"
 #include "run/check.h"
 
-/* AWS refuses signatures that are 5 minutes off (SigV4), muster corrects its own; whatever else goes
- * by this clock is wrong all the same. */
+/* AWS refuses signatures that are 5 minutes off (SigV4), muster corrects its own; whatever else
+ * goes by this clock is wrong all the same. */
 #define CLOCK_FAULT_MS (5 * 60000)
 #define CLOCK_WARN_MS  30000
 #define TEXT_MAX       ((size_t)8 << 10)
@@ -190,8 +190,7 @@ check_status(const struct check *c)
 
 	for (size_t i = 0; i < c->n_tenants; i++)
 		faults += c->tenants[i].count[CHECK_FAULT];
-	if (!c->base || !c->state ||
-	    (c->n_sinks_dead && c->n_sinks_dead == c->s->config->n_sinks))
+	if (!c->base || !c->state || (c->n_sinks_dead && c->n_sinks_dead == c->s->config->n_sinks))
 		return EXIT_CENTRAL;
 	return faults ? EXIT_SOME_FAILED : EXIT_OK;
 }

@@ -13,9 +13,9 @@
 #include "fmt/uri.h"
 #include "run/check.h"
 
-#define HOST_MAX 256
+#define HOST_MAX  256
 #define HOSTS_MAX 256
-#define TEXT_MAX ((size_t)16 << 10)
+#define TEXT_MAX  ((size_t)16 << 10)
 
 struct hosts {
 	char (*v)[HOST_MAX];

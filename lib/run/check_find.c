@@ -86,7 +86,8 @@ check_say(const struct check_place *p, enum check_level level, const char *what,
 
 /* ---- statements ---- */
 
-/* The session's name at the end is dropped; IAM's paths of roles are not in the ARN of a session. */
+/* The session's name at the end is dropped; IAM's paths of roles are not in the ARN of a session.
+ */
 void
 check_principal(const char *caller_arn, struct buf *out)
 {
@@ -132,9 +133,8 @@ add_remedy(const struct check_place *p, struct finding *f, const char *kind, con
 
 	buf_fmt(&to, "%s of %s", kind, whose[0] ? whose : "the base credentials");
 	if (buf_ok(statement) && f->n_remedies < CHECK_REMEDIES)
-		f->remedies[f->n_remedies++] =
-		    (struct remedy){findings_text(p->to, buf_cstr(&to)),
-				    findings_text(p->to, buf_cstr(statement))};
+		f->remedies[f->n_remedies++] = (struct remedy){
+		    findings_text(p->to, buf_cstr(&to)), findings_text(p->to, buf_cstr(statement))};
 }
 
 void

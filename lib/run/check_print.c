@@ -8,10 +8,11 @@
 #include "fmt/json.h"
 #include "run/check.h"
 
-#define TENANTS_NAMED 20
+#define TENANTS_NAMED  20
 #define LINE_MAX_BYTES ((size_t)64 << 10)
 
-static const char *const words[] = {[CHECK_OK] = "ok", [CHECK_WARN] = "warn", [CHECK_FAULT] = "FAIL"};
+static const char *const words[] = {
+    [CHECK_OK] = "ok", [CHECK_WARN] = "warn", [CHECK_FAULT] = "FAIL"};
 static const char *const colors[] = {
     [CHECK_OK] = "\033[32m", [CHECK_WARN] = "\033[33m", [CHECK_FAULT] = "\033[31m"};
 
@@ -86,7 +87,8 @@ said_before(const struct findings *fs, size_t i)
 {
 	for (size_t k = 0; k < i; k++)
 		if (fs->v[k].level == CHECK_OK && !strcmp(fs->v[k].who, fs->v[i].who) &&
-		    !strcmp(fs->v[k].what, fs->v[i].what) && !strcmp(fs->v[k].words, fs->v[i].words))
+		    !strcmp(fs->v[k].what, fs->v[i].what) &&
+		    !strcmp(fs->v[k].words, fs->v[i].words))
 			return true;
 	return false;
 }

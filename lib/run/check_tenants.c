@@ -126,8 +126,7 @@ assume(struct visit *v, struct assume_role *role, struct cred *ret)
 	if (!sts_assume_role(v->s->top, v->s->base, role, ret, &with))
 		return 0;
 	role->source_identity = NULL;
-	if (trial_denied(&with) &&
-	    !sts_assume_role(v->s->top, v->s->base, role, ret, &without)) {
+	if (trial_denied(&with) && !sts_assume_role(v->s->top, v->s->base, role, ret, &without)) {
 		no_identity(v, &with);
 		return 0;
 	}
@@ -193,7 +192,8 @@ open_role(struct visit *v)
 	sts_session_name(session, v->t->id, v->s->run_id);
 	if (!h)
 		(void)err_nomem(&err);
-	if (!h || sts_role_arn(v->t->role, v->t->account, v->s->config->region, &v->role_arn, &err)) {
+	if (!h ||
+	    sts_role_arn(v->t->role, v->t->account, v->s->config->region, &v->role_arn, &err)) {
 		role_fault(v, &err);
 		free(h);
 		return -1;
@@ -223,10 +223,11 @@ open_creds(struct visit *v)
 		v->creds = v->s->base;
 		return 0;
 	}
-	(void)snprintf(words, sizeof(words),
-		       "no role is assumed (assume: false), and the base credentials are of account "
-		       "%s instead of %s",
-		       v->s->me.account, v->t->account);
+	(void)snprintf(
+	    words, sizeof(words),
+	    "no role is assumed (assume: false), and the base credentials are of account "
+	    "%s instead of %s",
+	    v->s->me.account, v->t->account);
 	check_say(&v->place, CHECK_FAULT, "account", words);
 	return -1;
 }
@@ -254,13 +255,26 @@ remember(struct visit *v, const char *text)
 		v->tried[v->n_tried++] = copy;
 }
 
-/* Did it come so far that the permission was looked at? A service refuses for it first. */
+/*
+ * Did it come so far that the permission was looked at? A service refuses for it first; a refusal
+ * of what was asked, in the service's own words, comes after it. What does not know the operation
+ * is not the service.
+ */
 static bool
 permitted(const struct err *err)
 {
+	static const char *const strangers[] = {"UnknownOperation", "InvalidAction",
+						"Serialization"};
+
 	if (err->kind == ERR_NONE)
 		return true;
-	return err->http_status >= 400 && err->http_status < 500 &&
+	for (size_t i = 0; i < ARRAY_LEN(strangers); i++)
+		if (!strncmp(err->code, strangers[i], strlen(strangers[i])))
+			return false;
+	/* As many queries as may be run already. */
+	if (!strncmp(err->code, "LimitExceeded", strlen("LimitExceeded")))
+		return true;
+	return err->code[0] && err->http_status >= 400 && err->http_status < 500 &&
 	       (err->kind == ERR_REJECTED || err->kind == ERR_NOTFOUND ||
 		err->kind == ERR_CONFLICT);
 }
@@ -397,7 +411,7 @@ worker_main(void *arg)
 static void
 visit_all(struct round *r, size_t workers)
 {
-	pthread_t *threads = calloc(workers, sizeof(*threads));
+	pthread_t *threads = workers ? calloc(workers, sizeof(*threads)) : NULL;
 	pthread_attr_t attr;
 	size_t n = 0;
 

@@ -99,10 +99,13 @@ cmd_check(int argc, char **argv)
 {
 	static const struct command_line line = {
 	    .command = FOR_CHECK,
-	    .usage = "usage: muster check [OPTION]...\n\n"
-		     "Looks at the configuration, the clock, the base credentials, the state store, every\n"
-		     "sink, and for each tenant at its role and at each permission that its jobs need, by\n"
-		     "calls that change nothing. Says what is missing, as the IAM statement to add.",
+	    .usage =
+		"usage: muster check [OPTION]...\n\n"
+		"Looks at the configuration, the clock, the base credentials, the state store, "
+		"every\n"
+		"sink, and for each tenant at its role and at each permission that its jobs need, "
+		"by\n"
+		"calls that change nothing. Says what is missing, as the IAM statement to add.",
 	};
 	struct config *config = NULL;
 	struct options o;

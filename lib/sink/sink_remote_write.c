@@ -596,10 +596,10 @@ send_empty(struct remote_write *rw, struct rw_answer *answer, struct err *err)
 static bool
 try_empty(struct remote_write *rw, const char *workspace, const struct trials *to)
 {
-	char resource[RW_WORKSPACE_MAX + 2 * REGION_MAX], note[RW_REASON_MAX + 96];
+	char resource[RW_WORKSPACE_MAX + 2 * REGION_MAX];
 	struct rw_answer answer = {0};
 	struct err err = {0};
-	struct trial t = {.what = "remote write", .note = note};
+	struct trial t = {.what = "remote write", .note = "takes a request"};
 
 	(void)snprintf(resource, sizeof(resource), "\"arn:%s:aps:%s:*:workspace/%s\"",
 		       endpoint_partition(rw->region), rw->region, workspace);
@@ -607,22 +607,23 @@ try_empty(struct remote_write *rw, const char *workspace, const struct trials *t
 		t.action = "aps:RemoteWrite";
 		t.resource = workspace[0] ? resource : NULL;
 	}
-	if (send_empty(rw, &answer, &err) < 0) {
+	/* Those that take samples take none of them, too; a 400 is one of another kind of server.
+	 */
+	if (send_empty(rw, &answer, &err) == 0 && answer.verdict != RW_TAKEN)
+		(void)err_set(&err, ERR_REJECTED,
+			      "the receiver refuses a request without samples (%d: %s): check its "
+			      "URL",
+			      answer.status, answer.reason);
+	if (err.kind != ERR_NONE) {
 		t.result = TRIAL_FAILED;
 		t.err = &err;
-		t.note = NULL;
-	} else if (answer.verdict == RW_TAKEN) {
-		(void)snprintf(note, sizeof(note), "takes a request (%d)", answer.status);
-	} else {
-		t.result = TRIAL_WARN;
-		(void)snprintf(note, sizeof(note), "answers a request without samples with %d: %s",
-			       answer.status, answer.reason);
 	}
 	trial_tell(to, &t);
 	return t.result == TRIAL_OK;
 }
 
-/* The window decides what becomes of late points, so a wrong one in the configuration loses them. */
+/* The window decides what becomes of late points, so a wrong one in the configuration loses them.
+ */
 static void
 try_order(struct remote_write *rw, const char *workspace, const struct trials *to)
 {

@@ -33,8 +33,9 @@ must_conflict(struct store *s, enum store_cond cond, struct err *err)
 	struct err why = {0};
 
 	if (store_put(s, "probe", SV("other"), &put, NULL, &why) == 0)
-		return err_set(err, ERR_LOCAL, "the file system let an object be replaced that "
-					       "had to stay");
+		return err_set(err, ERR_LOCAL,
+			       "the file system let an object be replaced that "
+			       "had to stay");
 	if (why.kind == ERR_CONFLICT)
 		return 0;
 	if (err)
@@ -50,8 +51,9 @@ read_back(struct store *s, struct err *err)
 	if (store_get(s, "probe", NULL, &text, NULL, err) < 0)
 		return -1;
 	if (!sv_eq(buf_view(&text), SV(TEXT)))
-		return err_set(err, ERR_LOCAL, "the file system gives back other bytes than it "
-					       "was given");
+		return err_set(err, ERR_LOCAL,
+			       "the file system gives back other bytes than it "
+			       "was given");
 	return 0;
 }
 

@@ -19,9 +19,9 @@
 struct attempt {
 	const struct s3_store *s;
 	const struct trials *to;
-	struct buf key;		     /* of the probe object */
+	struct buf key;		    /* of the probe object */
 	struct buf bucket, objects; /* ARNs, as JSON */
-	bool listed;		     /* the bucket could be listed */
+	bool listed;		    /* the bucket could be listed */
 	bool read_denied;
 };
 
@@ -216,8 +216,7 @@ try_all(struct attempt *a)
 	else
 		tell(a, "conditional write", "s3:PutObject",
 		     "If-Match is kept; If-None-Match is tried by the first run, which leaves the "
-		     "object " STORE_S3_PROBE_NAME
-		     ": this role may not remove one (and need not)",
+		     "object " STORE_S3_PROBE_NAME ": this role may not remove one (and need not)",
 		     NULL);
 }
 

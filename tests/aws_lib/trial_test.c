@@ -19,7 +19,9 @@ refusal(const char *code, const char *msg)
 	return err;
 }
 
-#define USER "User: arn:aws:sts::111122223333:assumed-role/muster-reader/s is not authorized to perform: "
+#define USER                                                                                       \
+	"User: arn:aws:sts::111122223333:assumed-role/muster-reader/s is not authorized to "       \
+	"perform: "
 
 static void
 names_action_and_resource(void **state)
@@ -27,10 +29,10 @@ names_action_and_resource(void **state)
 	static const struct {
 		const char *msg, *action, *resource;
 	} rows[] = {
-	    {USER "logs:StartQuery on resource: arn:aws:logs:eu-west-1:111122223333:log-group:/a/b:log-stream: "
+	    {USER "logs:StartQuery on resource: "
+		  "arn:aws:logs:eu-west-1:111122223333:log-group:/a/b:log-stream: "
 		  "because no identity-based policy allows the logs:StartQuery action",
-	     "logs:StartQuery",
-	     "arn:aws:logs:eu-west-1:111122223333:log-group:/a/b:log-stream:"},
+	     "logs:StartQuery", "arn:aws:logs:eu-west-1:111122223333:log-group:/a/b:log-stream:"},
 	    {USER "s3:PutObject on resource: \"arn:aws:s3:::b/k\" because", "s3:PutObject",
 	     "arn:aws:s3:::b/k"},
 	    {USER "kms:Decrypt on this resource because", "kms:Decrypt", ""},
@@ -94,7 +96,8 @@ is_a_refusal_of_a_policy(void **state)
 static void
 explicit_denies_are_told_apart(void **state)
 {
-	struct err err = refusal("AccessDenied", USER "x:Y with an explicit deny in a service control policy");
+	struct err err =
+	    refusal("AccessDenied", USER "x:Y with an explicit deny in a service control policy");
 
 	(void)state;
 	assert_true(trial_denied_explicitly(&err));

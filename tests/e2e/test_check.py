@@ -2,10 +2,11 @@
 """muster check: says exactly what is missing, writes nothing, and one tenant's fault is its own (P5)."""
 import json
 import os
+import shutil
 import subprocess
 import unittest
 
-from lab import MUSTER, NOW, Case, Lab, Result, free_port, rfc3339
+from lab import MUSTER, NOW, Case, Lab, Result, free_port, rfc3339, start_prometheus, start_victoria
 from standin.world import generate
 
 METRICS = ("cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
@@ -255,6 +256,22 @@ class Check(Case):
         result = lab.check("--json", env={"AWS_MAX_ATTEMPTS": "1"})
         self.assert_status(result, 1)
         self.assertEqual([one["name"] for one in faults(result)], ["prom"])
+
+    def test_real_receivers_take_the_request_and_keep_nothing(self):
+        for program, start, path in (("prometheus", start_prometheus, "/api/v1/write"),
+                                     ("victoria-metrics", start_victoria, "/api/v1/write")):
+            if not shutil.which(program):
+                continue
+            with self.subTest(program=program):
+                lab = self.lab(tenants=1)
+                receiver = start(lab.path(program))
+                self.addCleanup(receiver.stop)
+                lab.settings["sinks"]["prom"]["url"] = receiver.url + path
+                result = lab.check("--json")
+                self.assert_status(result, 0)
+                self.assertEqual(findings(result, "warn", "fail"), [])
+                lab.settings["sinks"]["prom"]["url"] = receiver.url + "/no/such/path"
+                self.assertEqual([one["name"] for one in faults(lab.check("--json"))], ["prom"])
 
     def test_no_sink_at_all_is_central(self):
         lab = self.lab()

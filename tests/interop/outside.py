@@ -43,10 +43,10 @@ class Outside(unittest.TestCase):
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(10)
 
-    def muster(self, *words, env, status=0, timeout=180):
+    def muster(self, *words, env, status=0, timeout=180, command="run"):
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         process = subprocess.Popen(
-            [MUSTER, "run", "-c", self.path("muster.yaml"), *words], env={**clean, "HOME": self.folder, **env},
+            [MUSTER, command, "-c", self.path("muster.yaml"), *words], env={**clean, "HOME": self.folder, **env},
             cwd=self.folder, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         result = finish(process, timeout)
         self.assertEqual(result.status, status, f"\n{result.out[-2000:]}\n{result.err[-6000:]}")

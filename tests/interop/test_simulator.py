@@ -24,13 +24,15 @@ QUIRKS = ({}, {"sciTimestamps": True}, {"cborCompact": True}, {"cborDefinite": T
 
 @unittest.skipUnless(THERE, "MUSTER_SIMULATOR is not set to a simulator's program, or there is no node")
 class Simulator(Outside):
-    def begin(self, quirks, *flags):
+    def begin(self, quirks, *flags, change=None):
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         truth = os.path.join(os.path.dirname(PROGRAM), "truth.mjs")
         text = subprocess.run(["node", truth, "world", "--tenants", "6", "--seed", "42", "--regions", REGIONS,
                                "--epoch", str(NOW)], check=True, capture_output=True, text=True, timeout=60).stdout
         self.world = {**json.loads(text), "quirks": quirks}
+        if change:
+            change(self.world)
         world_file = self.path("world.json", json.dumps(self.world))
         self.daemon(["node", PROGRAM, "--port", str(port), "--world", world_file, "--now", str(NOW), "--data",
                      self.path("data"), "--amp-max-age", "86400", "--latency", "0", *flags], self.ready)
@@ -53,9 +55,9 @@ class Simulator(Outside):
                               "url": f"{self.url}/workspaces/{workspace}/api/v1/remote_write"},
                       "lake": {"kind": "objects", "url": f"file://{self.folder}/lake"}}}))
 
-    def run_once(self):
+    def run_once(self, *words, **how):
         central = self.world["central"]
-        return self.muster("--now", rfc3339(NOW) + "Z", env={
+        return self.muster("--now", rfc3339(NOW) + "Z", *words, **how, env={
             "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": central["accessKeyId"],
             "AWS_SECRET_ACCESS_KEY": central["secretAccessKey"]})
 
@@ -93,6 +95,28 @@ class Simulator(Outside):
                 self.assertEqual(stats["violations"], [])
                 shutil.rmtree(self.path("lake"))
                 shutil.rmtree(self.path("state"))
+
+    def test_check_names_what_each_role_lacks(self):
+        lacks = ["cloudwatch:ListMetrics", "cloudwatch:GetMetricData", "logs:StartQuery", "logs:StopQuery"]
+
+        def change(world):
+            for tenant, action in zip(world["tenants"], lacks):
+                tenant["roles"][0]["deny"] = [action]
+            world["tenants"][len(lacks)]["roles"][0]["denied"] = True
+
+        self.begin({}, change=change)
+        self.configure()
+        with open(self.path("muster.yaml"), encoding="utf-8") as file:
+            config = json.load(file)
+        config["jobs"]["app"] = {"kind": "insights", "log_groups": ["/ecs/*"], "query": "fields @message", "to": ["lake"]}
+        self.path("muster.yaml", json.dumps(config))
+        before = sorted(os.listdir(self.folder))
+        result = json.loads(self.run_once("--json", command="check", status=1).out)
+        missing = {(one["tenant"], one["action"]) for one in result["findings"] if one["level"] == "fail"}
+        ids = [tenant["id"] for tenant in self.world["tenants"]]
+        self.assertEqual(missing, set(zip(ids, [*lacks, "sts:AssumeRole"])))
+        self.assertEqual(sorted(os.listdir(self.folder)), before)
+        self.assertFalse(arrivals.get_json(f"{self.url}/_sim/amp/summary").get("accepted"))
 
 
 if __name__ == "__main__":

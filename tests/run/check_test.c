@@ -163,10 +163,11 @@ both_sides_of_a_role(void **state)
 			    "{\"Effect\":\"Allow\",\"Action\":[\"sts:AssumeRole\","
 			    "\"sts:SetSourceIdentity\"],\"Resource\":\"" ROLE "\"}");
 	assert_string_equal(one.remedies[1].to, "the trust policy of " ROLE);
-	assert_string_equal(one.remedies[1].statement,
-			    "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"" CALLER
-			    "\"},\"Action\":[\"sts:AssumeRole\",\"sts:SetSourceIdentity\"],"
-			    "\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"x-\\\"1\\\"\"}}}");
+	assert_string_equal(
+	    one.remedies[1].statement,
+	    "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"" CALLER
+	    "\"},\"Action\":[\"sts:AssumeRole\",\"sts:SetSourceIdentity\"],"
+	    "\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"x-\\\"1\\\"\"}}}");
 	one.n_remedies = 0;
 	check_role_remedies(&p, ROLE, NULL, &one);
 	assert_null(strstr(one.remedies[1].statement, "Condition"));
@@ -189,14 +190,14 @@ static void
 private_addresses(void **state)
 {
 	static const char *const inside[] = {
-	    "127.0.0.1",      "10.0.0.1",      "10.255.255.255", "172.16.0.1",
-	    "172.31.255.255", "192.168.1.1",   "169.254.1.1",	 "100.64.0.1",
-	    "::1",	      "fe80::1",       "fd00::1",	 "fc00::1",
+	    "127.0.0.1",   "10.0.0.1",	  "10.255.255.255", "172.16.0.1", "172.31.255.255",
+	    "192.168.1.1", "169.254.1.1", "100.64.0.1",	    "::1",	  "fe80::1",
+	    "fd00::1",	   "fc00::1",
 	};
 	static const char *const outside[] = {
-	    "9.255.255.255", "11.0.0.1",     "172.15.255.255", "172.32.0.1",	  "192.167.0.1",
-	    "192.169.0.1",   "52.94.5.1",    "100.128.0.1",    "100.63.255.255", "2600:1f18::1",
-	    "fe00::1",	     "2001:db8::1",
+	    "9.255.255.255",  "11.0.0.1",     "172.15.255.255", "172.32.0.1",
+	    "192.167.0.1",    "192.169.0.1",  "52.94.5.1",	"100.128.0.1",
+	    "100.63.255.255", "2600:1f18::1", "fe00::1",	"2001:db8::1",
 	};
 
 	(void)state;
