@@ -33,6 +33,6 @@ cmd_init(int argc, char **argv)
 						       : err.msg);
 		return EXIT_USAGE;
 	}
-	(void)printf("wrote %s: read it, fill it in, then run `muster run --dry-run`\n", path);
+	(void)printf("wrote %s: read it, fill it in, then run `muster check`\n", path);
 	return EXIT_OK;
 }
