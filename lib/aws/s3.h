@@ -51,6 +51,7 @@ struct s3_put {
 	bool create;	   /* only if there is none */
 	const char *match; /* only in place of the object with this ETag; NULL: whatever there is */
 	const char *content_type;
+	bool damaged; /* for trials: with a checksum that is not its own, so that it is refused and nothing stored */
 	/* "format" goes as x-amz-meta-muster-format; lower case, printable. */
 	struct http_header meta[S3_META_MAX];
 	size_t n_meta;

@@ -18,7 +18,7 @@ struct remedy {
 	const char *to;
 	const char *statement; /* JSON */
 };
-#define CHECK_REMEDIES 2
+#define CHECK_REMEDIES 3
 
 struct finding {
 	enum check_level level;
@@ -62,8 +62,11 @@ void check_fault(const struct check_place *p, const char *what, const char *acti
 /* struct trials over a place. */
 struct trials check_trials(struct check_place *p);
 
-/* Both sides of an AssumeRole: the caller's policy and the role's trust policy. external_id NULL: none. */
-void check_role_remedies(const struct check_place *p, const char *role_arn, const char *external_id, struct finding *f);
+/* What a role that is to be assumed takes: of the caller's policy, of its trust policy, and of both for the source identity, by
+ * which the tenant's CloudTrail tells one run from another. external_id NULL: none. */
+enum check_sides { SIDE_CALLER = 1, SIDE_TRUST = 2, SIDE_IDENTITY = 4 };
+void check_role_remedies(const struct check_place *p, unsigned sides, const char *role_arn, const char *external_id,
+			 struct finding *f);
 /* The IAM principal behind the ARN of a session: arn:aws:sts::A:assumed-role/R/S becomes arn:aws:iam::A:role/R. */
 void check_principal(const char *caller_arn, struct buf *out);
 

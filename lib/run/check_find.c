@@ -108,20 +108,29 @@ check_principal(const char *caller_arn, struct buf *out)
 	buf_add(out, mark, name);
 }
 
-/* With the source identity, by which the tenant's CloudTrail tells one run from another. */
-#define ROLE_ACTIONS "[\"sts:AssumeRole\",\"sts:SetSourceIdentity\"]"
-
 static void
-trust_statement(const char *caller, const char *external_id, struct buf *out)
+trust_statement(const char *caller, const char *action, const char *external_id, struct buf *out)
 {
 	buf_str(out, "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":");
 	(void)json_escape(out, sv_of(caller[0] ? caller : "the ARN of the base credentials"));
-	buf_str(out, "},\"Action\":" ROLE_ACTIONS);
+	buf_fmt(out, "},\"Action\":\"%s\"", action);
 	if (external_id) {
 		buf_str(out, ",\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":");
 		(void)json_escape(out, sv_of(external_id));
 		buf_str(out, "}}");
 	}
+	buf_ch(out, '}');
+}
+
+static void
+caller_statement(unsigned sides, const char *role_arn, struct buf *out)
+{
+	buf_str(out, "{\"Effect\":\"Allow\",\"Action\":");
+	buf_str(out, !(sides & SIDE_CALLER)	? "\"sts:SetSourceIdentity\""
+		     : !(sides & SIDE_IDENTITY) ? "\"sts:AssumeRole\""
+						: "[\"sts:AssumeRole\",\"sts:SetSourceIdentity\"]");
+	buf_str(out, ",\"Resource\":");
+	(void)json_escape(out, sv_of(role_arn));
 	buf_ch(out, '}');
 }
 
@@ -137,18 +146,24 @@ add_remedy(const struct check_place *p, struct finding *f, const char *kind, con
 		    findings_text(p->to, buf_cstr(&to)), findings_text(p->to, buf_cstr(statement))};
 }
 
+/* The identity has a statement of its own in the trust policy: the external id is a condition of
+ * AssumeRole. */
 void
-check_role_remedies(const struct check_place *p, const char *role_arn, const char *external_id,
-		    struct finding *f)
+check_role_remedies(const struct check_place *p, unsigned sides, const char *role_arn,
+		    const char *external_id, struct finding *f)
 {
 	CLEANUP(buf_done) struct buf own = BUF_INIT(TEXT_MAX), trust = BUF_INIT(TEXT_MAX);
+	CLEANUP(buf_done) struct buf identity = BUF_INIT(TEXT_MAX);
 
-	buf_str(&own, "{\"Effect\":\"Allow\",\"Action\":" ROLE_ACTIONS ",\"Resource\":");
-	(void)json_escape(&own, sv_of(role_arn));
-	buf_ch(&own, '}');
-	trust_statement(p->caller, external_id, &trust);
-	add_remedy(p, f, "the policy", p->caller, &own);
-	add_remedy(p, f, "the trust policy", role_arn, &trust);
+	caller_statement(sides, role_arn, &own);
+	trust_statement(p->caller, "sts:AssumeRole", external_id, &trust);
+	trust_statement(p->caller, "sts:SetSourceIdentity", NULL, &identity);
+	if (sides & (SIDE_CALLER | SIDE_IDENTITY))
+		add_remedy(p, f, "the policy", p->caller, &own);
+	if (sides & SIDE_TRUST)
+		add_remedy(p, f, "the trust policy", role_arn, &trust);
+	if (sides & SIDE_IDENTITY)
+		add_remedy(p, f, "the trust policy", role_arn, &identity);
 }
 
 /* What AWS names itself comes first: a call may need a permission of another service (KMS). */
@@ -184,7 +199,7 @@ mend_role(const struct check_place *p, const char *resource, struct finding *f)
 	memcpy(arn, resource + 1, n - 2);
 	arn[n - 2] = '\0';
 	f->action = "sts:AssumeRole";
-	check_role_remedies(p, arn, NULL, f);
+	check_role_remedies(p, SIDE_CALLER | SIDE_TRUST, arn, NULL, f);
 }
 
 void

@@ -93,7 +93,8 @@ role_fault(struct visit *v, const struct err *err)
 			v->t->external_id ? "that its external id is the configured one"
 					  : "that it asks for no external id");
 		f.action = "sts:AssumeRole";
-		check_role_remedies(&v->place, buf_cstr(&v->role_arn), v->t->external_id, &f);
+		check_role_remedies(&v->place, SIDE_CALLER | SIDE_TRUST | SIDE_IDENTITY,
+				    buf_cstr(&v->role_arn), v->t->external_id, &f);
 	}
 	f.words = buf_cstr(&words);
 	findings_add(v->place.to, &f);
@@ -113,7 +114,8 @@ no_identity(struct visit *v, const struct err *err)
 	    .request_id = err->request_id,
 	};
 
-	check_role_remedies(&v->place, buf_cstr(&v->role_arn), v->t->external_id, &f);
+	check_role_remedies(&v->place, SIDE_IDENTITY, buf_cstr(&v->role_arn), v->t->external_id,
+			    &f);
 	findings_add(v->place.to, &f);
 }
 
@@ -148,7 +150,8 @@ audit_one(struct visit *v, const struct assume_role *role, const char *external_
 	if (!sts_assume_role(v->s->top, v->s->base, &other, &got, &err)) {
 		f.level = CHECK_WARN;
 		f.words = words;
-		check_role_remedies(&v->place, buf_cstr(&v->role_arn), v->t->external_id, &f);
+		check_role_remedies(&v->place, SIDE_TRUST, buf_cstr(&v->role_arn),
+				    v->t->external_id, &f);
 	} else if (!trial_denied(&err)) {
 		f.level = CHECK_WARN;
 		f.words = err.msg;

@@ -1,12 +1,11 @@
 /*
  * Trying out a bucket so that nothing stays behind.
  *
- * A write that has to be refused shows the permission to write as well as one that succeeds: the
- * probe object is written only if it has another ETag than it can have, which S3 answers with 412
- * (or with 404 where there is no such object) to whoever may write, and with 403 to others. That
- * If-None-Match is kept can be seen only with an object that exists. Where a run has left its probe
- * that one serves; else one is created and removed again, but only for a role that may remove
- * objects, which muster's needs not.
+ * Where a run has left its probe object, that one serves: it is created again, and replaced under
+ * another ETag, which S3 answers with 412 to whoever may write, and with 403 to others. Where there
+ * is none, one is created and removed again, but only by a role that may remove objects, which
+ * muster's needs not. Others send one that arrives damaged: S3 looks at the permission first and
+ * refuses the bytes then. What is left out there (If-None-Match) is tried by the first run.
  */
 #include <stdio.h>
 
@@ -22,12 +21,13 @@ struct attempt {
 	struct buf key;		    /* of the probe object */
 	struct buf bucket, objects; /* ARNs, as JSON */
 	bool listed;		    /* the bucket could be listed */
-	bool read_denied;
 };
 
 enum there { ABSENT, THERE, UNSEEN };
 
 static const struct s3_put create = {.create = true, .content_type = "text/plain"};
+static const struct s3_put damaged = {
+    .create = true, .damaged = true, .content_type = "text/plain"};
 static const struct s3_put match = {.match = STORE_S3_PROBE_ETAG, .content_type = "text/plain"};
 
 static void
@@ -104,8 +104,7 @@ try_read(struct attempt *a)
 		tell(a, "read", "s3:GetObject", NULL, NULL);
 		return err.kind == ERR_NOTFOUND ? ABSENT : THERE;
 	}
-	a->read_denied = trial_denied(&err);
-	if (a->read_denied && !a->listed)
+	if (trial_denied(&err) && !a->listed)
 		tell_unknown(a, "read",
 			     "cannot be told: without s3:ListBucket an object that is not there "
 			     "looks like one that may not be read");
@@ -154,9 +153,51 @@ try_writes_there(const struct attempt *a)
 		tell(a, "conditional write", "s3:PutObject", NULL, kept < 0 ? &err : NULL);
 }
 
-/* If-Match on what is not there. True: one may write, and the condition is kept. */
+/* An object of our own: created, read, treated like one that a run has left, removed. */
+static void
+try_create(const struct attempt *a)
+{
+	struct err err = {0};
+	int kept = write_probe(a, &create, &err);
+
+	if (kept < 0) {
+		tell(a, "write", "s3:PutObject", NULL, &err);
+		return;
+	}
+	if (kept == 1) { /* a run has left its own meanwhile */
+		try_writes_there(a);
+		return;
+	}
+	if (read_probe(a, &err) < 0)
+		tell(a, "read", "s3:GetObject", NULL, &err);
+	try_writes_there(a);
+	if (remove_probe(a) < 0)
+		tell_unknown(a, "clean-up",
+			     "the object " STORE_S3_PROBE_NAME
+			     " could not be removed; it is small, and runs leave it too");
+}
+
+/* May one write? Nothing is stored. False: no, or who knows. */
 static bool
-try_write_absent(const struct attempt *a)
+try_damaged(const struct attempt *a)
+{
+	struct err err = {0};
+	int kept = write_probe(a, &damaged, &err);
+
+	if (kept == 0)
+		tell_unknown(a, "write",
+			     "the store takes bytes under a checksum that is not theirs; the "
+			     "object " STORE_S3_PROBE_NAME " is left there, as runs leave it too");
+	else if (kept == 1 || !strcmp(err.code, "BadDigest"))
+		tell(a, "write", "s3:PutObject", NULL, NULL);
+	else
+		tell(a, "write", "s3:PutObject", NULL, &err);
+	return kept == 1 || !strcmp(err.code, "BadDigest");
+}
+
+/* If-Match on what is not there: 404, or 412. Policies that allow creation only shut it out. */
+static void
+try_match_absent(const struct attempt *a)
 {
 	struct err err = {0};
 	int kept = write_probe(a, &match, &err);
@@ -164,37 +205,16 @@ try_write_absent(const struct attempt *a)
 	if (kept == 0) {
 		(void)remove_probe(a);
 		tell_ignored(a, "If-Match");
-	} else if (kept < 0 && a->read_denied && trial_denied(&err)) {
-		tell_unknown(a, "write",
-			     "cannot be told as long as s3:GetObject is denied: If-Match takes it "
-			     "too");
-	} else {
-		tell(a, "write", "s3:PutObject", NULL, kept < 0 ? &err : NULL);
+		return;
 	}
-	return kept == 1;
-}
-
-/* An object of our own: created, read, not created again, removed. */
-static void
-try_create(const struct attempt *a)
-{
-	struct err err = {0};
-	int kept;
-
-	if (write_probe(a, &create, &err) < 0 || read_probe(a, &err) < 0) {
-		(void)remove_probe(a);
+	if (kept < 0 && !trial_denied(&err)) {
 		tell(a, "conditional write", "s3:PutObject", NULL, &err);
 		return;
 	}
-	kept = write_probe(a, &create, &err);
-	if (kept == 0)
-		tell_ignored(a, "If-None-Match");
-	else
-		tell(a, "conditional write", "s3:PutObject", NULL, kept < 0 ? &err : NULL);
-	if (remove_probe(a) < 0)
-		tell_unknown(a, "clean-up",
-			     "the object " STORE_S3_PROBE_NAME
-			     " could not be removed; it is small, and runs leave it too");
+	tell(a, "conditional write", "s3:PutObject",
+	     "If-None-Match is tried by the first run, which leaves the object " STORE_S3_PROBE_NAME
+	     ": this role may not remove one, and need not",
+	     NULL);
 }
 
 static void
@@ -204,20 +224,13 @@ try_all(struct attempt *a)
 
 	try_list(a);
 	there = try_read(a);
-	if (there == THERE) {
+	if (there == THERE)
 		try_writes_there(a);
-		return;
-	}
-	if (!try_write_absent(a) || there == UNSEEN)
-		return;
 	/* Removing what is not there shows whether one may. */
-	if (remove_probe(a) == 0)
+	else if (there == ABSENT && remove_probe(a) == 0)
 		try_create(a);
-	else
-		tell(a, "conditional write", "s3:PutObject",
-		     "If-Match is kept; If-None-Match is tried by the first run, which leaves the "
-		     "object " STORE_S3_PROBE_NAME ": this role may not remove one (and need not)",
-		     NULL);
+	else if (try_damaged(a) && there == ABSENT)
+		try_match_absent(a);
 }
 
 int

@@ -137,11 +137,12 @@ class Check(Case):
         (one,) = faults(result)
         tenant, central = lab.world.tenants[0], lab.world.central
         self.assertEqual((one["tenant"], one["action"]), ("t0001", "sts:AssumeRole"))
-        own, trust = (add["statement"] for add in one["add"])
+        own, trust, identity = (add["statement"] for add in one["add"])
         self.assertEqual(own["Action"], ["sts:AssumeRole", "sts:SetSourceIdentity"])
         self.assertIn(tenant["account"], own["Resource"])
-        self.assertEqual(trust["Action"], own["Action"])
-        self.assertEqual(trust["Principal"]["AWS"], f"arn:aws:iam::{central['account']}:user/{central['user']}")
+        self.assertEqual([trust["Action"], identity["Action"]], own["Action"])
+        for side in (trust, identity):
+            self.assertEqual(side["Principal"]["AWS"], f"arn:aws:iam::{central['account']}:user/{central['user']}")
         self.assertEqual(trust["Condition"], {"StringEquals": {"sts:ExternalId": tenant["external_id"]}})
 
     def test_a_refused_source_identity_is_a_warning(self):

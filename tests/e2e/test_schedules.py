@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import unittest
 
-from lab import MUSTER, Case, Lab
+from lab import MUSTER, NOW, Case, Lab, rfc3339
 from templates import ACCOUNT, BUCKET, FOLDER, PARAMETERS, policy, resources, trust
 
 TERRAFORM = {"var.central_role_arn": PARAMETERS["CentralRoleArn"], "var.external_id_prefix": "muster",
@@ -69,6 +69,9 @@ def bucket_rules():
         rules.append(rule)
     return rules
 
+# What muster does without, or needs for nothing that can be tried.
+UNCHECKED = {"logs:DescribeQueries", "s3:AbortMultipartUpload", "s3:ListBucketMultipartUploads"}
+
 
 class ScheduleLab(Lab):
     """Roles, bucket and central user as the templates make them, less `without`."""
@@ -93,6 +96,13 @@ class ScheduleLab(Lab):
         self.settings["jobs"]["ecs"]["to"] = ["amp", "lake"]
         self.settings["jobs"]["app"] = {"kind": "insights", "log_groups": ["/ecs/app-*"], "to": ["lake"],
                                         "query": "fields @timestamp, @message"}
+
+    def check(self):
+        """What muster check finds."""
+        config_file = self.path("muster.yaml", json.dumps(self.settings))
+        done = subprocess.run([MUSTER, "check", "-c", config_file, "--now", rfc3339(NOW) + "Z", "--json"], text=True,
+                              env=self.environment(), cwd=self.folder, capture_output=True, timeout=120, check=False)
+        return json.loads(done.stdout)
 
 
 class Schedules(Case):
@@ -131,6 +141,26 @@ class Schedules(Case):
                     continue
                 self.assert_status(result, 1)
                 self.assertTrue(result.errors(action), result.err[-3000:])
+
+    def test_check_finds_nothing_missing_and_leaves_nothing(self):
+        lab = self.lab()
+        for run_before in (False, True):
+            with self.subTest(run_before=run_before):
+                if run_before:
+                    self.assert_status(lab.run(), 0)
+                before = lab.daemon.control(f"s3/objects?bucket={BUCKET}&prefix=")
+                found = lab.check()
+                self.assertEqual((found["exit_status"], found["warnings"], found["faults"]), (0, 0, 0), found)
+                self.assertEqual(lab.daemon.control(f"s3/objects?bucket={BUCKET}&prefix="), before)
+
+    def test_check_names_each_action_that_is_not_granted(self):
+        for action in (*actions(policy(CENTRAL["Role"])), *TRUSTED, *GRANTED):
+            if action in UNCHECKED:
+                continue
+            with self.subTest(without=action):
+                found = self.lab(action).check()
+                named = {one["action"] for one in found["findings"] if one["level"] != "ok" and "action" in one}
+                self.assertEqual(named, {action})
 
     @unittest.skipUnless(shutil.which("systemd-analyze"), "no systemd-analyze here")
     def test_systemd_takes_the_units(self):

@@ -147,30 +147,53 @@ the_principal_of_a_session_is_its_role(void **state)
 	}
 }
 
+#define ALLOW	  "{\"Effect\":\"Allow\","
+#define BY_CALLER ALLOW "\"Principal\":{\"AWS\":\"" CALLER "\"},"
+
 static void
 both_sides_of_a_role(void **state)
 {
+	static const char *const wanted[][2] = {
+	    {"the policy of " CALLER,
+	     ALLOW "\"Action\":[\"sts:AssumeRole\",\"sts:SetSourceIdentity\"],\"Resource\":\"" ROLE
+		   "\"}"},
+	    {"the trust policy of " ROLE,
+	     BY_CALLER "\"Action\":\"sts:AssumeRole\",\"Condition\":{\"StringEquals\":{"
+		       "\"sts:ExternalId\":\"x-\\\"1\\\"\"}}}"},
+	    {"the trust policy of " ROLE, BY_CALLER "\"Action\":\"sts:SetSourceIdentity\"}"},
+	};
 	struct findings f;
 	struct check_place p = tenant_place(&f);
 	struct finding one = {0};
 
 	(void)state;
 	findings_init(&f);
-	check_role_remedies(&p, ROLE, "x-\"1\"", &one);
-	assert_int_equal(one.n_remedies, 2);
-	assert_string_equal(one.remedies[0].to, "the policy of " CALLER);
-	assert_string_equal(one.remedies[0].statement,
-			    "{\"Effect\":\"Allow\",\"Action\":[\"sts:AssumeRole\","
-			    "\"sts:SetSourceIdentity\"],\"Resource\":\"" ROLE "\"}");
-	assert_string_equal(one.remedies[1].to, "the trust policy of " ROLE);
-	assert_string_equal(
-	    one.remedies[1].statement,
-	    "{\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"" CALLER
-	    "\"},\"Action\":[\"sts:AssumeRole\",\"sts:SetSourceIdentity\"],"
-	    "\"Condition\":{\"StringEquals\":{\"sts:ExternalId\":\"x-\\\"1\\\"\"}}}");
-	one.n_remedies = 0;
-	check_role_remedies(&p, ROLE, NULL, &one);
-	assert_null(strstr(one.remedies[1].statement, "Condition"));
+	check_role_remedies(&p, SIDE_CALLER | SIDE_TRUST | SIDE_IDENTITY, ROLE, "x-\"1\"", &one);
+	assert_int_equal(one.n_remedies, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_string_equal(one.remedies[i].to, wanted[i][0]);
+		assert_string_equal(one.remedies[i].statement, wanted[i][1]);
+	}
+	findings_done(&f);
+}
+
+static void
+one_side_of_a_role(void **state)
+{
+	struct findings f;
+	struct check_place p = tenant_place(&f);
+	struct finding trust = {0}, identity = {0};
+
+	(void)state;
+	findings_init(&f);
+	check_role_remedies(&p, SIDE_TRUST, ROLE, NULL, &trust);
+	assert_int_equal(trust.n_remedies, 1);
+	assert_string_equal(trust.remedies[0].statement,
+			    BY_CALLER "\"Action\":\"sts:AssumeRole\"}");
+	check_role_remedies(&p, SIDE_IDENTITY, ROLE, "x", &identity);
+	assert_int_equal(identity.n_remedies, 2);
+	assert_string_equal(identity.remedies[0].statement, ALLOW
+			    "\"Action\":\"sts:SetSourceIdentity\",\"Resource\":\"" ROLE "\"}");
 	findings_done(&f);
 }
 
@@ -331,6 +354,7 @@ main(void)
 	    cmocka_unit_test(an_explicit_deny_is_said),
 	    cmocka_unit_test(the_principal_of_a_session_is_its_role),
 	    cmocka_unit_test(both_sides_of_a_role),
+	    cmocka_unit_test(one_side_of_a_role),
 	    cmocka_unit_test(private_addresses),
 	    cmocka_unit_test(tenants_that_are_well_are_folded),
 	    cmocka_unit_test(a_finding_stays_in_its_line),
