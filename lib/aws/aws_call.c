@@ -12,6 +12,7 @@ static const struct {
 } json_types[] = {
     {"monitoring", "application/x-amz-json-1.0"},
     {"xray", "application/json"},
+    {"oam", "application/json"},
 };
 #define JSON_TYPE_DEFAULT "application/x-amz-json-1.1"
 

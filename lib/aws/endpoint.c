@@ -61,6 +61,12 @@ endpoint_partition(const char *region)
 	return partition_of(region)->name;
 }
 
+const char *
+endpoint_global_region(const char *region)
+{
+	return partition_of(region)->global_region;
+}
+
 static bool
 env_true(const char *name)
 {

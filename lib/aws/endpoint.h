@@ -17,6 +17,8 @@ int endpoint_url(const char *service, const char *region, struct buf *out, struc
 int endpoint_override(const char *service, struct buf *out, struct err *err);
 /* aws, aws-cn, aws-us-gov, ... by the region's prefix; "aws" if unknown. Static storage. */
 const char *endpoint_partition(const char *region);
+/* Where the partition's global services (Organizations) live, and what they are signed for. Static storage. */
+const char *endpoint_global_region(const char *region);
 /* [a-z]{2,}(-[a-z]+)+-[0-9]+ */
 bool region_valid(struct sv region);
 
