@@ -33,6 +33,7 @@ struct pull {
 	char definition[SHA256_HEX_LEN + 1];
 	char day[TIME_TEXT_MAX];
 	const char *common;	/* of every line */
+	const char *arn;	/* of a linked account's groups, up to their names; or NULL */
 	struct arena mem, page; /* of the pull; of one small answer */
 	enum phase phase;
 	enum doing doing; /* what the last request was */

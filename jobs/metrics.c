@@ -231,6 +231,7 @@ data_next(struct pull *p, struct aws_call *call, struct err *err)
 	    .start_ms = p->start_ms,
 	    .end_ms = p->end_ms,
 	    .period_ms = p->o->period_ms,
+	    .account = p->s->linked_account,
 	    .token = p->token,
 	};
 
@@ -314,6 +315,7 @@ list_next(struct pull *p, struct aws_call *call, struct err *err)
 {
 	const struct cw_list_req q = {
 	    .ns = p->namespaces[p->namespace_at],
+	    .account = p->s->linked_account,
 	    .recent = p->recent,
 	    .token = p->token,
 	};
@@ -737,6 +739,7 @@ const struct job_kind job_metrics = {
     .delay_ms = 5 * MINUTE_MS,
     .revisit_ms = 30 * MINUTE_MS,
     .service = "monitoring",
+    .linked = true,
     .check = metrics_check,
     .definition = metrics_definition,
     .span_max = metrics_span_max,

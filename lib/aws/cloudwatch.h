@@ -40,8 +40,9 @@ int cw_metric_cmp(const struct cw_metric *a, const struct cw_metric *b);
 
 struct cw_list_req {
 	const char *ns;
-	bool recent;	   /* only metrics with data in the last three hours or so */
-	const char *token; /* NULL: the first page */
+	bool recent;	     /* only metrics with data in the last three hours or so */
+	const char *token;   /* NULL: the first page */
+	const char *account; /* a linked account whose metrics are meant; NULL: the caller's own */
 };
 struct cw_list_page {
 	struct cw_metric *metrics;
@@ -60,6 +61,7 @@ struct cw_data_req {
 	int64_t start_ms, end_ms; /* [start, end) */
 	int64_t period_ms;
 	const char *token;
+	const char *account; /* as in cw_list_req */
 };
 
 enum cw_status { CW_COMPLETE, CW_PARTIAL, CW_INTERNAL, CW_FORBIDDEN, CW_OTHER };

@@ -22,13 +22,15 @@ build_list(const struct cw_list_req *q, struct buf *out)
 	add_member(out, "{\"Namespace\":", q->ns);
 	if (q->recent)
 		buf_str(out, ",\"RecentlyActive\":\"PT3H\"");
+	if (q->account)
+		add_member(out, ",\"IncludeLinkedAccounts\":true,\"OwningAccount\":", q->account);
 	if (q->token)
 		add_member(out, ",\"NextToken\":", q->token);
 	buf_ch(out, '}');
 }
 
 static void
-build_query(const struct cw_query *q, int64_t period_s, struct buf *out)
+build_query(const struct cw_query *q, int64_t period_s, const char *account, struct buf *out)
 {
 	buf_fmt(out, "{\"Id\":\"m%zu\"", q->id);
 	add_member(out, ",\"MetricStat\":{\"Metric\":{\"Namespace\":", q->metric->ns);
@@ -41,7 +43,10 @@ build_query(const struct cw_query *q, int64_t period_s, struct buf *out)
 	}
 	buf_fmt(out, "]},\"Period\":%lld", (long long)period_s);
 	add_member(out, ",\"Stat\":", q->stat);
-	buf_str(out, "}}");
+	buf_ch(out, '}');
+	if (account)
+		add_member(out, ",\"AccountId\":", account);
+	buf_ch(out, '}');
 }
 
 static void
@@ -61,7 +66,7 @@ build_data(const struct cw_data_req *q, long max_datapoints, struct buf *out)
 	for (size_t i = 0; i < q->n; i++) {
 		if (i)
 			buf_ch(out, ',');
-		build_query(&q->queries[i], q->period_ms / 1000, out);
+		build_query(&q->queries[i], q->period_ms / 1000, q->account, out);
 	}
 	add_seconds(out, "],\"StartTime\":", q->start_ms);
 	add_seconds(out, ",\"EndTime\":", q->end_ms);

@@ -26,6 +26,10 @@ build_list(const struct cw_list_req *q, struct buf *out)
 	form_add(out, "Namespace", sv_of(q->ns));
 	if (q->recent)
 		form_add(out, "RecentlyActive", SV("PT3H"));
+	if (q->account) {
+		form_add(out, "IncludeLinkedAccounts", SV("true"));
+		form_add(out, "OwningAccount", sv_of(q->account));
+	}
 	if (q->token)
 		form_add(out, "NextToken", sv_of(q->token));
 }
@@ -43,7 +47,8 @@ add_field(struct buf *out, const char *value, const char *fmt, ...)
 }
 
 static void
-build_query(const struct cw_query *q, size_t at, int64_t period_s, struct buf *out)
+build_query(const struct cw_query *q, size_t at, int64_t period_s, const char *account,
+	    struct buf *out)
 {
 	static const char member[] = "MetricDataQueries.member";
 	char text[32];
@@ -63,6 +68,8 @@ build_query(const struct cw_query *q, size_t at, int64_t period_s, struct buf *o
 	(void)snprintf(text, sizeof(text), "%lld", (long long)period_s);
 	add_field(out, text, "%s.%zu.MetricStat.Period", member, at);
 	add_field(out, q->stat, "%s.%zu.MetricStat.Stat", member, at);
+	if (account)
+		add_field(out, account, "%s.%zu.AccountId", member, at);
 }
 
 static void
@@ -79,7 +86,7 @@ build_data(const struct cw_data_req *q, long max_datapoints, struct buf *out)
 {
 	begin(out, "GetMetricData");
 	for (size_t i = 0; i < q->n; i++)
-		build_query(&q->queries[i], i + 1, q->period_ms / 1000, out);
+		build_query(&q->queries[i], i + 1, q->period_ms / 1000, q->account, out);
 	add_time(out, "StartTime", q->start_ms);
 	add_time(out, "EndTime", q->end_ms);
 	form_add(out, "ScanBy", SV("TimestampAscending"));

@@ -8,7 +8,8 @@
 #include "base/cleanup.h"
 #include "fmt/json.h"
 
-#define TARGET(op) "Logs_20140328." op
+#define TARGET(op)     "Logs_20140328." op
+#define NAME_MAX_BYTES 4096 /* of a group's ARN; its name has at most 512 */
 
 static int
 begin(struct aws_call *call, const char *operation, const char *target)
@@ -30,16 +31,35 @@ add_str(struct buf *out, const char *key, const char *value)
 /* Requests */
 
 int
-logs_groups_call(const char *prefix, const char *token, struct aws_call *call, struct err *err)
+logs_groups_call(const char *prefix, const char *account, const char *token, struct aws_call *call,
+		 struct err *err)
 {
 	(void)begin(call, "DescribeLogGroups", TARGET("DescribeLogGroups"));
 	buf_fmt(&call->body, "{\"limit\":%d", LOGS_GROUPS_MAX);
 	if (*prefix)
 		add_str(&call->body, ",\"logGroupNamePrefix\":", prefix);
+	if (account) {
+		add_str(&call->body, ",\"includeLinkedAccounts\":true,\"accountIdentifiers\":[",
+			account);
+		buf_ch(&call->body, ']');
+	}
 	if (token)
 		add_str(&call->body, ",\"nextToken\":", token);
 	buf_ch(&call->body, '}');
 	return buf_check(&call->body, "DescribeLogGroups", err);
+}
+
+static void
+add_groups(const struct logs_start_req *q, struct buf *out)
+{
+	buf_str(out, q->arn ? ",\"logGroupIdentifiers\":[" : ",\"logGroupNames\":[");
+	for (size_t i = 0; i < q->n_groups; i++) {
+		CLEANUP(buf_done) struct buf name = BUF_INIT(NAME_MAX_BYTES);
+
+		buf_fmt(&name, "%s%s", q->arn ? q->arn : "", q->groups[i]);
+		add_str(out, i ? "," : "", buf_cstr(&name));
+	}
+	buf_ch(out, ']');
 }
 
 int
@@ -48,10 +68,8 @@ logs_start_call(const struct logs_start_req *q, struct aws_call *call, struct er
 	(void)begin(call, "StartQuery", TARGET("StartQuery"));
 	buf_fmt(&call->body, "{\"startTime\":%lld,\"endTime\":%lld", (long long)q->start_s,
 		(long long)q->end_s);
-	for (size_t i = 0; i < q->n_groups; i++)
-		add_str(&call->body, i ? "," : ",\"logGroupNames\":[", q->groups[i]);
 	if (q->n_groups)
-		buf_ch(&call->body, ']');
+		add_groups(q, &call->body);
 	add_str(&call->body, ",\"queryString\":", q->query);
 	if (q->limit)
 		buf_fmt(&call->body, ",\"limit\":%ld", q->limit);

@@ -33,14 +33,16 @@ struct logs_groups_page {
 	size_t n;
 	const char *token; /* NULL: the last page */
 };
-/* `prefix` may be "". */
-int logs_groups_call(const char *prefix, const char *token, struct aws_call *call, struct err *err);
+/* `prefix` may be ""; `account`: a linked account whose groups are meant, NULL: the caller's own. */
+int logs_groups_call(const char *prefix, const char *account, const char *token,
+		     struct aws_call *call, struct err *err);
 int logs_groups_read(struct sv body, struct arena *a, struct logs_groups_page *ret,
 		     struct err *err);
 
 struct logs_start_req {
 	const char *const *groups; /* names; none: the query says it with SOURCE */
 	size_t n_groups;
+	const char *arn; /* put before each name: groups of a linked account; NULL: own ones */
 	const char *query;
 	int64_t start_s, end_s; /* both inclusive: of the end second only the first millisecond */
 	long limit;		/* rows; 0: the query says it */

@@ -49,8 +49,8 @@ org_units_call(const char *parent, const char *token, struct aws_call *call, str
 {
 	add_id(call, "ParentId", parent);
 	buf_fmt(&call->body, ",\"MaxResults\":%d", ORG_PAGE_MAX);
-	return finish("ListOrganizationalUnitsForParent",
-		      TARGET "ListOrganizationalUnitsForParent", token, call, err);
+	return finish("ListOrganizationalUnitsForParent", TARGET "ListOrganizationalUnitsForParent",
+		      token, call, err);
 }
 
 int

@@ -249,9 +249,9 @@ static size_t
 arn_part(struct sv in)
 {
 	static const char *const parts[] = {
-	    ":role/",	     ":user/",	   ":group/",	":assumed-role/", ":log-group:",
-	    ":log-stream:",  ":cluster/",  ":service/", ":task/",	  ":loadbalancer/",
-	    ":targetgroup/", ":function:", ":alarm:",
+	    ":role/",	 ":user/",    ":group/", ":assumed-role/", ":log-group:",   ":log-stream:",
+	    ":cluster/", ":service/", ":task/",	 ":loadbalancer/", ":targetgroup/", ":function:",
+	    ":alarm:",	 ":account/", ":ou/",	 ":root/",
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(parts); i++)
@@ -299,7 +299,18 @@ static const char *const named[] = {
     "roleName",
     "AlarmName",
     "AlarmDescription",
+    "Email",
+    "ParentId",
+    "Paths",
 };
+
+/* Names and ids of what has an ARN beside them: accounts, units, sinks. Elsewhere they are those of
+ * dimensions and of queries, which stay. */
+static bool
+names_resource(const json_t *parent, const char *key)
+{
+	return json_object_get(parent, "Arn") && (!strcmp(key, "Name") || !strcmp(key, "Id"));
+}
 
 static bool
 is_named(const char *key)
@@ -382,6 +393,8 @@ scrubbed(struct scrub *s, const json_t *parent, const char *key, json_t *j, stru
 		return scrubbed_array(s, key, j, err);
 	if (!json_is_string(j))
 		return json_incref(j);
+	if (parent && names_resource(parent, key))
+		return scrubbed_text(s, true, j, err);
 	return scrubbed_text(s, is_named(key) && !(parent && keeps_value(parent, key)), j, err);
 }
 

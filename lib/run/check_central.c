@@ -32,7 +32,7 @@ job_is_chosen(const struct check *c, const struct job *job)
 	const struct config *config = c->s->config;
 
 	for (size_t i = 0; i < config->n_tenants; i++)
-		if (session_has_tenant(c->s, &config->tenants[i]) &&
+		if (session_has_tenant(c->s, config->tenants[i].id) &&
 		    session_has_job(c->s, &config->tenants[i], job))
 			return true;
 	return false;
@@ -127,12 +127,37 @@ check_state(struct check *c)
 	c->state = c->central.count[CHECK_FAULT] == faults;
 }
 
+/* Those found in an organization or through links, for the looks that follow; the list is not kept. */
+static void
+check_found(struct check *c)
+{
+	size_t listed = c->s->config->n_tenants;
+	CLEANUP(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
+	struct check_place p = place_of(c);
+	struct err err = {0};
+
+	if (!c->s->config->n_sources)
+		return;
+	if (!c->base || !c->state) {
+		check_say(&p, CHECK_WARN, "tenants_from",
+			  "not tried: it takes base credentials and the state store");
+		return;
+	}
+	if (session_state(c->s, &err) || session_find(c->s, false, &err)) {
+		check_fault(&p, "tenants_from", NULL, NULL, &err);
+		return;
+	}
+	buf_fmt(&text, "%zu tenants found beside those listed", c->s->config->n_tenants - listed);
+	check_say(&p, CHECK_OK, "tenants_from", buf_cstr(&text));
+}
+
 void
 check_central(struct check *c)
 {
 	check_config(c);
 	check_base(c);
 	check_state(c);
+	check_found(c);
 }
 
 /* ---- sinks ---- */

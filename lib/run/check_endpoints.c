@@ -59,7 +59,7 @@ collect(const struct check *c, struct hosts *h)
 	for (size_t t = 0; t < config->n_tenants; t++) {
 		const struct tenant *one = &config->tenants[t];
 
-		for (size_t j = 0; session_has_tenant(c->s, one) && j < config->n_jobs; j++)
+		for (size_t j = 0; session_has_tenant(c->s, one->id) && j < config->n_jobs; j++)
 			for (size_t r = 0; r < one->n_regions; r++)
 				if (session_has_job(c->s, one, &config->jobs[j]))
 					add_service(h, config->jobs[j].kind->service,

@@ -436,7 +436,7 @@ choose(const struct check *c, const struct tenant **chosen)
 	size_t n = 0;
 
 	for (size_t i = 0; i < config->n_tenants; i++)
-		if (session_has_tenant(c->s, &config->tenants[i]))
+		if (session_has_tenant(c->s, config->tenants[i].id))
 			chosen[n++] = &config->tenants[i];
 	return n;
 }

@@ -115,7 +115,12 @@ run_session(struct session *s)
 	struct progress progress;
 	struct report_totals totals;
 	struct report_input in = {
-	    .runner = &s->runner, .env = &s->env, .counts = s->counts, .command = "run"};
+	    .runner = &s->runner,
+	    .env = &s->env,
+	    .counts = s->counts,
+	    .found = s->found,
+	    .command = "run",
+	};
 	int r;
 
 	progress_init(&progress, s->options->progress, STDERR_FILENO, s->clock);

@@ -23,6 +23,37 @@ struct tenant {
 	const char **jobs;
 	size_t n_jobs; /* 0: all */
 	bool assume;
+	bool linked; /* read through this monitoring account (OAM); then assume is false */
+};
+
+/* Where tenants are found when a run begins: an entry of tenants_from. */
+enum tenant_source_kind { SOURCE_ORGANIZATION, SOURCE_LINKED };
+struct tenant_given;
+struct tenant_source {
+	enum tenant_source_kind kind;
+	/* Of an organization. */
+	const char *role_for_listing;	     /* a full ARN; NULL: the base credentials */
+	const char *external_id_for_listing; /* NULL: none */
+	struct conf_strings ous;	     /* units or roots; none: all accounts */
+	struct conf_map tags;		     /* all of these; '*' and '?' in values */
+	const char *id_tag;		     /* NULL: ids come from the accounts' names */
+	bool wants_tags;		     /* for any of these, or for {tag:NAME} */
+	struct conf_strings exclude;	     /* accounts */
+	const char **regions;		     /* where links are looked for */
+	size_t n_regions;
+	/* Private: config_found_tenant() goes by them. */
+	const struct tenant_given *given, *defaults;
+	const struct conf_node *node;
+};
+
+/* What is known about an account that was found. */
+struct found_account {
+	const char *account;
+	const char *name;
+	struct label *tags;
+	size_t n_tags;
+	const char **regions; /* where it is linked; none: as the configuration says */
+	size_t n_regions;
 };
 
 struct job {
@@ -56,6 +87,8 @@ struct config {
 	bool state_ephemeral;
 	struct tenant *tenants; /* sorted by id */
 	size_t n_tenants;
+	struct tenant_source *sources;
+	size_t n_sources;
 	struct job *jobs;
 	size_t n_jobs;
 	struct sink_conf *sinks;
@@ -69,6 +102,12 @@ struct config {
 /* -1: see faults; err is set as well when the file cannot be read at all. */
 int config_load(const char *path, struct config **ret, struct conf_faults *f, struct err *err);
 void config_free(struct config *c);
+/* The tenant `id` that an account found by `from` is: what the entry and the defaults give it,
+ * filled in and checked. In the arena, or borrowed from `c` and `in`. ERR_USAGE says what does not
+ * hold. */
+int config_found_tenant(struct config *c, const struct tenant_source *from,
+			const struct found_account *in, const char *id, struct arena *a,
+			struct tenant *ret, struct err *err);
 /* `muster help config` */
 void config_help(struct buf *out);
 /* What `muster init` writes. Static storage. */

@@ -1,5 +1,6 @@
 /*
- * One tenant: values found at the nearest place, {account}, {id} and {tag:NAME} filled in, checked.
+ * One tenant, listed or found: values found at the nearest place, {account}, {id} and {tag:NAME}
+ * filled in, checked.
  */
 #include "run/config_tenants.h"
 
@@ -25,6 +26,7 @@ struct resolve {
 	const struct tenant_given *from[SOURCES_MAX]; /* nearest first */
 	struct tenant *out;
 	bool account_ok;
+	bool may_lack_tags; /* the present value is left out without a tag that it names */
 };
 
 /* Is a fault about this value told already? A shared one is told for the first tenant only. */
@@ -39,6 +41,33 @@ said_before(struct tenants_read *t, const struct conf_node *node)
 	return false;
 }
 
+/* {tag:NAME}: false if the value cannot be filled in, or is to be left out. */
+static bool
+fill_tag(struct resolve *s, const struct given *g, struct sv name, struct buf *out)
+{
+	const struct found_account *found = s->in->found;
+
+	for (size_t i = 0; found && i < found->n_tags; i++) {
+		if (!sv_eq(name, sv_of(found->tags[i].name)))
+			continue;
+		buf_str(out, found->tags[i].value);
+		return true;
+	}
+	if (s->in->sample) {
+		buf_str(out, "sample");
+		return true;
+	}
+	if ((found && s->may_lack_tags) || said_before(s->t, g->node))
+		return false;
+	if (found)
+		conf_fault(s->t->r->f, g->node, "account %s has no tag %.*s", found->account,
+			   (int)name.n, name.p);
+	else
+		conf_fault(s->t->r->f, g->node, "a tenant from a file has no tags: {tag:%.*s}",
+			   (int)name.n, name.p);
+	return false;
+}
+
 /* One {...}, `p` behind the brace: the rest behind its end, NULL after a fault. */
 static const char *
 fill_one(struct resolve *s, const struct given *g, const char *p, struct buf *out)
@@ -50,11 +79,10 @@ fill_one(struct resolve *s, const struct given *g, const char *p, struct buf *ou
 		buf_str(out, s->in->account ? s->in->account : "");
 	} else if (p[n] == '}' && sv_eq(name, SV("id"))) {
 		buf_str(out, s->in->id ? s->in->id : "");
-	} else if (said_before(s->t, g->node)) {
-		return NULL;
 	} else if (p[n] == '}' && sv_starts(name, SV("tag:"))) {
-		conf_fault(s->t->r->f, g->node, "a tenant from a file has no tags: {%.*s}", (int)n,
-			   p);
+		if (!fill_tag(s, g, (struct sv){p + 4, n - 4}, out))
+			return NULL;
+	} else if (said_before(s->t, g->node)) {
 		return NULL;
 	} else {
 		conf_fault(s->t->r->f, g->node,
@@ -132,9 +160,10 @@ check_account(struct resolve *s)
 static void
 resolve_assume(struct resolve *s)
 {
-	s->out->assume = true;
+	s->out->assume = !s->in->linked;
+	s->out->linked = s->in->linked;
 	for (size_t i = 0; s->from[i]; i++) {
-		if (s->from[i]->assume_node) {
+		if (s->from[i]->assume_node && !s->in->linked) {
 			s->out->assume = s->from[i]->assume;
 			return;
 		}
@@ -170,6 +199,8 @@ resolve_role(struct resolve *s)
 {
 	struct given g = {NULL, NULL};
 
+	if (s->in->linked)
+		return; /* nobody assumes it */
 	for (size_t i = 0; s->from[i] && !g.node; i++)
 		g = (struct given){s->from[i]->role, s->from[i]->role_node};
 	if (!g.node && s->out->assume && !conf_meant(s->node, "role"))
@@ -201,6 +232,8 @@ resolve_external_id(struct resolve *s)
 {
 	struct given g = {NULL, NULL};
 
+	if (s->in->linked)
+		return;
 	for (size_t i = 0; s->from[i] && !g.node; i++)
 		g = (struct given){s->from[i]->external_id, s->from[i]->external_id_node};
 	if (!g.node && s->out->assume && !conf_meant(s->node, "external_id"))
@@ -223,6 +256,10 @@ resolve_lists(struct resolve *s)
 {
 	struct config *c = s->t->r->c;
 
+	if (s->in->found) {
+		s->out->regions = s->in->found->regions;
+		s->out->n_regions = s->in->found->n_regions;
+	}
 	for (size_t i = 0; s->from[i] && !s->out->n_regions; i++) {
 		s->out->regions = s->from[i]->regions.v;
 		s->out->n_regions = s->from[i]->regions.n;
@@ -266,6 +303,7 @@ resolve_labels(struct resolve *s)
 	out->labels = config_array(s->t->r, n, sizeof(*out->labels));
 	if (!out->labels)
 		return;
+	s->may_lack_tags = true;
 	for (size_t i = 0; s->from[i]; i++) {
 		for (size_t k = 0; k < s->from[i]->labels.n; k++) {
 			const struct conf_pair *p = &s->from[i]->labels.v[k];
@@ -276,6 +314,7 @@ resolve_labels(struct resolve *s)
 				out->labels[out->n_labels++] = (struct label){p->key, fill(s, &g)};
 		}
 	}
+	s->may_lack_tags = false;
 	for (size_t i = 0; i < out->n_labels; i++)
 		if (out->labels[i].value && *out->labels[i].value)
 			out->labels[kept++] = out->labels[i];
@@ -295,8 +334,10 @@ config_resolve_tenant(struct tenants_read *t, const struct conf_node *node,
 		s.from[i + 1] = from[i];
 	out->id = in->id;
 	out->account = in->account;
-	check_id(&s);
-	check_account(&s);
+	if (!in->sample) {
+		check_id(&s);
+		check_account(&s);
+	}
 	resolve_assume(&s);
 	resolve_role(&s);
 	resolve_external_id(&s);

@@ -65,13 +65,20 @@ const struct conf_key config_tenant_keys[] = {
      .flags = CONF_REQUIRED,
      .node_offset = offsetof(struct tenant_read, account_node),
      .help = "Account number of 12 digits."},
+    {.name = "linked",
+     .type = CONF_BOOL,
+     .offset = offsetof(struct tenant_read, linked),
+     .deflt = "false",
+     .help = "true: the account is linked to this monitoring account and read through it, with the "
+	     "base credentials and no role."},
     CONF_END,
 };
 
 struct from_read {
 	const char *file;
-	const struct conf_node *file_node, *organization, *linked;
-	struct tenant_given given;
+	const struct conf_node *file_node;
+	struct organization_read organization;
+	struct linked_read linked;
 };
 const struct conf_key config_tenants_from_keys[] = {
     {.name = "file",
@@ -81,13 +88,17 @@ const struct conf_key config_tenants_from_keys[] = {
      .help = "Files with more tenants (a list, or a mapping with `tenants`); * and ? stand for "
 	     "anything; relative to the configuration's folder."},
     {.name = "organization",
-     .type = CONF_NODE,
+     .type = CONF_TABLE,
      .offset = offsetof(struct from_read, organization),
-     .help = "Accounts of an organization (not supported yet)."},
+     .table = config_organization_keys,
+     .help = "The active accounts of an AWS organization, listed when a run begins; if that fails, "
+	     "as they were listed last."},
     {.name = "linked",
-     .type = CONF_NODE,
+     .type = CONF_TABLE,
      .offset = offsetof(struct from_read, linked),
-     .help = "Accounts linked to this monitoring account (not supported yet)."},
+     .table = config_linked_keys,
+     .help = "The accounts linked to this monitoring account (OAM) in the entry's regions; no role "
+	     "is assumed. {} for all."},
     CONF_END,
 };
 
@@ -217,29 +228,47 @@ add_pattern(struct tenants_read *t, const struct conf_node *node, const char *pa
 	globfree(&g);
 }
 
+/* The key that says what kind of entry this is; NULL after a fault. */
+static const char *
+kind_of(struct tenants_read *t, const struct conf_node *node)
+{
+	static const char *const kinds[] = {"file", "organization", "linked"};
+	const char *kind = NULL;
+	size_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (!conf_child(node, kinds[i]))
+			continue;
+		kind = kinds[i];
+		n++;
+	}
+	if (n != 1 && !conf_meant(node, "file"))
+		conf_fault(t->r->f, node, "needs one of file, organization and linked");
+	return n == 1 ? kind : NULL;
+}
+
 static void
 add_from(struct tenants_read *t, const struct conf_node *node, const struct tenant_given *defaults)
 {
 	struct from_read in = {0};
-	const struct tenant_given *const from[] = {&in.given, defaults, NULL};
-	size_t n = 0;
+	struct tenant_given *given = config_array(t->r, 1, sizeof(*given));
+	const struct tenant_given *const from[] = {given, defaults, NULL};
+	struct tenant_source s = {.given = given, .defaults = defaults, .node = node};
+	const char *kind;
 
-	read_with_given(t->r, node, config_tenants_from_keys, &in, &in.given);
-	if (!conf_is_map(node))
+	if (!given)
 		return;
-	check_given(t, &in.given);
-	for (const struct conf_node *c = conf_first(node); c; c = conf_next(node, c)) {
-		const char *key = conf_name(c);
-
-		if (!strcmp(key, "organization") || !strcmp(key, "linked"))
-			conf_fault_key(t->r->f, c,
-				       "not supported yet; list the tenants, or use file");
-		n += !strcmp(key, "organization") || !strcmp(key, "linked") || !strcmp(key, "file");
-	}
-	if (n != 1 && !conf_meant(node, "file"))
-		conf_fault(t->r->f, node, "needs one of file, organization and linked");
+	read_with_given(t->r, node, config_tenants_from_keys, &in, given);
+	kind = conf_is_map(node) ? kind_of(t, node) : NULL;
+	if (!kind)
+		return;
+	check_given(t, given);
 	if (in.file)
 		add_pattern(t, in.file_node, in.file, from);
+	else if (!strcmp(kind, "organization"))
+		config_add_source(t, &s, &in.organization, NULL);
+	else if (!strcmp(kind, "linked"))
+		config_add_source(t, &s, NULL, &in.linked);
 }
 
 static int
@@ -254,19 +283,22 @@ void
 config_read_tenants(struct config_read *r, const struct config_tenant_nodes *n)
 {
 	struct tenants_read t = {.r = r, .ids = MAP_INIT};
-	struct tenant_given defaults = {0};
-	const struct tenant_given *const from[] = {&defaults, NULL};
+	/* Found tenants are put together from it after this has returned. */
+	struct tenant_given *defaults = config_array(r, 1, sizeof(*defaults));
+	const struct tenant_given *const from[] = {defaults, NULL};
 
+	if (!defaults)
+		return;
 	conf_read(n->defaults, (const struct conf_key *const[]){config_tenant_default_keys, NULL},
-		  (void *const[]){&defaults}, r->a, r->f);
-	check_given(&t, &defaults);
+		  (void *const[]){defaults}, r->a, r->f);
+	check_given(&t, defaults);
 	add_tenants(&t, n->tenants, from);
 	if (n->tenants_from && !conf_is_list(n->tenants_from) && !conf_is_bad(n->tenants_from))
 		conf_fault(r->f, n->tenants_from, "should be a list of mappings");
 	if (conf_is_list(n->tenants_from))
 		for (const struct conf_node *e = conf_first(n->tenants_from); e;
 		     e = conf_next(n->tenants_from, e))
-			add_from(&t, e, &defaults);
+			add_from(&t, e, defaults);
 	if (!n->tenants && !n->tenants_from && !conf_meant(n->root, "tenants") &&
 	    !conf_meant(n->root, "tenants_from"))
 		conf_fault_missing(r->f, n->root, "tenants", "missing");

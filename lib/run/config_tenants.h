@@ -21,7 +21,10 @@ struct tenant_given {
 struct tenant_read {
 	const char *id, *account;
 	const struct conf_node *id_node, *account_node;
+	bool linked;
 	struct tenant_given given;
+	const struct found_account *found; /* NULL: it is listed */
+	bool sample; /* stands for whatever will be found: its tags are not known */
 };
 
 #define SAID_MAX 64
@@ -39,6 +42,21 @@ struct tenants_read {
 void config_resolve_tenant(struct tenants_read *t, const struct conf_node *node,
 			   const struct tenant_read *in, const struct tenant_given *const *from,
 			   struct tenant *out);
+/* An entry of tenants_from that is no file; between config_tenants.c and config_from.c. */
+struct organization_read {
+	const char *role_for_listing, *external_id_for_listing, *id_tag;
+	struct conf_strings ous, exclude;
+	struct conf_map tags;
+	const struct conf_node *role_node, *ous_node, *exclude_node, *tags_node, *id_tag_node;
+};
+struct linked_read {
+	struct conf_strings exclude;
+	const struct conf_node *exclude_node;
+};
+extern const struct conf_key config_organization_keys[], config_linked_keys[];
+/* `s` with what was read: a source of the configuration. NULL for what the entry is not. */
+void config_add_source(struct tenants_read *t, const struct tenant_source *s,
+		       const struct organization_read *org, const struct linked_read *linked);
 void config_check_label_name(struct config_read *r, const struct conf_node *at, const char *name);
 void config_check_job_name(struct config_read *r, const struct conf_node *at, const char *name);
 

@@ -31,6 +31,9 @@ struct job_stream {
 	const struct job_common *common;
 	const void *opts; /* the kind's own options, filled by its key table */
 	const char *tenant, *account, *region;
+	/* The account again, where it is read through a monitoring account that it is linked to:
+	 * calls then say whose data they mean. NULL: the credentials are the account's own. */
+	const char *linked_account;
 	const struct label *labels; /* the tenant's own, sorted by name */
 	size_t n_labels;
 };
@@ -72,6 +75,7 @@ struct job_kind {
 	int64_t every_ms, delay_ms, revisit_ms;
 	/* Service whose endpoint the calls go to (signing name). */
 	const char *service;
+	bool linked; /* it heeds linked_account */
 
 	/* Cross-checks after reading; faults go to `f`, derived values may be stored in opts
 	 * (memory from `a`). */

@@ -37,7 +37,8 @@ send_call(const struct stream *s, struct worker_mem *mem, int64_t deadline_mono_
 	    .t = s->env->transport,
 	    .creds = s->creds,
 	    .endpoint = s->endpoint,
-	    .account = s->tenant->account,
+	    /* Calls about a linked account are this one's, and so are their quotas. */
+	    .account = s->js.linked_account ? s->env->account : s->tenant->account,
 	    .region = s->js.region,
 	    .deadline_mono_ms = deadline_mono_ms,
 	};

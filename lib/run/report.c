@@ -46,7 +46,8 @@ add_tenant(const struct tenant_run *tr, struct report_totals *t)
 void
 report_totals(const struct runner *r, struct report_totals *ret)
 {
-	*ret = (struct report_totals){.tenants = r->n_tenants};
+	*ret = (struct report_totals){.tenants = r->n_tenants + r->n_refused,
+				      .tenants_failed = r->n_refused};
 	for (size_t i = 0; i < r->n_tenants; i++)
 		ret->tenants_failed += add_tenant(&r->tenants[i], ret);
 }
@@ -209,12 +210,13 @@ report_json(const struct report_input *in, struct buf *out, struct err *err)
 
 	report_totals(in->runner, &t);
 	j = json_pack(
-	    "{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:i,s:b,s:o,s:o,s:o,s:o}", "format", "muster-report",
+	    "{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:i,s:b,s:o,s:o,s:o,s:o,s:o}", "format", "muster-report",
 	    "version", MUSTER_VERSION, "run", env->run_id, "command", in->command, "started",
 	    json_time(in->started_wall_ms), "now", json_time(env->now_ms), "duration_ms",
 	    json_integer(in->wall_ms), "clock_offset_ms", json_integer(in->clock_offset_ms),
 	    "exit_status", in->exit_status, "dry_run", env->dry_run, "central_error",
 	    in->central ? error_json(in->central) : json_null(), "totals", totals_json(env, &t),
+	    "tenants_found", in->found ? found_json(in->found) : json_null(),
 	    "streams", streams_json(env, in->runner), "calls", calls_json(in->counts));
 	if (!j)
 		return err_nomem(err);

@@ -4,6 +4,7 @@
 #ifndef MUSTER_RUN_REPORT_H
 #define MUSTER_RUN_REPORT_H
 
+#include "run/found.h"
 #include "run/runner.h"
 
 enum exit_status { EXIT_OK = 0, EXIT_SOME_FAILED = 1, EXIT_USAGE = 2, EXIT_CENTRAL = 3 };
@@ -12,6 +13,7 @@ struct report_input {
 	const struct runner *runner;
 	const struct run_env *env;
 	struct call_counts *counts;
+	const struct found *found; /* NULL: all tenants are listed */
 	const char *command;
 	int64_t started_wall_ms, wall_ms, clock_offset_ms;
 	int exit_status;

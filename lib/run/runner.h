@@ -43,6 +43,7 @@ struct runner {
 	const char *sts_endpoint;
 	struct tenant_run *tenants;
 	size_t n_tenants;
+	size_t n_refused; /* further tenants that failed before the run: never worked on */
 	size_t workers, tenant_workers;
 	/* Called by the waiting main thread several times a second. */
 	void (*tick)(const struct runner *r, void *arg);

@@ -14,17 +14,20 @@
 #include "base/num.h"
 #include "base/timefmt.h"
 
-#define RETRY_ATTEMPTS 3    /* the SDKs' standard mode */
-#define STATE_GRACE_MS 3000 /* of the 5 s in which a run has to end after a signal */
+#define RETRY_ATTEMPTS 3      /* the SDKs' standard mode */
+#define FIND_MS	       300000 /* the longest that accounts may be listed for */
+#define STATE_GRACE_MS 3000   /* of the 5 s in which a run has to end after a signal */
 
 /* Default quotas of AWS per account and region, a little below (its pages on quotas of CloudWatch,
- * IAM and Logs). */
+ * IAM, Logs, OAM; of Organizations in the field). */
 static const struct rate_row rates[] = {
     {"monitoring", "GetMetricData", 50},
     {"monitoring", "ListMetrics", 20},
     {"monitoring", NULL, 8},
     {"sts", NULL, 300},
     {"logs", NULL, 8},
+    {"organizations", NULL, 15},
+    {"oam", NULL, 8},
     {NULL, NULL, 0},
 };
 
@@ -144,8 +147,8 @@ session_base(struct session *s, struct err *err)
 }
 
 /* The last checkpoints of a run are written after it was told to stop. */
-static int
-open_state(struct session *s, struct err *err)
+int
+session_state(struct session *s, struct err *err)
 {
 	const struct store_env env = {
 	    .transport = s->top,
@@ -174,14 +177,13 @@ read_now(struct session *s, int64_t wall_ms, struct err *err)
 int
 session_identify(struct session *s, struct err *err)
 {
-	int64_t wall;
 
 	if (sts_caller_identity(s->top, s->base, buf_cstr(&s->sts_endpoint), s->config->region,
 				&s->me, err))
 		return err_wrap(err, "base credentials (sts:GetCallerIdentity)");
-	wall = clock_wall_ms(s->clock);
-	s->clock_behind_ms = s->me.server_wall_ms ? s->me.server_wall_ms - wall : 0;
-	return read_now(s, s->me.server_wall_ms ? s->me.server_wall_ms : wall, err);
+	s->aws_wall_ms = s->me.server_wall_ms ? s->me.server_wall_ms : clock_wall_ms(s->clock);
+	s->clock_behind_ms = s->aws_wall_ms - clock_wall_ms(s->clock);
+	return read_now(s, s->aws_wall_ms, err);
 }
 
 void
@@ -287,10 +289,10 @@ session_has_job(const struct session *s, const struct tenant *t, const struct jo
 }
 
 bool
-session_has_tenant(const struct session *s, const struct tenant *t)
+session_has_tenant(const struct session *s, const char *tenant)
 {
-	return matches(t->id, s->options->tenants, s->options->n_tenants) &&
-	       shard_of(t->id, s->options->shards) == s->options->shard;
+	return matches(tenant, s->options->tenants, s->options->n_tenants) &&
+	       shard_of(tenant, s->options->shards) == s->options->shard;
 }
 
 static int
@@ -312,6 +314,7 @@ make_stream(struct session *s, struct stream *st, const struct tenant *t, struct
 		    .opts = p->job->opts,
 		    .tenant = t->id,
 		    .account = t->account,
+		    .linked_account = t->linked ? t->account : NULL,
 		    .region = region,
 		    .labels = t->labels,
 		    .n_labels = t->n_labels,
@@ -352,27 +355,56 @@ make_tenant(struct session *s, struct tenant_run *tr, const struct tenant *t, st
 	tr->jobs = calloc(s->config->n_jobs, sizeof(*tr->jobs));
 	if (!tr->jobs)
 		return err_nomem(err);
-	for (size_t j = 0; j < s->config->n_jobs; j++)
-		if (session_has_job(s, t, &s->config->jobs[j]) &&
-		    make_tenant_job(s, tr, &s->plans[j], err))
+	for (size_t j = 0; j < s->config->n_jobs; j++) {
+		const struct job *job = &s->config->jobs[j];
+
+		if (!session_has_job(s, t, job))
+			continue;
+		if (t->linked && !job->kind->linked) {
+			log_event(LOG_WARN, "jobs of this kind cannot read linked accounts",
+				  LOG_S("tenant", t->id), LOG_S("job", job->name));
+			continue;
+		}
+		if (make_tenant_job(s, tr, &s->plans[j], err))
 			return -1;
+	}
 	return 0;
 }
 
+static bool
+any_tenant(const struct session *s, const char *glob)
+{
+	const struct found_refused *refused = NULL;
+	size_t n = s->found ? found_refused(s->found, &refused) : 0;
+
+	for (size_t i = 0; i < s->config->n_tenants; i++)
+		if (!fnmatch(glob, s->config->tenants[i].id, 0))
+			return true;
+	for (size_t i = 0; i < n; i++)
+		if (!fnmatch(glob, refused[i].id, 0))
+			return true;
+	return false;
+}
+
+static int
+check_tenant_globs(const struct session *s, struct err *err)
+{
+	const struct options *o = s->options;
+
+	for (size_t i = 0; i < o->n_tenants; i++)
+		if (!any_tenant(s, o->tenants[i]))
+			return err_set(err, ERR_USAGE,
+				       "--tenant %s: no tenant of that name in %s%s", o->tenants[i],
+				       s->config->path, s->found ? ", and none was found" : "");
+	return 0;
+}
+
+/* Tenants that are yet to be found are judged when they are (find_tenants). */
 static int
 check_globs(const struct session *s, struct err *err)
 {
 	const struct options *o = s->options;
 
-	for (size_t i = 0; i < o->n_tenants; i++) {
-		bool found = false;
-
-		for (size_t t = 0; !found && t < s->config->n_tenants; t++)
-			found = !fnmatch(o->tenants[i], s->config->tenants[t].id, 0);
-		if (!found)
-			return err_set(err, ERR_USAGE, "--tenant %s: no tenant of that name in %s",
-				       o->tenants[i], s->config->path);
-	}
 	for (size_t i = 0; i < o->n_jobs; i++) {
 		bool found = false;
 
@@ -382,6 +414,56 @@ check_globs(const struct session *s, struct err *err)
 			return err_set(err, ERR_USAGE, "--job %s: no job of that name in %s",
 				       o->jobs[i], s->config->path);
 	}
+	return s->config->n_sources ? 0 : check_tenant_globs(s, err);
+}
+
+/* Is this tenant this process's, by the command line? */
+/* Those that cannot be tenants have failed before the run began. */
+static void
+count_refused(struct session *s)
+{
+	const struct found_refused *refused;
+	size_t n = found_refused(s->found, &refused);
+
+	for (size_t i = 0; i < n; i++) {
+		if (!session_has_tenant(s, refused[i].id))
+			continue;
+		s->runner.n_refused++;
+		log_event(LOG_ERROR, "this account cannot be a tenant",
+			  LOG_S("tenant", refused[i].id), LOG_S("account", refused[i].account),
+			  LOG_E(&refused[i].why));
+	}
+}
+
+int
+session_find(struct session *s, bool keep, struct err *err)
+{
+	int64_t by = s->env.started_mono_ms + FIND_MS;
+	const struct found_env env = {
+	    .transport = s->top,
+	    .base = s->base,
+	    .clock = s->clock,
+	    .account = s->me.account,
+	    .region = s->config->region,
+	    .sts_endpoint = buf_cstr(&s->sts_endpoint),
+	    .run_id = s->run_id,
+	    .wall_ms = s->aws_wall_ms,
+	    .deadline_mono_ms = s->env.deadline_mono_ms && s->env.deadline_mono_ms < by
+				    ? s->env.deadline_mono_ms
+				    : by,
+	    .state = s->state,
+	    .keep = keep,
+	};
+
+	if (!s->config->n_sources)
+		return 0;
+	if (found_open(s->config, &env, &s->found, err))
+		return -1;
+	s->config = found_config(s->found);
+	s->env.config = s->config;
+	if (check_tenant_globs(s, err))
+		return -1;
+	count_refused(s);
 	return 0;
 }
 
@@ -395,7 +477,7 @@ make_tenants(struct session *s, struct err *err)
 	for (size_t i = 0; i < s->config->n_tenants; i++) {
 		const struct tenant *t = &s->config->tenants[i];
 
-		if (!session_has_tenant(s, t))
+		if (!session_has_tenant(s, t->id))
 			continue;
 		if (make_tenant(s, &s->tenants[s->runner.n_tenants++], t, err))
 			return -1;
@@ -409,6 +491,7 @@ fill_env(struct session *s)
 	const struct run_conf *run = &s->config->run;
 
 	s->env.config = s->config;
+	s->env.account = s->me.account;
 	s->env.clock = s->clock;
 	s->env.run_id = s->run_id;
 	s->env.started_mono_ms = clock_mono_ms(s->clock);
@@ -455,11 +538,11 @@ session_open(struct session *s, const struct config *config, const struct option
 	if (session_begin(s, config, options, clock, err) || session_base(s, err) ||
 	    session_identify(s, err))
 		return -1;
-	if (open_state(s, err))
+	if (session_state(s, err))
 		return err_wrap(err, "state %s", config->state);
 	fill_env(s);
 	s->commit_env.clock_offset_ms = sign_transport_offset(s->signer);
-	if (open_outlets(s, err) || make_plans(s, err))
+	if (session_find(s, !s->options->dry_run, err) || open_outlets(s, err) || make_plans(s, err))
 		return -1;
 	if (make_tenants(s, err))
 		return -1;
@@ -501,5 +584,6 @@ session_close(struct session *s)
 	transport_free(s->top);
 	call_counts_free(s->counts);
 	buf_done(&s->sts_endpoint);
+	found_free(s->found);
 	curl_transport_global_done();
 }

@@ -7,6 +7,7 @@
 #define MUSTER_RUN_SESSION_H
 
 #include "aws/sts.h"
+#include "run/found.h"
 #include "run/options.h"
 #include "run/report.h"
 #include "run/runner.h"
@@ -20,7 +21,8 @@ struct job_plan {
 };
 
 struct session {
-	const struct config *config;
+	const struct config *config; /* with the tenants that were found */
+	struct found *found;	     /* NULL: all tenants are listed */
 	const struct options *options;
 	struct clock *clock;
 	struct call_counts *counts;
@@ -34,7 +36,7 @@ struct session {
 	struct job_plan *plans;
 	char run_id[40];
 	char host[65];
-	int64_t started_wall_ms;
+	int64_t started_wall_ms, aws_wall_ms;
 	struct run_env env;
 	struct commit_env commit_env;
 	struct sink_env sink_env;
@@ -78,11 +80,14 @@ int session_begin(struct session *s, const struct config *config, const struct o
 		  struct clock *clock, struct err *err);
 int session_base(struct session *s, struct err *err);	  /* the base credentials */
 int session_identify(struct session *s, struct err *err); /* whose they are, and the present */
+int session_state(struct session *s, struct err *err);	  /* the state store */
+/* The tenants of `tenants_from` beside those listed: s->config has them all from here on. `keep`: the list for later runs. */
+int session_find(struct session *s, bool keep, struct err *err);
 
 /* What sinks need of this session. */
 void session_sink_env(const struct session *s, struct sink_env *ret);
 /* Do the options choose this tenant, and this of its jobs? */
-bool session_has_tenant(const struct session *s, const struct tenant *t);
+bool session_has_tenant(const struct session *s, const char *tenant);
 bool session_has_job(const struct session *s, const struct tenant *t, const struct job *job);
 
 /* Rendezvous hashing: which of n shards owns a tenant. Adding a shard moves 1/n of the tenants. */

@@ -20,6 +20,7 @@
 /* What all streams of a run share. */
 struct run_env {
 	const struct config *config;
+	const char *account; /* of the base credentials */
 	struct clock *clock;
 	const char *run_id;
 	int64_t now_ms; /* the run's present: cells are planned from it */

@@ -63,7 +63,9 @@ tenant_json(const struct tenant *t)
 	put(obj, "account", json_string(t->account), &ok);
 	if (t->role)
 		put(obj, "role", literal(t->role), &ok);
-	if (t->assume)
+	if (t->linked)
+		put(obj, "linked", json_true(), &ok);
+	else if (t->assume)
 		put(obj, "external_id", json_string(t->external_id ? REPLACED : "none"), &ok);
 	else
 		put(obj, "assume", json_false(), &ok);

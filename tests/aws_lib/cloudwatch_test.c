@@ -29,8 +29,8 @@ static const struct cw_query queries[] = {{0, &cpu, "Average"}, {41, &bare, "p99
 static void
 test_json_requests(void **state)
 {
-	struct cw_list_req list = {"AWS/ECS", false, NULL};
-	struct cw_data_req data = {queries, 2, START, START + 300000, 60000, NULL};
+	struct cw_list_req list = {"AWS/ECS", false, NULL, NULL};
+	struct cw_data_req data = {queries, 2, START, START + 300000, 60000, NULL, NULL};
 	struct aws_call call;
 	struct err err;
 
@@ -44,7 +44,7 @@ test_json_requests(void **state)
 	assert_int_equal(call.proto, PROTO_AWS_JSON);
 
 	aws_call_reset(&call);
-	list = (struct cw_list_req){"AWS/ECS", true, "a\"b"};
+	list = (struct cw_list_req){"AWS/ECS", true, "a\"b", NULL};
 	assert_int_equal(cw_list_call(CW_JSON, &list, &call, &err), 0);
 	assert_string_equal(
 	    buf_cstr(&call.body),
@@ -77,8 +77,8 @@ test_json_requests(void **state)
 static void
 test_query_requests(void **state)
 {
-	struct cw_list_req list = {"AWS/ECS", true, "a b+c/d="};
-	struct cw_data_req data = {queries, 2, START, START + 300000, 60000, "t"};
+	struct cw_list_req list = {"AWS/ECS", true, "a b+c/d=", NULL};
+	struct cw_data_req data = {queries, 2, START, START + 300000, 60000, "t", NULL};
 	struct aws_call call;
 	struct err err;
 
@@ -112,10 +112,42 @@ test_query_requests(void **state)
 	aws_call_done(&call);
 }
 
+/* A monitoring account says whose metrics it means, in each query. */
+static void
+test_linked_requests(void **state)
+{
+	const struct cw_list_req list = {"AWS/ECS", false, NULL, "111122223333"};
+	const struct cw_query query = {0, &bare, "Sum"};
+	const struct cw_data_req data = {&query, 1,    START,	      START + 60000,
+					 60000,	 NULL, "111122223333"};
+	struct aws_call call;
+	struct err err;
+
+	(void)state;
+	aws_call_init(&call, (size_t)1 << 20);
+	assert_int_equal(cw_list_call(CW_JSON, &list, &call, &err), 0);
+	assert_string_equal(buf_cstr(&call.body),
+			    "{\"Namespace\":\"AWS/ECS\",\"IncludeLinkedAccounts\":true,"
+			    "\"OwningAccount\":\"111122223333\"}");
+	aws_call_reset(&call);
+	assert_int_equal(cw_data_call(CW_JSON, &data, &call, &err), 0);
+	assert_non_null(
+	    strstr(buf_cstr(&call.body), "\"Stat\":\"Sum\"},\"AccountId\":\"111122223333\"}]"));
+	aws_call_reset(&call);
+	assert_int_equal(cw_list_call(CW_QUERY, &list, &call, &err), 0);
+	assert_non_null(
+	    strstr(buf_cstr(&call.body), "&IncludeLinkedAccounts=true&OwningAccount=111122223333"));
+	aws_call_reset(&call);
+	assert_int_equal(cw_data_call(CW_QUERY, &data, &call, &err), 0);
+	assert_non_null(
+	    strstr(buf_cstr(&call.body), "&MetricDataQueries.member.1.AccountId=111122223333"));
+	aws_call_done(&call);
+}
+
 static void
 test_request_too_large(void **state)
 {
-	struct cw_data_req data = {queries, 2, START, START + 300000, 60000, NULL};
+	struct cw_data_req data = {queries, 2, START, START + 300000, 60000, NULL, NULL};
 	struct aws_call call;
 	struct err err;
 
@@ -897,8 +929,8 @@ test_recorded_requests(void **state)
 	static const struct cw_dim instance[] = {{"InstanceId", "i-0123456789abcdef0"}};
 	const struct cw_metric ec2 = {"AWS/EC2", "CPUUtilization", instance, 1};
 	const struct cw_query q = {1, &ec2, "Average"};
-	const struct cw_data_req data = {&q, 1, 1714435200000, 1714521600000, 300000, NULL};
-	const struct cw_list_req list = {"Custom/App 1", false, "a b+c/d="};
+	const struct cw_data_req data = {&q, 1, 1714435200000, 1714521600000, 300000, NULL, NULL};
+	const struct cw_list_req list = {"Custom/App 1", false, "a b+c/d=", NULL};
 	CLEANUP(json_decrefp) json_t *all = NULL;
 	struct aws_call call;
 	struct err err;
@@ -932,25 +964,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_json_requests),
-	    cmocka_unit_test(test_query_requests),
-	    cmocka_unit_test(test_request_too_large),
-	    cmocka_unit_test(test_good_data),
-	    cmocka_unit_test(test_good_list),
-	    cmocka_unit_test(test_bad_data),
-	    cmocka_unit_test(test_bad_lists),
-	    cmocka_unit_test(test_truncated),
-	    cmocka_unit_test(test_mutated),
-	    cmocka_unit_test(test_small_arena),
-	    cmocka_unit_test(test_ids),
-	    cmocka_unit_test(test_metric_order),
-	    cmocka_unit_test(test_protocol_memory),
-	    cmocka_unit_test(test_unknown_protocol),
-	    cmocka_unit_test(test_sending),
-	    cmocka_unit_test(test_recorded_lists),
-	    cmocka_unit_test(test_recorded_data),
-	    cmocka_unit_test(test_protocol_cases),
-	    cmocka_unit_test(test_recorded_requests),
+	    cmocka_unit_test(test_json_requests),    cmocka_unit_test(test_query_requests),
+	    cmocka_unit_test(test_linked_requests),  cmocka_unit_test(test_request_too_large),
+	    cmocka_unit_test(test_good_data),	     cmocka_unit_test(test_good_list),
+	    cmocka_unit_test(test_bad_data),	     cmocka_unit_test(test_bad_lists),
+	    cmocka_unit_test(test_truncated),	     cmocka_unit_test(test_mutated),
+	    cmocka_unit_test(test_small_arena),	     cmocka_unit_test(test_ids),
+	    cmocka_unit_test(test_metric_order),     cmocka_unit_test(test_protocol_memory),
+	    cmocka_unit_test(test_unknown_protocol), cmocka_unit_test(test_sending),
+	    cmocka_unit_test(test_recorded_lists),   cmocka_unit_test(test_recorded_data),
+	    cmocka_unit_test(test_protocol_cases),   cmocka_unit_test(test_recorded_requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

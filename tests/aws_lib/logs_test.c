@@ -45,12 +45,42 @@ test_requests(void **state)
 	assert_int_equal(logs_stop_call("q", &call, NULL), 0);
 	assert_string_equal(call.operation, "StopQuery");
 	aws_call_reset(&call);
-	assert_int_equal(logs_groups_call("", NULL, &call, NULL), 0);
+	assert_int_equal(logs_groups_call("", NULL, NULL, &call, NULL), 0);
 	assert_string_equal(buf_cstr(&call.body), "{\"limit\":50}");
 	aws_call_reset(&call);
-	assert_int_equal(logs_groups_call("/ecs/", "t", &call, NULL), 0);
+	assert_int_equal(logs_groups_call("/ecs/", NULL, "t", &call, NULL), 0);
 	assert_string_equal(buf_cstr(&call.body), "{\"limit\":50,\"logGroupNamePrefix\":\"/ecs/\","
 						  "\"nextToken\":\"t\"}");
+	aws_call_done(&call);
+}
+
+/* Another account's groups are listed by its number, and asked by their ARNs. */
+static void
+test_linked_requests(void **state)
+{
+	static const char *const groups[] = {"/a", "/b"};
+	const struct logs_start_req q = {.groups = groups,
+					 .n_groups = 2,
+					 .arn = "arn:aws:logs:eu-west-1:111122223333:log-group:",
+					 .query = "fields a",
+					 .start_s = 1,
+					 .end_s = 2};
+	struct aws_call call;
+
+	(void)state;
+	aws_call_init(&call, 65536);
+	assert_int_equal(logs_groups_call("/a", "111122223333", NULL, &call, NULL), 0);
+	assert_string_equal(buf_cstr(&call.body),
+			    "{\"limit\":50,\"logGroupNamePrefix\":\"/a\","
+			    "\"includeLinkedAccounts\":true,"
+			    "\"accountIdentifiers\":[\"111122223333\"]}");
+	aws_call_reset(&call);
+	assert_int_equal(logs_start_call(&q, &call, NULL), 0);
+	assert_string_equal(buf_cstr(&call.body),
+			    "{\"startTime\":1,\"endTime\":2,\"logGroupIdentifiers\":["
+			    "\"arn:aws:logs:eu-west-1:111122223333:log-group:/a\","
+			    "\"arn:aws:logs:eu-west-1:111122223333:log-group:/b\"],"
+			    "\"queryString\":\"fields a\"}");
 	aws_call_done(&call);
 }
 
@@ -259,7 +289,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_requests), cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_requests),
+	    cmocka_unit_test(test_linked_requests), cmocka_unit_test(test_groups),
 	    cmocka_unit_test(test_start),    cmocka_unit_test(test_results),
 	    cmocka_unit_test(test_statuses), cmocka_unit_test(test_no_results),
 	    cmocka_unit_test(test_damaged),  cmocka_unit_test(test_recorded),

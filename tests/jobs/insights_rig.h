@@ -374,8 +374,11 @@ rig_init(struct rig *r, const char *yaml)
 
 	*r = (struct rig){.a = ARENA_INIT((size_t)16 << 20)};
 	r->common = (struct job_common){.name = "app", .every_ms = CELL_MS};
-	r->s = (struct job_stream){&r->common, &r->opts, "acme", "111122223333", "eu-west-1",
-				   NULL,       0};
+	r->s = (struct job_stream){.common = &r->common,
+				   .opts = &r->opts,
+				   .tenant = "acme",
+				   .account = "111122223333",
+				   .region = "eu-west-1"};
 	node = conf_parse("rig", sv_of(yaml), &r->a, f);
 	assert_non_null(node);
 	conf_read(node, tables, outs, &r->a, f);

@@ -49,8 +49,13 @@ rig_init(struct rig *r, const char *yaml)
 	*r = (struct rig){.a = ARENA_INIT((size_t)16 << 20)};
 	r->common = (struct job_common){.name = "ecs", .every_ms = CELL_MS};
 	r->labels[0] = (struct label){"tier", "gold"};
-	r->s = (struct job_stream){&r->common,	&r->opts,  "acme", "111122223333",
-				   "eu-west-1", r->labels, 1};
+	r->s = (struct job_stream){.common = &r->common,
+				   .opts = &r->opts,
+				   .tenant = "acme",
+				   .account = "111122223333",
+				   .region = "eu-west-1",
+				   .labels = r->labels,
+				   .n_labels = 1};
 	node = conf_parse("rig", sv_of(yaml), &r->a, f);
 	assert_non_null(node);
 	conf_read(node, tables, outs, &r->a, f);

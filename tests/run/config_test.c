@@ -399,12 +399,34 @@ test_faults_at_the_top(void **state)
 	    {"tenants_from: {}\n", "t.yaml:9:15: tenants_from: should be a list of mappings\n"},
 	    {"tenants_from: [{}]\n",
 	     "t.yaml:9:16: tenants_from[0]: needs one of file, organization and linked\n"},
-	    {"tenants_from: [{linked: {}}]\n",
-	     "t.yaml:9:17: tenants_from[0].linked: not supported yet; list the tenants, or use "
-	     "file\n"},
-	    {"tenants_from: [{organization: {ous: [a]}}]\n",
-	     "t.yaml:9:17: tenants_from[0].organization: not supported yet; list the tenants, or "
-	     "use file\n"},
+	    {"tenants_from: [{linked: {}, file: x}]\n",
+	     "t.yaml:9:16: tenants_from[0]: needs one of file, organization and linked\n"},
+	    {"tenants_from: [{linked: {ous: [a]}}]\n",
+	     "t.yaml:9:26: tenants_from[0].linked.ous: unknown key\n"},
+	    {"tenants_from: [{linked: {exclude: [\"12\"]}, labels: {a: \"{tag}\"}}]\n",
+	     "t.yaml:9:36: tenants_from[0].linked.exclude[0]: '12' is not an account number of 12 "
+	     "digits\n"
+	     "t.yaml:9:56: tenants_from[0].labels.a: '{' begins {account}, {id} or {tag:NAME}, "
+	     "nothing else\n"},
+	    {"tenants_from: [{organization: {ous: [a, ou-1/x]}}]\n",
+	     "t.yaml:9:16: tenants_from[0].role: missing, here and in defaults (or say assume: "
+	     "false)\n"
+	     "t.yaml:9:16: tenants_from[0].external_id: missing, here and in defaults (`none` if "
+	     "the role's trust policy asks for none)\n"
+	     "t.yaml:9:38: tenants_from[0].organization.ous[0]: 'a' is not the id of a unit or "
+	     "root such as ou-abcd-12345678\n"
+	     "t.yaml:9:41: tenants_from[0].organization.ous[1]: 'ou-1/x' is not the id of a unit "
+	     "or root such as ou-abcd-12345678\n"},
+	    {"tenants_from: [{organization: {role_for_listing: lister, exclude: x}, role: 'a b', "
+	     "external_id: '{nope}'}]\n",
+	     "t.yaml:9:50: tenants_from[0].organization.role_for_listing: not the ARN of a role, "
+	     "arn:aws:iam::ACCOUNT:role/NAME\n"
+	     "t.yaml:9:67: tenants_from[0].organization.exclude: 'x' is not an account number of "
+	     "12 digits\n"
+	     "t.yaml:9:77: tenants_from[0].role: 'a b' is neither the name of a role nor its "
+	     "ARN\n"
+	     "t.yaml:9:97: tenants_from[0].external_id: '{' begins {account}, {id} or {tag:NAME}, "
+	     "nothing else\n"},
 	    {"tenants_from: [{file: nothing/*.yaml}]\n",
 	     "t.yaml:9:23: tenants_from[0].file: no such file: nothing/*.yaml\n"},
 	    {"tenants_from: [{fil: x}]\n",
@@ -731,6 +753,71 @@ test_faults_in_files_of_tenants(void **state)
 	    "flow node in line 2\n");
 }
 
+static const struct label acme_tags[] = {{"team", "red"}, {"tier", "gold"}};
+static struct found_account acme = {.account = "111122223333", .name = "Acme Ltd"};
+
+/* The tenant that an account makes of the n-th source. */
+static int
+find(struct config *c, size_t n, const char *id, struct arena *a, struct tenant *t, struct err *err)
+{
+	acme.tags = (struct label *)(uintptr_t)acme_tags;
+	acme.n_tags = ARRAY_LEN(acme_tags);
+	return config_found_tenant(c, &c->sources[n], &acme, id, a, t, err);
+}
+
+static void
+test_found_tenants(void **state)
+{
+	struct arena a = ARENA_INIT(1 << 20);
+	struct err err = {0};
+	struct config *c;
+	struct tenant t;
+
+	(void)state;
+	c = load_good("region: eu-west-1\nstate: file:///s\n"
+		      "defaults:\n"
+		      "  role: reader-{tag:team}\n"
+		      "  external_id: x-{id}-{account}\n"
+		      "  labels: {tier: '{tag:tier}', none: '{tag:nothing}', plain: p}\n"
+		      "tenants_from:\n"
+		      "- organization: {ous: ou-1, tags: {muster: 'yes'}, id_tag: tenant}\n"
+		      "  labels: {plain: own}\n"
+		      "- organization: {}\n"
+		      "  role: reader-{tag:owner}\n"
+		      "- linked: {exclude: ['444455556666']}\n"
+		      "  labels: {tier: l}\n"
+		      "  regions: [us-east-1]\n"
+		      "jobs: {a: {kind: metrics, to: s}}\nsinks: {s: {kind: stdout}}\n");
+	assert_int_equal(c->n_tenants, 0);
+	assert_int_equal(c->n_sources, 3);
+	assert_true(c->sources[0].wants_tags);
+	assert_string_equal(c->sources[0].ous.v[0], "ou-1");
+	assert_string_equal(c->sources[2].regions[0], "us-east-1");
+	assert_int_equal(find(c, 0, "acme", &a, &t, &err), 0);
+	assert_string_equal(t.role, "reader-red");
+	assert_string_equal(t.external_id, "x-acme-111122223333");
+	assert_true(t.assume && !t.linked);
+	assert_string_equal(t.regions[0], "eu-west-1");
+	/* A label whose tag is not there is left out. */
+	assert_int_equal(t.n_labels, 2);
+	assert_string_equal(t.labels[0].value, "own");
+	assert_string_equal(t.labels[1].value, "gold");
+	/* A role whose tag is not there is no role. */
+	assert_int_equal(find(c, 1, "acme", &a, &t, &err), -1);
+	assert_non_null(strstr(err.msg, "t.yaml:11:9: tenants_from[1].role: account 111122223333 "
+					"has no tag owner"));
+	/* Nothing of the defaults' role matters to a linked account. */
+	acme.regions = c->sources[2].regions;
+	acme.n_regions = 1;
+	assert_int_equal(find(c, 2, "acme", &a, &t, &err), 0);
+	assert_null(t.role);
+	assert_true(!t.assume && t.linked);
+	assert_string_equal(t.regions[0], "us-east-1");
+	assert_string_equal(t.labels[t.n_labels - 1].value, "l");
+	config_free(c);
+	arena_done(&a);
+}
+
 static void
 test_ecs_disks_go_with_the_task(void **state)
 {
@@ -884,6 +971,7 @@ main(void)
 	    cmocka_unit_test(test_region_from_the_environment),
 	    cmocka_unit_test(test_shared_faults_are_told_once),
 	    cmocka_unit_test(test_faults_in_files_of_tenants),
+	    cmocka_unit_test(test_found_tenants),
 	    cmocka_unit_test(test_ecs_disks_go_with_the_task),
 	    cmocka_unit_test(test_definition),
 	    cmocka_unit_test(test_init_text_loads),
