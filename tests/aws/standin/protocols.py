@@ -125,6 +125,15 @@ class RestJson:
         return Reply(refusal.status, {**headers, **refusal.headers}, json.dumps({"message": refusal.message}).encode())
 
 
+class RestObject(RestJson):
+    """REST whose successes are JSON objects too. Scalars are strictly typed, as in AWS JSON."""
+    whole, flag, instant = Json.whole, Json.flag, Json.instant
+
+    @staticmethod
+    def result(_operation, result, _request_id):
+        return Reply(200, {"Content-Type": "application/json"}, json.dumps(result, separators=(",", ":")).encode())
+
+
 class Text:
     """Plain text errors, as Prometheus answers."""
 

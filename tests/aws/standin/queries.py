@@ -32,6 +32,7 @@ class Asked:
     most: int            # rows
     created: float       # by the machine's clock
     now: int             # ms, by the data's: what is ingested later is not seen
+    owner: str = None    # whose groups they are; None: the account's own
     fate: str = None     # how a fault ends it: Failed, Timeout, Stuck or Short
     stopped: float = None
 
@@ -107,7 +108,7 @@ class Queries:
 
     def _answer(self, identity):
         asked = self.asked[identity]
-        groups = self.events.groups(asked.account, asked.region)
+        groups = self.events.groups(asked.owner or asked.account, asked.region)
         found = list(itertools.chain.from_iterable(
             self.events.between(groups[name], asked.start, asked.end, asked.now) for name in asked.groups))
         result = compile_query(asked.text).run(found, seed_of(asked), asked.most, self.java)

@@ -153,6 +153,31 @@ def generate(tenants, seed, regions, services, clusters=1, regions_per_tenant=No
     }
 
 
+def organize(document, page=20):
+    """Put the world's tenants into an organization: a root with the units prod and test, and prod with one more, eu.
+    Its management account is no tenant; the role `lister` in it may list."""
+    management = document["central"]["account"][:-1] + "2"
+    units = [{"id": "ou-abcd-prod0001", "name": "prod", "parent": "r-abcd"},
+             {"id": "ou-abcd-test0001", "name": "test", "parent": "r-abcd"},
+             {"id": "ou-abcd-prodeu01", "name": "eu", "parent": "ou-abcd-prod0001"}]
+    accounts = [{"account": management, "name": "Management", "email": "root@example.com", "parent": "r-abcd"}]
+    for number, tenant in enumerate(document["tenants"]):
+        accounts.append({"account": tenant["account"], "name": f"Tenant {tenant['id'].upper()}",
+                         "email": f"{tenant['id']}@example.com", "parent": units[number % 3]["id"],
+                         "tags": {"tenant": tenant["id"], "muster": "yes", "tier": ("gold", "silver")[number % 2],
+                                  "external": tenant["external_id"]}})
+    document["organization"] = {"id": "o-abcdefghij", "root": "r-abcd", "management": management, "units": units,
+                                "accounts": accounts, "page": page}
+    document["roles"].append({"arn": f"arn:aws:iam::{management}:role/lister", "external_id": None,
+                              "max_session": 3600})
+
+
+def link(document, types=("AWS::CloudWatch::Metric", "AWS::Logs::LogGroup")):
+    """Link every tenant to the central account, wherever the tenant is."""
+    document["links"] = [{"account": tenant["account"], "region": region, "label": tenant["id"], "types": list(types)}
+                         for tenant in document["tenants"] for region in tenant["regions"]]
+
+
 class World:
     """A world document with the look-ups the services need."""
 
@@ -170,6 +195,13 @@ class World:
             self.roles[tenant["role"]] = {**tenant, "arn": tenant["role"]}
         self.buckets = document.get("buckets", [])
         self.regions = {self.region}.union(*(tenant["regions"] for tenant in self.tenants))
+
+    def linked(self, account, region, kind):
+        """The accounts whose data of this kind (AWS::CloudWatch::Metric, ...) `account` can read in a region."""
+        if account != self.central["account"]:
+            return []
+        return [link["account"] for link in self.document.get("links", [])
+                if link["region"] == region and kind in link["types"]]
 
     def __getitem__(self, name):
         return self.document[name]

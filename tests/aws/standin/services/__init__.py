@@ -1,8 +1,10 @@
 """The table of services. A further one is a module here with a subclass of Service, and a row below."""
 from .cloudwatch import CloudWatch
 from .logs import Logs
+from .oam import Oam
+from .organizations import Organizations
 from .remote_write import Prometheus, Workspaces
 from .s3 import S3
 from .sts import Sts
 
-TABLE = (S3, CloudWatch, Logs, Sts, Workspaces, Prometheus)
+TABLE = (Oam, S3, CloudWatch, Logs, Organizations, Sts, Workspaces, Prometheus)

@@ -41,23 +41,37 @@ class CloudWatch(Service):
         position = self.pager.position(call) or {"at": 0}
         call.token = position
         wanted = self._filter(call)
-        found = [series for series in self._listed(call) if wanted(series)]
+        found = [(owner, series) for owner in self._owners(call) for series in self._listed(call, owner)
+                 if wanted(series)]
         start = position["at"]
         page = found[start:start + LISTED]
-        result = {"Metrics": [_metric(series) for series in page]}
+        result = {"Metrics": [_metric(series) for _, series in page]}
+        if call.flag("IncludeLinkedAccounts", False):
+            result["OwningAccounts"] = [owner for owner, _ in page]
         if start + LISTED < len(found):
             result["NextToken"] = self.pager.token(call, {"at": start + LISTED})
         self.standin.ledger.count("metrics_listed", len(page))
         return result
 
-    def _listed(self, call):
+    def _owners(self, call):
+        """The accounts whose metrics are listed: the caller's, and with linked ones those, or one of all of them."""
+        linked, owner = call.flag("IncludeLinkedAccounts", False), call.text("OwningAccount", r"\d{12}")
+        if owner and not linked:
+            raise invalid("OwningAccount goes with IncludeLinkedAccounts.", "InvalidParameterCombination")
+        accounts = [call.account, *(self._linked(call) if linked else [])]
+        return [account for account in accounts if owner in (None, account)]
+
+    def _linked(self, call):
+        return self.standin.world.linked(call.account, call.region, "AWS::CloudWatch::Metric")
+
+    def _listed(self, call, account):
         active = call.text("RecentlyActive")
         if active not in (None, "PT3H"):
             raise invalid(f"The value {active} for parameter RecentlyActive is not supported.", "InvalidParameterValue")
         now = self.standin.clock.data()
         silent = now - (ACTIVE if active else SILENT)
         born = now - self.standin.world["list_delay"]
-        series = self.standin.truth.catalogue(call.account, call.region).values()
+        series = self.standin.truth.catalogue(account, call.region).values()
         return (one for one in series if one.since <= born and one.until > silent)
 
     def _filter(self, call):
@@ -124,6 +138,9 @@ class CloudWatch(Service):
         results, left, skip = [], limit, position["point"]
         for number in range(position["query"], len(queries)):
             wanted = queries[number]
+            if wanted.account not in (None, call.account, *self._linked(call)):
+                results.append({**wanted.result([], [], True), "StatusCode": "Forbidden"})
+                continue
             times, values = self._points(call, wanted, window, position["now"])
             if descending:
                 times, values = times[::-1], values[::-1]
@@ -138,7 +155,7 @@ class CloudWatch(Service):
         return results, None
 
     def _points(self, call, wanted, window, now):
-        series = self.standin.truth.catalogue(call.account, call.region).get(wanted.key)
+        series = self.standin.truth.catalogue(wanted.account or call.account, call.region).get(wanted.key)
         start, end = window
         age = self.standin.clock.data() - start
         coarsest = 60 if age <= 15 * DAY else 300 if age <= 63 * DAY else 3600
@@ -160,6 +177,7 @@ class Wanted:
             raise invalid(f"The value {self.id} for parameter MetricDataQueries.member.Id is not matching the "
                           "expected pattern ^[a-z][a-zA-Z0-9_]*$.")
         self.label = checked(query, "Label")
+        self.account = checked(query, "AccountId", r"\d{12}")
         self.returned = "ReturnData" not in query or call.protocol.flag("ReturnData", query["ReturnData"])
         if ("Expression" in query) == ("MetricStat" in query):
             raise invalid("Exactly one of Expression and MetricStat must be given.", "InvalidParameterCombination")

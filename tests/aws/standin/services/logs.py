@@ -79,7 +79,11 @@ class Logs(Service):
             raise Refusal("LimitExceededException", "Account maximum query concurrency limit of "
                           f"[{self.concurrent}] reached.", blame=False)
         self.standin.ledger.count("queries_started")
+        owners = {group.account for group in groups}
+        if len(owners) > 1:
+            raise wrong("This stand-in serves no query of several accounts.")
         asked = self.queries.add(account=call.account, region=call.region, groups=[group.name for group in groups],
+                                 owner=next(iter(owners), call.account),
                                  start=start, end=end, text=text, most=most, fate=call.fate,
                                  now=int(self.standin.clock.data() * 1000))
         return {"queryId": asked.id}
@@ -120,14 +124,18 @@ class Logs(Service):
     def _group(self, call, name):
         """A group by its name, or by its ARN without the star at its end."""
         match = ARN.fullmatch(name)
-        own = not match or (match[1], match[2]) == (call.region, call.account)
+        owner = match[2] if match else call.account
+        within = owner in (call.account, *self._linked(call)) and (not match or match[1] == call.region)
         if ":" in name and not match:
             raise wrong(f"The log group identifier {name} is malformed.")
-        group = self.events.groups(call.account, call.region).get(match[3] if match else name) if own else None
+        group = self.events.groups(owner, call.region).get(match[3] if match else name) if within else None
         if group is None:
             raise Refusal("ResourceNotFoundException", f"Log group '{name}' does not exist for account ID "
                           f"'{call.account}' (Service: AWSLogs; Status Code: 400)", blame=False)
         return group
+
+    def _linked(self, call):
+        return self.standin.world.linked(call.account, call.region, "AWS::Logs::LogGroup")
 
     def _check_window(self, groups, end):
         now = self.standin.clock.data() * 1000
@@ -208,10 +216,21 @@ class Logs(Service):
         most = call.whole("limit", GROUPS)
         if not 1 <= most <= GROUPS:
             raise wrong(f"limit must be between 1 and {GROUPS}.")
-        found = [group for group in self.events.groups(call.account, call.region).values()
+        found = [group for owner in self._owners(call) for group in self.events.groups(owner, call.region).values()
                  if group.name.startswith(prefix or "") and (pattern or "").lower() in group.name.lower()]
         page, following = self._page(call, found, most)
         return {"logGroups": [_described(group) for group in page], **following}
+
+    def _owners(self, call):
+        """Whose groups are described: the caller's, or where linked accounts are included those that are named."""
+        named = call.params.get("accountIdentifiers") or []
+        if not call.flag("includeLinkedAccounts", False):
+            if named:
+                raise wrong("accountIdentifiers goes with includeLinkedAccounts.")
+            return [call.account]
+        if not isinstance(named, list) or len(named) > 20:
+            raise wrong("accountIdentifiers must be a list of at most 20 accounts.")
+        return [owner for owner in (call.account, *self._linked(call)) if not named or owner in named]
 
     def filter_log_events(self, call):
         """The events of a group by time. A pattern is one term in quotes, or one word."""
