@@ -218,6 +218,29 @@ mask_tokens(json_t *root, struct err *err)
 	return 0;
 }
 
+/* Tags of an account may hold its external id, and nothing that a replay does looks at them: it has
+ * the tenants that were found. Nor does it need anybody's address. */
+static int
+mask_directory(json_t *root, struct err *err)
+{
+	static const struct {
+		const char *list, *member;
+	} rows[] = {{"Tags", "Value"}, {"Accounts", "Email"}};
+
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		json_t *list = json_object_get(root, rows[i].list);
+
+		for (size_t k = 0; k < json_array_size(list); k++) {
+			json_t *one = json_array_get(list, k);
+
+			if (json_object_get(one, rows[i].member) &&
+			    json_object_set_new(one, rows[i].member, json_string("not-kept")))
+				return err_nomem(err);
+		}
+	}
+	return 0;
+}
+
 /* Fields of a form as they came, those of STS only if they are on the list. */
 static void
 mask_form(const char *service, struct sv form, struct buf *out)
@@ -255,7 +278,11 @@ mask_body(const char *service, struct sv in, struct buf *out, struct err *err)
 	int r = 0;
 
 	if (sv_starts(in, SV("{")) && !json_parse(in, "body", &root, NULL))
-		r = mask_tokens(root, err) || json_dump(root, true, out, err) ? -1 : end_line(out);
+		r = mask_tokens(root, err) ||
+			    (!strcmp(service, "organizations") && mask_directory(root, err)) ||
+			    json_dump(root, true, out, err)
+			? -1
+			: end_line(out);
 	else if (is_form(in))
 		mask_form(service, in, out);
 	else if (strcmp(service, "sts") != 0)

@@ -37,7 +37,7 @@ struct tenant_source {
 	struct conf_strings ous;	     /* units or roots; none: all accounts */
 	struct conf_map tags;		     /* all of these; '*' and '?' in values */
 	const char *id_tag;		     /* NULL: ids come from the accounts' names */
-	bool wants_tags;		     /* for any of these, or for {tag:NAME} */
+	struct conf_strings tag_names;	     /* all that is needed, {tag:NAME} too; sorted */
 	struct conf_strings exclude;	     /* accounts */
 	const char **regions;		     /* where links are looked for */
 	size_t n_regions;

@@ -91,19 +91,66 @@ check_organization(struct tenants_read *t, const struct organization_read *org)
 	check_accounts(t, &org->exclude, org->exclude_node);
 }
 
-static bool
-names_tag(const char *s)
+/* Tags that are needed: no others are read, kept or shown. */
+static void
+add_tag_name(struct tenants_read *t, struct conf_strings *names, struct sv name)
 {
-	return s && strstr(s, "{tag:");
+	const char **v;
+
+	for (size_t i = 0; i < names->n; i++)
+		if (sv_eq(name, sv_of(names->v[i])))
+			return;
+	v = config_array(t->r, names->n + 1, sizeof(*v));
+	if (!v)
+		return;
+	if (names->n)
+		memcpy(v, names->v, names->n * sizeof(*v));
+	v[names->n] = arena_strdup(t->r->a, name);
+	if (v[names->n])
+		names->n++;
+	names->v = v;
 }
 
-static bool
-given_names_tag(const struct tenant_given *g)
+/* Those of {tag:NAME} in a value. */
+static void
+add_tags_of(struct tenants_read *t, struct conf_strings *names, const char *value)
 {
+	static const char begin[] = "{tag:";
+
+	for (const char *p = value ? strstr(value, begin) : NULL; p; p = strstr(p, begin)) {
+		p += sizeof(begin) - 1;
+		add_tag_name(t, names, (struct sv){p, strcspn(p, "}")});
+	}
+}
+
+static void
+add_tags_of_given(struct tenants_read *t, struct conf_strings *names, const struct tenant_given *g)
+{
+	add_tags_of(t, names, g->role);
+	add_tags_of(t, names, g->external_id);
 	for (size_t i = 0; i < g->labels.n; i++)
-		if (names_tag(g->labels.v[i].value))
-			return true;
-	return names_tag(g->role) || names_tag(g->external_id);
+		add_tags_of(t, names, g->labels.v[i].value);
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
+
+static void
+collect_tag_names(struct tenants_read *t, struct tenant_source *s)
+{
+	struct conf_strings *names = &s->tag_names;
+
+	for (size_t i = 0; i < s->tags.n; i++)
+		add_tag_name(t, names, sv_of(s->tags.v[i].key));
+	if (s->id_tag)
+		add_tag_name(t, names, sv_of(s->id_tag));
+	add_tags_of_given(t, names, s->given);
+	add_tags_of_given(t, names, s->defaults);
+	if (names->n)
+		qsort(names->v, names->n, sizeof(*names->v), by_text);
 }
 
 static void
@@ -153,8 +200,7 @@ config_add_source(struct tenants_read *t, const struct tenant_source *s,
 		to->tags = org->tags;
 		to->id_tag = org->id_tag;
 		to->exclude = org->exclude;
-		to->wants_tags = org->tags.n || org->id_tag || given_names_tag(s->given) ||
-				 given_names_tag(s->defaults);
+		collect_tag_names(t, to);
 	} else {
 		check_accounts(t, &linked->exclude, linked->exclude_node);
 		to->kind = SOURCE_LINKED;

@@ -360,17 +360,20 @@ found_open(const struct config *listed, const struct found_env *env, struct foun
 {
 	struct found *f = calloc(1, sizeof(*f));
 	struct finding g = {.f = f, .env = env, .ids = MAP_INIT, .accounts = MAP_INIT};
+	struct err why = {0};
 	int rc;
 
 	if (!f)
 		return err_nomem(err);
 	f->config = *listed;
 	f->arena = ARENA_INIT(ARENA_BYTES);
-	rc = find(&g, listed, err);
+	rc = find(&g, listed, &why);
 	map_done(&g.ids, NULL);
 	map_done(&g.accounts, NULL);
 	if (rc) {
 		found_free(f);
+		if (err)
+			*err = why;
 		return -1;
 	}
 	*ret = f;

@@ -278,11 +278,19 @@ accounts_by_paths(struct lister *l, bool *met, bool *ret_all, struct err *err)
 {
 	CLEANUP(pages_done) struct pages p = pages_init();
 	struct org_accounts page;
+	struct err why = {0};
 
 	*ret_all = false;
 	do {
-		if (org_accounts_call(NULL, p.token, begin(l), err) || ask(l, err))
-			return err->kind == ERR_AUTH ? 0 : err_wrap(err, "ListAccounts");
+		if (org_accounts_call(NULL, p.token, begin(l), err))
+			return -1;
+		if (ask(l, &why)) {
+			if (why.kind == ERR_AUTH)
+				return 0; /* it may be allowed to list units only */
+			if (err)
+				*err = why;
+			return err_wrap(err, "ListAccounts");
+		}
 		if (org_accounts_read(answer(l), &l->page, &page, err))
 			return err_wrap(err, "ListAccounts");
 		for (size_t i = 0; i < page.n; i++) {
@@ -326,6 +334,15 @@ by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static bool
+is_needed(const struct tenant_source *from, const char *tag)
+{
+	for (size_t i = 0; i < from->tag_names.n; i++)
+		if (!strcmp(from->tag_names.v[i], tag))
+			return true;
+	return false;
+}
+
 static int
 add_tags(struct lister *l, struct roster_account *to, const struct org_tags *page, struct err *err)
 {
@@ -337,8 +354,11 @@ add_tags(struct lister *l, struct roster_account *to, const struct org_tags *pag
 		memcpy(v, to->tags, to->n_tags * sizeof(*v));
 	to->tags = v;
 	for (size_t i = 0; i < page->n; i++) {
-		struct label *tag = &v[to->n_tags++];
+		struct label *tag = &v[to->n_tags];
 
+		if (!is_needed(l->from, page->v[i].key))
+			continue;
+		to->n_tags++;
 		tag->name = arena_strdup(l->a, sv_of(page->v[i].key));
 		tag->value = arena_strdup(l->a, sv_of(page->v[i].value));
 		if (!tag->name || !tag->value)
@@ -474,7 +494,7 @@ list_organization(struct lister *l, const struct roster_list *last, struct err *
 	    open_creds(l, err) ||
 	    (l->from->ous.n ? accounts_of_units(l, err) : accounts_of(l, NULL, err)))
 		return -1;
-	return l->from->wants_tags ? select_by_tags(l, last, err) : 0;
+	return l->from->tag_names.n ? select_by_tags(l, last, err) : 0;
 }
 
 /* Linked accounts */
@@ -623,6 +643,7 @@ found_key(const struct found_env *env, const struct tenant_source *from, struct 
 	add_strings(&text, from->exclude.v, from->exclude.n);
 	for (size_t i = 0; i < from->tags.n; i++)
 		buf_fmt(&text, "%s=%s\n", from->tags.v[i].key, from->tags.v[i].value);
+	add_strings(&text, from->tag_names.v, from->tag_names.n);
 	if (from->kind == SOURCE_LINKED)
 		add_strings(&text, from->regions, from->n_regions);
 	if (!buf_ok(&text))

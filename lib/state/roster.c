@@ -284,7 +284,8 @@ roster_load(struct store *s, struct arena *a, struct roster *ret, struct err *er
 	if (store_get(s, ROSTER_KEY, NULL, &text, &info, &why)) {
 		if (why.kind == ERR_NOTFOUND)
 			return 0;
-		*err = why;
+		if (err)
+			*err = why;
 		return -1;
 	}
 	memcpy(ret->etag, info.etag, sizeof(ret->etag));
@@ -342,11 +343,15 @@ keep_once(struct store *s, const struct roster_list *list, struct err *err)
 int
 roster_keep(struct store *s, const struct roster_list *list, struct err *err)
 {
+	struct err why = {0};
+
 	for (int i = 0; i < KEEP_TRIES; i++) {
-		if (!keep_once(s, list, err))
+		if (!keep_once(s, list, &why))
 			return 0;
-		if (err->kind != ERR_CONFLICT)
+		if (why.kind != ERR_CONFLICT)
 			break;
 	}
+	if (err)
+		*err = why;
 	return err_wrap(err, "%s", ROSTER_KEY);
 }

@@ -255,6 +255,7 @@ class LastList(Found):
         with open(os.path.join(lab.state, LIST_FILE), encoding="utf-8") as file:
             sound = file.read()
         self.assertNotIn("example.com", sound)
+        self.assertNotIn("silver", sound, "a tag that nobody asked for")
         damaged = sound.replace("t0003", "t0009")
         self.assertNotEqual(damaged, sound)
         self.write(lab, damaged)
@@ -386,6 +387,15 @@ class Replayed(Found, ReplayCase):
         self.record(lab)
         self.assert_exact(lab)
         self.assert_replays(lab)
+
+    def test_without_external_ids_in_tags(self):
+        lab = self.organization()
+        self.record(lab)
+        text = "\n".join(unpacked(lab.path("tape.tar.zst")).values())
+        self.assertIn("ListTagsForResource", text)
+        for tenant in lab.world.tenants:
+            self.assertNotIn(tenant["external_id"], text)
+        self.assertNotIn("example.com", text)
 
     def test_after_the_last_list_was_used(self):
         lab = self.organization()

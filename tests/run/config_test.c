@@ -768,6 +768,7 @@ find(struct config *c, size_t n, const char *id, struct arena *a, struct tenant 
 static void
 test_found_tenants(void **state)
 {
+	static const char *const needed[] = {"muster", "nothing", "team", "tenant", "tier"};
 	struct arena a = ARENA_INIT(1 << 20);
 	struct err err = {0};
 	struct config *c;
@@ -790,7 +791,9 @@ test_found_tenants(void **state)
 		      "jobs: {a: {kind: metrics, to: s}}\nsinks: {s: {kind: stdout}}\n");
 	assert_int_equal(c->n_tenants, 0);
 	assert_int_equal(c->n_sources, 3);
-	assert_true(c->sources[0].wants_tags);
+	assert_int_equal(c->sources[0].tag_names.n, ARRAY_LEN(needed));
+	for (size_t i = 0; i < ARRAY_LEN(needed); i++)
+		assert_string_equal(c->sources[0].tag_names.v[i], needed[i]);
 	assert_string_equal(c->sources[0].ous.v[0], "ou-1");
 	assert_string_equal(c->sources[2].regions[0], "us-east-1");
 	assert_int_equal(find(c, 0, "acme", &a, &t, &err), 0);
