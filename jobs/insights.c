@@ -667,18 +667,25 @@ load_memo(struct pull *p, const json_t *memo)
 
 /* Opening */
 
-/* Groups of another account go by their ARNs. */
+int
+insights_arn(const struct job_stream *s, struct buf *out, struct err *err)
+{
+	if (!s->linked_account)
+		return 0;
+	buf_fmt(out, "arn:%s:logs:%s:%s:log-group:", endpoint_partition(s->region), s->region,
+		s->linked_account);
+	return buf_check(out, "ARN", err);
+}
+
 static int
 name_account(struct pull *p, struct err *err)
 {
-	CLEANUP(buf_done) struct buf arn = BUF_INIT(256);
+	CLEANUP(buf_done) struct buf arn = BUF_INIT(INSIGHTS_ARN_MAX);
 
-	if (!p->s->linked_account)
-		return 0;
-	buf_fmt(&arn, "arn:%s:logs:%s:%s:log-group:", endpoint_partition(p->s->region),
-		p->s->region, p->s->linked_account);
-	if (buf_check(&arn, "ARN", err))
+	if (insights_arn(p->s, &arn, err))
 		return -1;
+	if (!arn.n)
+		return 0;
 	p->arn = arena_strdup(&p->mem, buf_view(&arn));
 	return p->arn ? 0 : err_nomem(err);
 }

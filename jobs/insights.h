@@ -108,6 +108,11 @@ json_t *asks_save(const struct asks *s);
 bool asks_load(struct asks *s, const json_t *list, int64_t start_ms, int64_t end_ms,
 	       const struct groups *g);
 bool asks_have(const struct asks *s, int64_t start_ms, int64_t end_ms);
+#define INSIGHTS_ARN_MAX 256
+/* What stands before the names of another account's groups, which go by their ARNs: appended to out; nothing where the
+ * groups are the caller's own. */
+int insights_arn(const struct job_stream *s, struct buf *out, struct err *err);
+
 /* Forget the older list of groups if no ask names it any more. */
 void asks_trim(struct asks *s, struct groups *g);
 

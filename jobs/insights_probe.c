@@ -69,7 +69,7 @@ ask_groups(const struct job_stream *s, const json_t *seen, int64_t now_ms, struc
 	(void)now_ms;
 	(void)snprintf(prefix, sizeof(prefix), "%.*s", (int)strcspn(o->log_groups.v[0], "*"),
 		       o->log_groups.v[0]);
-	return logs_groups_call(prefix, NULL, call, err);
+	return logs_groups_call(prefix, s->linked_account, NULL, call, err);
 }
 
 /* A second of the group's life in which it most likely held nothing: its first, or where retention
@@ -129,6 +129,7 @@ ask_start(const struct job_stream *s, const json_t *seen, int64_t now_ms, struct
 	    .created_ms = json_integer_value(json_object_get(seen, "created")),
 	    .retention_days = json_integer_value(json_object_get(seen, "days")),
 	};
+	CLEANUP(buf_done) struct buf arn = BUF_INIT(INSIGHTS_ARN_MAX);
 	char name[GROUP_NAME_SIZE];
 	const char *names[] = {g.name ? g.name : name};
 	struct logs_start_req q = {
@@ -139,6 +140,9 @@ ask_start(const struct job_stream *s, const json_t *seen, int64_t now_ms, struct
 	    .limit = 1,
 	};
 
+	if (insights_arn(s, &arn, err))
+		return -1;
+	q.arn = arn.n ? buf_cstr(&arn) : NULL;
 	name_like(o->log_groups.v[0], name);
 	q.end_s = q.start_s + 1;
 	return logs_start_call(&q, call, err);

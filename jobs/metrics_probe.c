@@ -22,7 +22,8 @@ static int
 ask_list(const struct job_stream *s, const json_t *seen, int64_t now_ms, struct aws_call *call,
 	 struct err *err)
 {
-	const struct cw_list_req q = {.ns = first_from(s)->ns, .recent = true};
+	const struct cw_list_req q = {
+	    .ns = first_from(s)->ns, .recent = true, .account = s->linked_account};
 
 	(void)seen;
 	(void)now_ms;
@@ -40,6 +41,7 @@ ask_data(const struct job_stream *s, const json_t *seen, int64_t now_ms, struct 
 	const struct cw_data_req q = {
 	    .queries = &query,
 	    .n = 1,
+	    .account = s->linked_account,
 	    .start_ms = end_ms - MINUTE_MS,
 	    .end_ms = end_ms,
 	    .period_ms = MINUTE_MS,

@@ -222,7 +222,7 @@ open_creds(struct visit *v)
 
 	if (v->t->assume)
 		return open_role(v);
-	if (!strcmp(v->t->account, v->s->me.account)) {
+	if (v->t->linked || !strcmp(v->t->account, v->s->me.account)) {
 		v->creds = v->s->base;
 		return 0;
 	}
@@ -340,6 +340,7 @@ try_stream(struct visit *v, const struct job *job, const char *region)
 	    .opts = job->opts,
 	    .tenant = v->t->id,
 	    .account = v->t->account,
+	    .linked_account = v->t->linked ? v->t->account : NULL,
 	    .region = region,
 	};
 	struct asking a = {
@@ -381,7 +382,8 @@ visit(struct check *c, struct findings *to, const struct tenant *t)
 	if (!open_creds(&v))
 		for (size_t j = 0; j < c->s->config->n_jobs; j++)
 			for (size_t r = 0; r < t->n_regions; r++)
-				if (session_has_job(c->s, t, &c->s->config->jobs[j]))
+				if (session_has_job(c->s, t, &c->s->config->jobs[j]) &&
+				    (!t->linked || c->s->config->jobs[j].kind->linked))
 					try_stream(&v, &c->s->config->jobs[j], t->regions[r]);
 	if (t->assume)
 		cred_source_free(v.creds);

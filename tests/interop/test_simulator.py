@@ -1,4 +1,4 @@
-"""A second simulator of STS, CloudWatch and Amazon's Prometheus, with its own reading of AWS and its own truth.
+"""A second simulator of STS, Organizations, CloudWatch and Amazon's Prometheus, with its own reading of AWS and its own truth.
 
 MUSTER_SIMULATOR names its program (run by node; truth.mjs beside it computes what is true).
 """
@@ -31,6 +31,8 @@ class Simulator(Outside):
         text = subprocess.run(["node", truth, "world", "--tenants", "6", "--seed", "42", "--regions", REGIONS,
                                "--epoch", str(NOW)], check=True, capture_output=True, text=True, timeout=60).stdout
         self.world = {**json.loads(text), "quirks": quirks}
+        for tenant in self.world["tenants"]:
+            tenant["tags"]["external"] = tenant["externalId"]
         if change:
             change(self.world)
         world_file = self.path("world.json", json.dumps(self.world))
@@ -44,7 +46,7 @@ class Simulator(Outside):
         except OSError:
             return False
 
-    def configure(self):
+    def configure(self, **changes):
         workspace = self.world["amp"]["workspaces"][0]["id"]
         tenants = [{"id": t["id"], "account": t["account"], "role": t["roles"][0]["arn"], "external_id": t["externalId"],
                     "regions": t["regions"]} for t in self.world["tenants"]]
@@ -53,7 +55,7 @@ class Simulator(Outside):
             "jobs": {"ecs": {"kind": "metrics", "to": ["amp", "lake"]}},
             "sinks": {"amp": {"kind": "remote_write", "sigv4": {"service": "aps"},
                               "url": f"{self.url}/workspaces/{workspace}/api/v1/remote_write"},
-                      "lake": {"kind": "objects", "url": f"file://{self.folder}/lake"}}}))
+                      "lake": {"kind": "objects", "url": f"file://{self.folder}/lake"}}, **changes}))
 
     def run_once(self, *words, **how):
         central = self.world["central"]
@@ -117,6 +119,22 @@ class Simulator(Outside):
         self.assertEqual(missing, set(zip(ids, [*lacks, "sts:AssumeRole"])))
         self.assertEqual(sorted(os.listdir(self.folder)), before)
         self.assertFalse(arrivals.get_json(f"{self.url}/_sim/amp/summary").get("accepted"))
+
+    def test_the_tenants_of_its_organization(self):
+        """Those of a unit and of one below it, by tags; the central account is none."""
+        self.begin({})
+        tenants = {t["account"]: t for t in self.world["tenants"] if t["ou"] in ("ou-aw51-prod0001", "ou-aw51-eu000001")}
+        self.assertEqual(len(tenants), 5)
+        role = next(iter(tenants.values()))["roles"][0]["arn"].partition(":role/")[2]
+        self.configure(tenants=[], tenants_from=[{
+            "organization": {"ous": ["ou-aw51-prod0001"], "tags": {"tier": "*"}, "id_tag": "tenant"},
+            "role": role, "external_id": "{tag:external}", "regions": REGIONS.split(",")}])
+        self.run_once()
+        wanted = {key: values for key, values in self.truth().items() if key[0] in tenants}
+        self.assertTrue(wanted)
+        self.assertEqual(self.received(), wanted)
+        stats = arrivals.get_json(f"{self.url}/_sim/stats")
+        self.assertEqual(stats["violations"], [])
 
 
 if __name__ == "__main__":
