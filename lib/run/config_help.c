@@ -25,8 +25,10 @@ add_root(struct buf *out)
 static void
 add_tenants(struct buf *out)
 {
-	add_section(out, "defaults:", "For every tenant. {account}, {id} and, for accounts of an organization, {tag:NAME}\n"
-		    "    are filled in.");
+	add_section(
+	    out, "defaults:",
+	    "For every tenant. {account}, {id} and, for accounts of an organization, {tag:NAME}\n"
+	    "    are filled in.");
 	conf_help(config_tenant_default_keys, "  ", out);
 	add_section(out, "tenants:", "A list. Each has the keys of `defaults` and:");
 	conf_help(config_tenant_keys, "  ", out);

@@ -287,9 +287,10 @@ accounts_by_paths(struct lister *l, bool *met, bool *ret_all, struct err *err)
 		if (ask(l, &why)) {
 			if (why.kind == ERR_AUTH)
 				return 0; /* it may be allowed to list units only */
+			(void)err_wrap(&why, "ListAccounts");
 			if (err)
 				*err = why;
-			return err_wrap(err, "ListAccounts");
+			return -1;
 		}
 		if (org_accounts_read(answer(l), &l->page, &page, err))
 			return err_wrap(err, "ListAccounts");

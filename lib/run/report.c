@@ -210,14 +210,14 @@ report_json(const struct report_input *in, struct buf *out, struct err *err)
 
 	report_totals(in->runner, &t);
 	j = json_pack(
-	    "{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:i,s:b,s:o,s:o,s:o,s:o,s:o}", "format", "muster-report",
-	    "version", MUSTER_VERSION, "run", env->run_id, "command", in->command, "started",
-	    json_time(in->started_wall_ms), "now", json_time(env->now_ms), "duration_ms",
+	    "{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:i,s:b,s:o,s:o,s:o,s:o,s:o}", "format",
+	    "muster-report", "version", MUSTER_VERSION, "run", env->run_id, "command", in->command,
+	    "started", json_time(in->started_wall_ms), "now", json_time(env->now_ms), "duration_ms",
 	    json_integer(in->wall_ms), "clock_offset_ms", json_integer(in->clock_offset_ms),
 	    "exit_status", in->exit_status, "dry_run", env->dry_run, "central_error",
 	    in->central ? error_json(in->central) : json_null(), "totals", totals_json(env, &t),
-	    "tenants_found", in->found ? found_json(in->found) : json_null(),
-	    "streams", streams_json(env, in->runner), "calls", calls_json(in->counts));
+	    "tenants_found", in->found ? found_json(in->found) : json_null(), "streams",
+	    streams_json(env, in->runner), "calls", calls_json(in->counts));
 	if (!j)
 		return err_nomem(err);
 	r = json_dump(j, true, out, err);

@@ -351,7 +351,8 @@ roster_keep(struct store *s, const struct roster_list *list, struct err *err)
 		if (why.kind != ERR_CONFLICT)
 			break;
 	}
+	(void)err_wrap(&why, "%s", ROSTER_KEY);
 	if (err)
 		*err = why;
-	return err_wrap(err, "%s", ROSTER_KEY);
+	return -1;
 }

@@ -70,10 +70,9 @@ test_linked_requests(void **state)
 	(void)state;
 	aws_call_init(&call, 65536);
 	assert_int_equal(logs_groups_call("/a", "111122223333", NULL, &call, NULL), 0);
-	assert_string_equal(buf_cstr(&call.body),
-			    "{\"limit\":50,\"logGroupNamePrefix\":\"/a\","
-			    "\"includeLinkedAccounts\":true,"
-			    "\"accountIdentifiers\":[\"111122223333\"]}");
+	assert_string_equal(buf_cstr(&call.body), "{\"limit\":50,\"logGroupNamePrefix\":\"/a\","
+						  "\"includeLinkedAccounts\":true,"
+						  "\"accountIdentifiers\":[\"111122223333\"]}");
 	aws_call_reset(&call);
 	assert_int_equal(logs_start_call(&q, &call, NULL), 0);
 	assert_string_equal(buf_cstr(&call.body),
@@ -289,11 +288,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_requests),
-	    cmocka_unit_test(test_linked_requests), cmocka_unit_test(test_groups),
-	    cmocka_unit_test(test_start),    cmocka_unit_test(test_results),
-	    cmocka_unit_test(test_statuses), cmocka_unit_test(test_no_results),
-	    cmocka_unit_test(test_damaged),  cmocka_unit_test(test_recorded),
+	    cmocka_unit_test(test_requests),   cmocka_unit_test(test_linked_requests),
+	    cmocka_unit_test(test_groups),     cmocka_unit_test(test_start),
+	    cmocka_unit_test(test_results),    cmocka_unit_test(test_statuses),
+	    cmocka_unit_test(test_no_results), cmocka_unit_test(test_damaged),
+	    cmocka_unit_test(test_recorded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
