@@ -6,6 +6,7 @@ import json
 import os
 import unittest
 
+import arrivals
 from expected import windows
 from lab import NOW, Case
 from test_insights import as_tuples, expected_rows, iso, job, lake_rows, window
@@ -142,10 +143,27 @@ class Organization(Found):
         self.assert_status(result, 0)
         self.assertEqual(self.tenants(lab), doubles)
         self.assertEqual(len(result.errors("level=warn", "taken")), 2, result.err)
-        # The listed tenant is now found: it comes last to its id, but for the one who has it.
         lab.settings["tenants"] = []
         self.assert_status(lab.run(now=NOW + 600), 0)
         self.assertEqual(self.tenants(lab), doubles)
+
+    def test_who_comes_anew_takes_nobodys_id(self):
+        def change(organization):
+            organization["accounts"][1]["state"] = "SUSPENDED"
+            organization["accounts"][2]["tags"]["tenant"] = "t0001"
+        before = self.organization(change=change)
+        self.assert_status(before.run(), 0)
+        self.assertEqual(self.tenants(before), {"t0001", "t0003"})
+        world = before.world.document
+        world["organization"]["accounts"][1]["state"] = "ACTIVE"
+        lab = self.lab(document=world, now=NOW + 300)
+        lab.settings = {**lab.settings, "tenants": [], "tenants_from": before.settings["tenants_from"],
+                        "state": before.settings["state"]}
+        self.assert_status(lab.run(), 0)
+        one, two, _ = lab.world.tenants
+        rows = [row for rows in arrivals.lake(lab.lake).values() for row in rows]
+        self.assertEqual({(row["tenant"], row["account_id"]) for row in rows if row["tenant"] != "t0003"},
+                         {("t0001", two["account"]), (f"t0001-{one['account']}", one["account"])})
 
     def test_an_account_that_cannot_be_a_tenant_fails_alone(self):
         def change(organization):
