@@ -161,6 +161,37 @@ class Moto(Outside):
         result = self.muster("--now", rfc3339(tenant.end + 300) + "Z", env=self.environment((keys[0], "wrong")), status=3)
         self.assertIn("SignatureDoesNotMatch", result.err)
 
+    def test_the_accounts_of_an_organization(self):
+        """More than a page of them, in units below units; one is closed, one has another tag."""
+        service = self.client("organizations")
+        service.create_organization(FeatureSet="ALL")
+        root = service.list_roots()["Roots"][0]["Id"]
+        units = [service.create_organizational_unit(ParentId=root, Name=name)["OrganizationalUnit"]["Id"]
+                 for name in ("prod", "test")]
+        units.append(service.create_organizational_unit(ParentId=units[0], Name="eu")["OrganizationalUnit"]["Id"])
+        wanted = {}
+        for number in range(66):
+            tags = [{"Key": "muster", "Value": "no" if number == 3 else "yes"}, {"Key": "tenant", "Value": f"T {number}"}]
+            account = service.create_account(Email=f"t{number}@example.com", AccountName=f"Tenant {number}", Tags=tags)[
+                "CreateAccountStatus"]["AccountId"]
+            service.move_account(AccountId=account, SourceParentId=root, DestinationParentId=units[number % 3])
+            if number == 5:
+                service.close_account(AccountId=account)
+            elif number % 3 != 1 and number != 3:
+                wanted[f"t-{number}"] = account
+        document = {**self.document([], "http://127.0.0.1:9/unused"), "tenants_from": [{
+            "organization": {"ous": [units[0]], "tags": {"muster": "yes"}, "id_tag": "tenant"}, "role": "muster-reader",
+            "external_id": "muster-{account}"}]}
+        self.path("muster.yaml", json.dumps(document))
+        self.muster("--report", self.path("report.json"), env={
+            **self.environment(("setup", "setup")), "AWS_ENDPOINT_URL_ORGANIZATIONS": self.url})
+        with open(self.path("report.json"), encoding="utf-8") as file:
+            report = json.load(file)
+        self.assertEqual({row["tenant"] for row in report["streams"]}, set(wanted))
+        with open(self.path("state/tenants-found.json"), encoding="utf-8") as file:
+            kept = json.load(file)["lists"][0]["accounts"]
+        self.assertEqual({row["id"]: row["account"] for row in kept}, wanted)
+
     def check(self, tenant, receiver):
         wanted = {second * 1000: value for second, value in tenant.points.items()}
         self.assertLessEqual(tenant.end, due_end(tenant.end + 300, 3600))
