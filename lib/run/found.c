@@ -163,42 +163,54 @@ take_id(struct finding *g, struct roster_account *r, const char *id, struct err 
 	return r->id ? map_put(&g->ids, sv_of(id), g, NULL, err) : err_nomem(err);
 }
 
+/* The wanted id if nobody has it, else the one with the number; "" stays where that is taken too.
+ */
+static int
+give_new_id(struct finding *g, struct roster_account *r, const char *wanted, struct err *err)
+{
+	char distinct[ID_MAX + 1];
+
+	if (!map_get(&g->ids, sv_of(wanted)))
+		return take_id(g, r, wanted, err);
+	distinct_id(wanted, r->account, distinct);
+	if (map_get(&g->ids, sv_of(distinct)))
+		return 0;
+	log_event(LOG_WARN, "the id of this account is taken; its number is put behind it",
+		  LOG_S("account", r->account), LOG_S("tenant", distinct), LOG_S("taken", wanted));
+	return take_id(g, r, distinct, err);
+}
+
+/* The id it had in the last list, if that is still one that it may have. */
+static int
+give_last_id(struct finding *g, const struct found_source *s, struct roster_account *r,
+	     const char *wanted, struct err *err)
+{
+	const char *had = last_id(g, s->list.key, r->account);
+	char distinct[ID_MAX + 1];
+
+	r->id = "";
+	distinct_id(wanted, r->account, distinct);
+	if (!had || (strcmp(had, wanted) != 0 && strcmp(had, distinct) != 0) ||
+	    map_get(&g->ids, sv_of(had)))
+		return 0;
+	return take_id(g, r, had, err);
+}
+
 /* First those keep their ids who had them in the last list, then the others get theirs: who comes
- * anew takes nothing from anybody. An account whose every id is taken has "". */
+ * anew takes nothing from anybody. */
 static int
 give_ids(struct finding *g, struct found_source *s, struct err *err)
 {
 	char(*wanted)[ID_MAX + 1] = calloc(s->n_new + 1, sizeof(*wanted));
-	char distinct[ID_MAX + 1];
 	int rc = wanted ? 0 : err_nomem(err);
 
 	for (size_t i = 0; !rc && i < s->n_new; i++) {
-		struct roster_account *r = &s->list.v[i];
-		const char *had = last_id(g, s->list.key, r->account);
-
-		r->id = "";
-		wanted_id(s, r, wanted[i]);
-		distinct_id(wanted[i], r->account, distinct);
-		if (had && (!strcmp(had, wanted[i]) || !strcmp(had, distinct)) &&
-		    !map_get(&g->ids, sv_of(had)))
-			rc = take_id(g, r, had, err);
+		wanted_id(s, &s->list.v[i], wanted[i]);
+		rc = give_last_id(g, s, &s->list.v[i], wanted[i], err);
 	}
-	for (size_t i = 0; !rc && i < s->n_new; i++) {
-		struct roster_account *r = &s->list.v[i];
-
-		if (*r->id)
-			continue;
-		distinct_id(wanted[i], r->account, distinct);
-		if (!map_get(&g->ids, sv_of(wanted[i]))) {
-			rc = take_id(g, r, wanted[i], err);
-		} else if (!map_get(&g->ids, sv_of(distinct))) {
-			log_event(LOG_WARN,
-				  "the id of this account is taken; its number is put behind it",
-				  LOG_S("account", r->account), LOG_S("tenant", distinct),
-				  LOG_S("taken", wanted[i]));
-			rc = take_id(g, r, distinct, err);
-		}
-	}
+	for (size_t i = 0; !rc && i < s->n_new; i++)
+		if (!*s->list.v[i].id)
+			rc = give_new_id(g, &s->list.v[i], wanted[i], err);
 	free(wanted);
 	return rc;
 }
