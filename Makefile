@@ -39,11 +39,15 @@ MAIN_OBJ := $(B)/lib/run/main.o
 TEST_SRC := $(wildcard tests/*/*_test.c)
 TEST_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC))
 SUP_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+SIM_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/sim_*.c))
+SIM_BIN  := $(patsubst %.c,$(B)/%,$(filter-out tests/sim/sim_%,$(wildcard tests/sim/*.c)))
 
 Q := $(if $(filter 0,$(V)),@)
 say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
-.PHONY: all debug test unit e2e asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
+SEED ?= 1
+
+.PHONY: all debug test unit e2e sweep sweep-share asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
 	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
@@ -69,7 +73,11 @@ $(B)/tests/%: $(B)/tests/%.o $(SUP_OBJ) $(B)/libmuster.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SUP_OBJ) $(B)/libmuster.a -lcmocka $(LDLIBS)
 
--include $(patsubst %.o,%.d,$(LIB_OBJ) $(MAIN_OBJ) $(SUP_OBJ)) $(TEST_BIN:%=%.d)
+$(SIM_BIN): $(B)/%: $(B)/%.o $(SIM_OBJ) $(SUP_OBJ) $(B)/libmuster.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SIM_OBJ) $(SUP_OBJ) $(B)/libmuster.a -lcmocka $(LDLIBS)
+
+-include $(patsubst %.o,%.d,$(SIM_OBJ) $(SIM_BIN:%=%.o) $(LIB_OBJ) $(MAIN_OBJ) $(SUP_OBJ)) $(TEST_BIN:%=%.d)
 
 # ---- targets ----------------------------------------------------------------------------------------------------
 # A test program is one process and quick; the limits are for the ones that hang.
@@ -109,6 +117,17 @@ memchecked: $(TEST_BIN)
 
 clang:                    ## build and unit tests with the second compiler
 	$(Q)$(MAKE) CC=clang all unit
+
+sweep: $(SIM_BIN)         ## a fault at every call, at all pairs of calls and at random, in simulated worlds (long)
+	$(Q)$(B)/tests/sim/sweep points
+	$(Q)$(B)/tests/sim/sweep pairs $(SHARE)
+	$(Q)$(B)/tests/sim/sweep seeds $(SEED) 20000
+	$(Q)$(B)/tests/sim/sweep month $(SEED)
+
+sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the pairs, SEED=)
+	$(Q)$(B)/tests/sim/sweep points
+	$(Q)$(B)/tests/sim/sweep pairs $(or $(SHARE),0/400)
+	$(Q)$(B)/tests/sim/sweep seeds $(SEED) 500
 
 cover:                    ## line coverage of lib/ and jobs/ by all tests; what is not covered: build-cover/uncovered.txt
 	$(Q)find build-cover -name '*.gcda' -delete 2>/dev/null || true

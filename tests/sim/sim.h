@@ -1,0 +1,131 @@
+/*
+ * The simulator: all of AWS and the receiver in memory, behind the program's own transport and clock.
+ *
+ * What runs is the program itself (cmd_run), with the bottom of its transports and its clock replaced
+ * through session_hook. So every effect that a run has on the world is one call of sim_send, and a
+ * crash at any of them is cheap: from there on the world answers nothing and changes no more, the run
+ * comes to its end, and what it held in memory is gone with it. Checkpoints and lake are in the
+ * simulated S3, so the whole path to them is the real one.
+ *
+ * All that the world answers is a pure function of its seed, and with one worker so is the order of
+ * calls: a plan of faults that fails, fails again.
+ */
+#ifndef MUSTER_TESTS_SIM_SIM_H
+#define MUSTER_TESTS_SIM_SIM_H
+
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "net/transport.h"
+#include "tests/sink/receiver.h"
+
+#define SIM_EPOCH	 1767225600000LL /* 2026-01-01T00:00:00Z */
+#define SIM_MIN		 60000LL
+#define SIM_MAX_TENANTS	 100
+#define SIM_REGIONS	 2
+#define SIM_SERIES	 2 /* of each tenant and region */
+#define SIM_GROUPS	 2
+#define SIM_MAX_FAULTS	 64
+#define SIM_WORDS	 256
+#define SIM_DELAY	 (5 * SIM_MIN)	/* of the job `ecs` */
+#define SIM_DELAY_LOGS	 (10 * SIM_MIN) /* of the job `app` */
+
+enum sim_fault_kind {
+	SIM_CRASH_BEFORE, /* the process is gone, the call never came */
+	SIM_CRASH_AFTER,  /* it came, and the process never learned of it */
+	SIM_FAIL_BEFORE,  /* no answer, nothing done */
+	SIM_LOST,	  /* done, and the answer lost */
+	SIM_FAULTS
+};
+struct sim_fault {
+	uint64_t at; /* the how many-th call since the world began, from 1 */
+	enum sim_fault_kind kind;
+};
+
+struct sim_object {
+	char *key; /* with the bucket */
+	char *bytes;
+	size_t n;
+	char etag[72];
+	char *meta; /* "name: value\n" lines */
+	unsigned writes;
+};
+struct sim_query {
+	int64_t from_ms, to_ms;
+	size_t tenant, region;
+	char text[2048];
+};
+struct sim_event {
+	int64_t ms;
+	size_t group;
+	int n; /* of its minute */
+};
+
+struct sim {
+	struct transport base; /* first */
+	pthread_mutex_t mu;
+	uint64_t seed;
+	size_t tenants, regions;
+	int64_t every_ms; /* of both jobs */
+	struct clock *clock; /* of the present run */
+	int64_t now_ms;	     /* the present of the data */
+	uint64_t calls;	     /* so far */
+	struct sim_fault faults[SIM_MAX_FAULTS]; /* sorted */
+	size_t n_faults, next_fault;
+	bool dead;	    /* the process that calls has crashed */
+	bool receiver_down; /* as long as it is set */
+	uint64_t receiver_from_ms, lake_overwrites, queries_started;
+	struct sim_object *objects; /* sorted by key */
+	size_t n_objects, cap_objects;
+	struct sim_query *queries;
+	size_t n_queries;
+	struct receiver *receiver;
+	char config[64]; /* path of the configuration */
+	bool trace;
+};
+
+/* ---- sim_world.c: names, values, events ---- */
+
+extern const char *const sim_regions[SIM_REGIONS];
+extern const char *const sim_metrics[SIM_SERIES];  /* CloudWatch's names */
+extern const char *const sim_series[SIM_SERIES];   /* and muster's */
+extern const char *const sim_groups[SIM_GROUPS];
+void sim_tenant(size_t tenant, char id[16], char account[16]);
+/* The value of a minute; false: there is none. */
+bool sim_value(const struct sim *s, size_t tenant, size_t region, size_t series, int64_t ms, double *ret);
+/* Calls fn for each log event of [from, to), in order of time. */
+void sim_events(const struct sim *s, size_t tenant, size_t region, int64_t from_ms, int64_t to_ms,
+		void (*fn)(void *arg, const struct sim_event *e), void *arg);
+void sim_message(const struct sim_event *e, char out[64]);
+
+/* ---- sim_send.c: the transport, and the services behind it ---- */
+
+/* A new world with its own configuration file. Aborts without memory: it is a test. */
+struct sim *sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit);
+void sim_free(struct sim *s);
+int sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err);
+/* One service each: fill *resp. */
+void sim_sts(struct sim *s, const struct http_req *req, struct http_resp *resp);
+void sim_monitoring(struct sim *s, const struct http_req *req, struct http_resp *resp);
+void sim_logs(struct sim *s, const struct http_req *req, struct http_resp *resp);
+void sim_s3(struct sim *s, const struct http_req *req, struct http_resp *resp);
+void sim_receive(struct sim *s, const struct http_req *req, struct http_resp *resp);
+/* The tenant and region a call is for; false: none. */
+bool sim_place(const struct sim *s, const struct http_req *req, size_t *tenant, size_t *region);
+const struct sim_object *sim_object(const struct sim *s, const char *key);
+
+/* ---- sim_run.c ---- */
+
+/* One run at s->now_ms, faults included. Returns its exit status, or -1 if it crashed. */
+int sim_run(struct sim *s, const char *const *words);
+
+/* ---- sim_check.c: the verdict ---- */
+
+struct sim_verdict {
+	uint64_t lost, duplicated, mismatched;
+	char what[SIM_WORDS]; /* the first thing wrong, "" if nothing */
+};
+/* What is in the world after a run that ended well at s->now_ms, against the truth. */
+void sim_check(struct sim *s, struct sim_verdict *v);
+
+#endif

@@ -1,0 +1,281 @@
+/* STS, CloudWatch and Logs of the simulated world, and its receiver; see sim.h. */
+#include "tests/sim/sim.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+
+#include "base/cleanup.h"
+#include "base/num.h"
+#include "base/timefmt.h"
+#include "fmt/json.h"
+
+static json_t *
+parsed(const struct http_req *req)
+{
+	json_t *doc = NULL;
+
+	if (json_parse(req->body, "request", &doc, NULL))
+		abort();
+	return doc;
+}
+
+static const char *
+str(const json_t *doc, const char *key)
+{
+	const char *s = json_string_value(json_object_get(doc, key));
+
+	return s ? s : "";
+}
+
+/* ---- STS ---- */
+
+static void
+identity(struct http_resp *resp)
+{
+	buf_str(&resp->body, "<GetCallerIdentityResponse><GetCallerIdentityResult>"
+			     "<Arn>arn:aws:iam::900000000000:user/muster</Arn><UserId>U</UserId>"
+			     "<Account>900000000000</Account></GetCallerIdentityResult>"
+			     "</GetCallerIdentityResponse>");
+}
+
+static void
+assume(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	char until[TIME_TEXT_MAX];
+	const char *arn = strstr(req->body.p, "iam%3A%3A");
+
+	if (!arn)
+		abort();
+	time_format_ms(clock_wall_ms(s->clock) + 60 * SIM_MIN, until);
+	buf_fmt(&resp->body,
+		"<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser>"
+		"<Arn>arn:aws:sts::%.12s:assumed-role/reader/s</Arn>"
+		"<AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser><Credentials>"
+		"<AccessKeyId>ASIASIMULATED0000000</AccessKeyId>"
+		"<SecretAccessKey>simulated</SecretAccessKey><SessionToken>token</SessionToken>"
+		"<Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
+		arn + strlen("iam%3A%3A"), until);
+}
+
+void
+sim_sts(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	resp->status = 200;
+	if (!strcmp(req->operation, "GetCallerIdentity"))
+		identity(resp);
+	else
+		assume(s, req, resp);
+}
+
+/* ---- CloudWatch ---- */
+
+static void
+list_metrics(struct http_resp *resp)
+{
+	buf_str(&resp->body, "{\"Metrics\":[");
+	for (size_t i = 0; i < SIM_SERIES; i++)
+		buf_fmt(&resp->body,
+			"%s{\"Namespace\":\"ECS/ContainerInsights\",\"MetricName\":\"%s\","
+			"\"Dimensions\":[{\"Name\":\"ClusterName\",\"Value\":\"c\"},"
+			"{\"Name\":\"ServiceName\",\"Value\":\"web\"}]}",
+			i ? "," : "", sim_metrics[i]);
+	buf_str(&resp->body, "]}");
+}
+
+static void
+one_result(const struct sim *s, size_t tenant, size_t region, const json_t *query, int64_t from,
+	   int64_t to, struct buf *out)
+{
+	const char *name =
+	    str(json_object_get(json_object_get(query, "MetricStat"), "Metric"), "MetricName");
+	struct buf values = BUF_INIT((size_t)1 << 22);
+	char text[NUM_DOUBLE_MAX];
+	bool any = false;
+	size_t series = strcmp(name, sim_metrics[0]) ? 1 : 0;
+	double v;
+
+	buf_fmt(out, "{\"Id\":\"%s\",\"Label\":\"x\",\"StatusCode\":\"Complete\",\"Timestamps\":[",
+		str(query, "Id"));
+	for (int64_t ms = from; ms < to; ms += SIM_MIN) {
+		if (!sim_value(s, tenant, region, series, ms, &v))
+			continue;
+		(void)num_format(v, text);
+		buf_fmt(out, "%s%lld", any ? "," : "", (long long)(ms / 1000));
+		buf_fmt(&values, "%s%s", any ? "," : "", text);
+		any = true;
+	}
+	buf_fmt(out, "],\"Values\":[%s]}", buf_cstr(&values));
+	buf_done(&values);
+}
+
+static void
+metric_data(const struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	CLEANUP(json_decrefp) json_t *doc = parsed(req);
+	const json_t *queries = json_object_get(doc, "MetricDataQueries");
+	int64_t from = (int64_t)json_number_value(json_object_get(doc, "StartTime")) * 1000;
+	int64_t to = (int64_t)json_number_value(json_object_get(doc, "EndTime")) * 1000;
+	size_t tenant, region;
+
+	if (!sim_place(s, req, &tenant, &region))
+		abort();
+	buf_str(&resp->body, "{\"MetricDataResults\":[");
+	for (size_t i = 0; i < json_array_size(queries); i++) {
+		if (i)
+			buf_ch(&resp->body, ',');
+		one_result(s, tenant, region, json_array_get(queries, i), from, to, &resp->body);
+	}
+	buf_str(&resp->body, "],\"Messages\":[]}");
+}
+
+void
+sim_monitoring(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	resp->status = 200;
+	if (!strcmp(req->operation, "ListMetrics"))
+		list_metrics(resp);
+	else
+		metric_data(s, req, resp);
+}
+
+/* ---- Logs Insights ---- */
+
+static void
+refuse(struct http_resp *resp, const char *code)
+{
+	resp->status = 400;
+	buf_fmt(&resp->body, "{\"__type\":\"%s\",\"message\":\"no\"}", code);
+}
+
+static void
+describe_groups(struct http_resp *resp)
+{
+	buf_str(&resp->body, "{\"logGroups\":[");
+	for (size_t i = 0; i < SIM_GROUPS; i++)
+		buf_fmt(&resp->body,
+			"%s{\"logGroupName\":\"%s\",\"creationTime\":1,\"storedBytes\":0}",
+			i ? "," : "", sim_groups[i]);
+	buf_str(&resp->body, "]}");
+}
+
+static void
+start_query(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	CLEANUP(json_decrefp) json_t *doc = parsed(req);
+	const char *text = strstr(str(doc, "queryString"), "filter toMillis(@timestamp) >= ");
+	struct sim_query *q;
+	long long from, to;
+
+	s->queries = reallocarray(s->queries, s->n_queries + 1, sizeof(*s->queries));
+	if (!s->queries || !text ||
+	    sscanf(text, "filter toMillis(@timestamp) >= %lld and toMillis(@timestamp) < %lld",
+		   &from, &to) != 2)
+		abort();
+	q = &s->queries[s->n_queries];
+	*q = (struct sim_query){.from_ms = from, .to_ms = to};
+	(void)snprintf(q->text, sizeof(q->text), "%s", str(doc, "queryString"));
+	if (!sim_place(s, req, &q->tenant, &q->region))
+		abort();
+	buf_fmt(&resp->body, "{\"queryId\":\"q-%zu\"}", s->n_queries++);
+	s->queries_started++;
+}
+
+struct rows {
+	struct buf *out;
+	size_t n;
+};
+
+static void
+add_row(void *arg, const struct sim_event *e)
+{
+	struct rows *r = arg;
+	char ts[TIME_TEXT_MAX], message[64];
+
+	time_format_ms(e->ms, ts);
+	ts[10] = ' ';
+	ts[23] = '\0';
+	sim_message(e, message);
+	buf_fmt(r->out, "%s[{\"field\":\"@timestamp\",\"value\":\"%s\"},", r->n++ ? "," : "", ts);
+	buf_fmt(r->out,
+		"{\"field\":\"@log\",\"value\":\"1:%s\"},{\"field\":\"@message\",\"value\":",
+		sim_groups[e->group]);
+	(void)json_escape(r->out, sv_of(message));
+	buf_fmt(r->out, "},{\"field\":\"@ptr\",\"value\":\"p%lld-%zu-%d\"}]", (long long)e->ms,
+		e->group, e->n);
+}
+
+static void
+query_results(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	CLEANUP(json_decrefp) json_t *doc = parsed(req);
+	size_t at = strtoul(str(doc, "queryId") + 2, NULL, 10);
+	struct rows rows = {&resp->body, 0};
+
+	if (at >= s->n_queries) {
+		refuse(resp, "ResourceNotFoundException");
+		return;
+	}
+	buf_str(&resp->body, "{\"results\":[");
+	sim_events(s, s->queries[at].tenant, s->queries[at].region, s->queries[at].from_ms,
+		   s->queries[at].to_ms, add_row, &rows);
+	buf_fmt(&resp->body,
+		"],\"statistics\":{\"recordsMatched\":%zu.0,\"recordsScanned\":1.0,"
+		"\"bytesScanned\":%zu.0},\"status\":\"Complete\"}",
+		rows.n, rows.n * 100);
+}
+
+/* Of the last hour's queries those that are asked for: all are Complete here. */
+static void
+describe_queries(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	size_t tenant, region, n = 0;
+
+	if (!sim_place(s, req, &tenant, &region))
+		abort();
+	buf_str(&resp->body, "{\"queries\":[");
+	for (size_t i = s->n_queries; i-- > 0 && n < 20;) {
+		const struct sim_query *q = &s->queries[i];
+
+		if (q->tenant != tenant || q->region != region)
+			continue;
+		buf_fmt(&resp->body,
+			"%s{\"queryId\":\"q-%zu\",\"status\":\"Complete\",\"createTime\":%lld,"
+			"\"logGroupName\":\"%s\",\"queryString\":",
+			n++ ? "," : "", i, (long long)clock_wall_ms(s->clock), sim_groups[0]);
+		(void)json_escape(&resp->body, sv_of(q->text));
+		buf_ch(&resp->body, '}');
+	}
+	buf_str(&resp->body, "]}");
+}
+
+void
+sim_logs(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	resp->status = 200;
+	if (!strcmp(req->operation, "DescribeLogGroups"))
+		describe_groups(resp);
+	else if (!strcmp(req->operation, "StartQuery"))
+		start_query(s, req, resp);
+	else if (!strcmp(req->operation, "GetQueryResults"))
+		query_results(s, req, resp);
+	else if (!strcmp(req->operation, "DescribeQueries"))
+		describe_queries(s, req, resp);
+	else
+		buf_str(&resp->body, "{\"success\":true}");
+}
+
+/* ---- the receiver ---- */
+
+void
+sim_receive(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	struct err err = {0};
+
+	if (s->receiver_down) {
+		resp->status = 503;
+		return;
+	}
+	(void)transport_send(&s->receiver->base, req, resp, &err);
+	if (s->receiver->malformed)
+		abort();
+}

@@ -1,0 +1,441 @@
+/*
+ * The verdict on a simulated world: lake, receiver and checkpoints against the truth; see sim.h.
+ *
+ * Knows the layout of keys and lines from the contract alone and reads JSON with jansson, not with
+ * the program's own readers. An object that was found good once is known by its bytes.
+ */
+#include "tests/sim/sim.h"
+
+#include <jansson.h>
+#include <stdlib.h>
+#include <zstd.h>
+
+#include "base/hash.h"
+#include "base/timefmt.h"
+
+#define KNOWN_SLOTS (1u << 20)
+#define TEXT_MAX    ((size_t)1 << 20)
+#define MAX_LINES   1024
+
+static uint64_t known[KNOWN_SLOTS]; /* hashes of (seed, key, etag) of objects found good */
+
+enum job { JOB_ECS, JOB_APP, JOBS };
+static const char *const job_names[JOBS] = {"ecs", "app"};
+static const int64_t job_delay[JOBS] = {SIM_DELAY, SIM_DELAY_LOGS};
+
+/* What is checked now. */
+struct place {
+	struct sim *s;
+	struct sim_verdict *v;
+	enum job job;
+	size_t tenant, region;
+	char id[16], account[16];
+};
+
+static void
+wrong(const struct place *p, uint64_t *counter, const char *what, int64_t ms)
+{
+	char when[TIME_TEXT_MAX];
+
+	if (!p->v->what[0]) {
+		time_format_ms(ms, when);
+		(void)snprintf(p->v->what, SIM_WORDS, "%s: %s %s %s at %s", what, p->id,
+			       job_names[p->job], sim_regions[p->region], when);
+	}
+	++*counter;
+}
+
+static bool
+remember(uint64_t h)
+{
+	size_t at = h % KNOWN_SLOTS;
+
+	if (known[at] == h)
+		return true;
+	known[at] = h;
+	return false;
+}
+
+/* ---- lines ---- */
+
+static bool
+is_str(const json_t *line, const char *key, const char *want)
+{
+	const char *is = json_string_value(json_object_get(line, key));
+
+	return is && !strcmp(is, want);
+}
+
+static bool
+common_fields(const struct place *p, const json_t *line, int64_t ts)
+{
+	char when[TIME_TEXT_MAX];
+
+	time_format_ms(ts, when);
+	return is_str(line, "ts", when) && is_str(line, "tenant", p->id) &&
+	       is_str(line, "account_id", p->account) &&
+	       is_str(line, "region", sim_regions[p->region]) &&
+	       is_str(line, "job", job_names[p->job]);
+}
+
+static bool
+values_match(const struct place *p, const json_t *values, size_t series, int64_t from)
+{
+	size_t n = (size_t)(p->s->every_ms / SIM_MIN);
+
+	if (json_array_size(values) != n)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const json_t *is = json_array_get(values, i);
+		double v;
+		bool any =
+		    sim_value(p->s, p->tenant, p->region, series, from + (int64_t)i * SIM_MIN, &v);
+
+		if (any ? json_number_value(is) != v : !json_is_null(is))
+			return false;
+	}
+	return true;
+}
+
+static size_t
+count_values(const struct place *p, size_t series, int64_t from, int64_t to)
+{
+	size_t n = 0;
+	double v;
+
+	for (int64_t ms = from; ms < to; ms += SIM_MIN)
+		n += sim_value(p->s, p->tenant, p->region, series, ms, &v);
+	return n;
+}
+
+/* The lines of one cell of `ecs`: a line a series that has any value, in the order of names. */
+static bool
+metrics_match(const struct place *p, json_t *const *lines, size_t n, int64_t from)
+{
+	size_t at = 0;
+
+	for (size_t i = 0; i < SIM_SERIES; i++) {
+		if (!count_values(p, i, from, from + p->s->every_ms))
+			continue;
+		if (at == n || !common_fields(p, lines[at], from) ||
+		    !is_str(lines[at], "name", sim_series[i]) ||
+		    !values_match(p, json_object_get(lines[at], "values"), i, from))
+			return false;
+		at++;
+	}
+	return at == n;
+}
+
+struct matching {
+	const struct place *p;
+	json_t *const *lines;
+	size_t n, found;
+	bool *used;
+};
+
+static void
+match_event(void *arg, const struct sim_event *e)
+{
+	struct matching *m = arg;
+	char message[64];
+
+	sim_message(e, message);
+	for (size_t i = 0; i < m->n; i++) {
+		if (m->used[i] || !common_fields(m->p, m->lines[i], e->ms) ||
+		    !is_str(m->lines[i], "log_group", sim_groups[e->group]) ||
+		    !is_str(m->lines[i], "message", message))
+			continue;
+		m->used[i] = true;
+		m->found++;
+		return;
+	}
+}
+
+static void
+count_event(void *arg, const struct sim_event *e)
+{
+	(void)e;
+	++*(size_t *)arg;
+}
+
+static bool
+rows_match(const struct place *p, json_t *const *lines, size_t n, int64_t from)
+{
+	struct matching m = {p, lines, n, 0, calloc(n + 1, sizeof(bool))};
+	size_t want = 0;
+
+	if (!m.used)
+		abort();
+	sim_events(p->s, p->tenant, p->region, from, from + p->s->every_ms, match_event, &m);
+	sim_events(p->s, p->tenant, p->region, from, from + p->s->every_ms, count_event, &want);
+	free(m.used);
+	return m.found == n && want == n;
+}
+
+/* ---- objects ---- */
+
+static void
+cell_key(const struct place *p, int64_t from, char out[SIM_WORDS])
+{
+	char a[TIME_TEXT_MAX], b[TIME_TEXT_MAX], when[TIME_TEXT_MAX];
+
+	time_format_basic(from, a);
+	time_format_basic(from + p->s->every_ms, b);
+	time_format_ms(from, when);
+	(void)snprintf(out, SIM_WORDS,
+		       "sim/lake/%s/tenant=%s/region=%s/dt=%.10s/hh=%.2s/%s-%s.ndjson.zst",
+		       job_names[p->job], p->id, sim_regions[p->region], when, when + 11, a, b);
+}
+
+static bool
+lines_match(const struct place *p, char *text, int64_t from)
+{
+	json_t *lines[MAX_LINES];
+	size_t n = 0;
+	bool ok = true;
+
+	for (char *at = text, *end; *at && n < MAX_LINES; at = end + 1) {
+		end = strchr(at, '\n');
+		lines[n] =
+		    end ? json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, NULL) : NULL;
+		ok = ok && lines[n];
+		n += lines[n] != NULL;
+		if (!end)
+			break;
+	}
+	ok = ok && (p->job == JOB_ECS ? metrics_match : rows_match)(p, lines, n, from);
+	for (size_t i = 0; i < n; i++)
+		json_decref(lines[i]);
+	return ok;
+}
+
+/* The object's text, to be freed; NULL if it is none. */
+static char *
+unpack(const struct sim_object *o)
+{
+	char *text = malloc(TEXT_MAX);
+	size_t n;
+
+	if (!text)
+		abort();
+	n = ZSTD_decompress(text, TEXT_MAX - 1, o->bytes, o->n);
+	if (ZSTD_isError(n) || memchr(text, 0, n)) {
+		free(text);
+		return NULL;
+	}
+	text[n] = '\0';
+	return text;
+}
+
+static bool
+object_is_good(const struct place *p, const struct sim_object *o, int64_t from)
+{
+	char *text = unpack(o);
+	bool ok = text && lines_match(p, text, from);
+
+	free(text);
+	return ok;
+}
+
+static size_t
+wanted_lines(const struct place *p, int64_t from)
+{
+	size_t n = 0;
+
+	if (p->job == JOB_APP)
+		sim_events(p->s, p->tenant, p->region, from, from + p->s->every_ms, count_event,
+			   &n);
+	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
+		n += count_values(p, i, from, from + p->s->every_ms) > 0;
+	return n;
+}
+
+/* Returns whether there is an object. */
+static bool
+check_cell(const struct place *p, int64_t from)
+{
+	const struct sim_object *o;
+	char key[SIM_WORDS];
+	uint64_t h;
+
+	cell_key(p, from, key);
+	o = sim_object(p->s, key);
+	if (!o) {
+		if (wanted_lines(p, from))
+			wrong(p, &p->v->lost, "no object", from);
+		return false;
+	}
+	h = mix64(fnv1a64(sv_of(key)) ^ fnv1a64(sv_of(o->etag)) ^ mix64(p->s->seed)) | 1;
+	if (!remember(h) && !object_is_good(p, o, from)) {
+		known[h % KNOWN_SLOTS] = 0;
+		wrong(p, &p->v->mismatched, "object differs", from);
+	}
+	if (o->writes != 1)
+		wrong(p, &p->v->duplicated, "object written again", from);
+	return true;
+}
+
+/* ---- receiver ---- */
+
+static bool
+is_beginning(const char *text, const char *with)
+{
+	return !strncmp(text, with, strlen(with));
+}
+
+/* Whether a sample is on record as refused, with the receiver's words. */
+static bool
+was_refused(const struct place *p, size_t series, int64_t ms)
+{
+	char prefix[SIM_WORDS], when[TIME_TEXT_MAX], want[SIM_WORDS];
+	bool found = false;
+
+	time_format_ms(ms, when);
+	(void)snprintf(prefix, sizeof(prefix), "sim/lake/rejected/ecs/tenant=%s/region=%s/", p->id,
+		       sim_regions[p->region]);
+	(void)snprintf(want, sizeof(want), "\"name\":\"%s\"", sim_series[series]);
+	for (size_t i = 0; i < p->s->n_objects && !found; i++) {
+		char *text =
+		    is_beginning(p->s->objects[i].key, prefix) ? unpack(&p->s->objects[i]) : NULL;
+
+		for (char *line = text; line && *line && !found; line = strchr(line, '\n') + 1) {
+			char *end = strchr(line, '\n');
+
+			*end = '\0';
+			found = strstr(line, want) && strstr(line, when) &&
+				strstr(line, "\"reason\":\"");
+			*end = '\n';
+		}
+		free(text);
+	}
+	return found;
+}
+
+static void
+check_series(const struct place *p, size_t series, int64_t from, int64_t to)
+{
+	const struct db_series *db;
+	char key[512];
+	size_t at = 0;
+	double v;
+
+	(void)snprintf(key, sizeof(key),
+		       "__name__=%s;account_id=%s;cluster=c;region=%s;service=web;tenant=%s;",
+		       sim_series[series], p->account, sim_regions[p->region], p->id);
+	db = db_find(p->s->receiver, key);
+	for (int64_t ms = from; ms < to; ms += SIM_MIN) {
+		if (!sim_value(p->s, p->tenant, p->region, series, ms, &v))
+			continue;
+		if (!db || at == db->n || db->samples[at].ts > ms) {
+			if (!was_refused(p, series, ms))
+				wrong(p, &p->v->lost, "no sample", ms);
+			continue;
+		}
+		for (; at < db->n && db->samples[at].ts < ms; at++)
+			wrong(p, &p->v->mismatched, "sample from nowhere", db->samples[at].ts);
+		if (at < db->n && db->samples[at].ts == ms && db->samples[at].value != v)
+			wrong(p, &p->v->mismatched, "sample differs", ms);
+		at++;
+	}
+	for (; db && at < db->n; at++)
+		wrong(p, &p->v->mismatched, "sample from nowhere", db->samples[at].ts);
+}
+
+/* ---- checkpoints ---- */
+
+static bool
+read_time(const json_t *doc, const char *key, int64_t *ret)
+{
+	const char *text = json_string_value(json_object_get(doc, key));
+
+	return text && time_parse_iso(sv_of(text), ret);
+}
+
+/* The stream's first cell, if all its sinks are through up to `due`. */
+static bool
+stream_is_done(const struct place *p, const json_t *stream, int64_t due, int64_t *first)
+{
+	const json_t *sinks = json_object_get(stream, "sinks");
+	const char *name;
+	json_t *sink;
+	int64_t cursor;
+
+	if (!read_time(stream, "first", first) || json_array_size(json_object_get(stream, "gaps")))
+		return false;
+	json_object_foreach((json_t *)(uintptr_t)sinks, name,
+			    sink) if (!read_time(sink, "cursor", &cursor) ||
+				      cursor != due) return false;
+	return json_object_size(sinks) == (p->job == JOB_ECS ? 2 : 1);
+}
+
+/* Returns how many objects its cells have. */
+static size_t
+check_stream(struct place *p, const json_t *checkpoint)
+{
+	int64_t due = (p->s->now_ms - job_delay[p->job]) / p->s->every_ms * p->s->every_ms,
+		first = 0;
+	const json_t *stream =
+	    json_object_get(json_object_get(checkpoint, "streams"), sim_regions[p->region]);
+	size_t n = 0;
+
+	if (!stream_is_done(p, stream, due, &first)) {
+		wrong(p, &p->v->lost, "the checkpoint is behind or has gaps", due);
+		return 0;
+	}
+	for (int64_t from = first; from < due; from += p->s->every_ms)
+		n += check_cell(p, from);
+	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
+		check_series(p, i, first, due);
+	return n;
+}
+
+static size_t
+check_checkpoint(struct place *p)
+{
+	const struct sim_object *o;
+	char key[SIM_WORDS];
+	json_t *doc;
+	size_t n = 0;
+
+	(void)snprintf(key, sizeof(key), "sim/state/tenants/%s/%s.json", p->id, job_names[p->job]);
+	o = sim_object(p->s, key);
+	doc = o ? json_loadb(o->bytes, o->n, 0, NULL) : NULL;
+	for (p->region = 0; p->region < p->s->regions; p->region++)
+		n += check_stream(p, doc);
+	json_decref(doc);
+	return n;
+}
+
+static size_t
+lake_objects(const struct sim *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n_objects; i++)
+		n += is_beginning(s->objects[i].key, "sim/lake/") &&
+		     !is_beginning(s->objects[i].key, "sim/lake/rejected/") &&
+		     !strstr(s->objects[i].key, ".muster-probe");
+	return n;
+}
+
+void
+sim_check(struct sim *s, struct sim_verdict *v)
+{
+	struct place p = {.s = s, .v = v};
+	size_t n = 0;
+
+	*v = (struct sim_verdict){0};
+	for (p.tenant = 0; p.tenant < s->tenants; p.tenant++) {
+		sim_tenant(p.tenant, p.id, p.account);
+		for (p.job = 0; p.job < JOBS; p.job++)
+			n += check_checkpoint(&p);
+	}
+	if (n != lake_objects(s) && !v->what[0]) {
+		v->mismatched++;
+		(void)snprintf(v->what, SIM_WORDS, "%zu objects in the lake that are of no cell",
+			       lake_objects(s) - n);
+	}
+	if (s->lake_overwrites && !v->what[0])
+		(void)snprintf(v->what, SIM_WORDS, "lake objects were overwritten");
+	v->duplicated += s->lake_overwrites;
+}

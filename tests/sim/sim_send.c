@@ -1,0 +1,192 @@
+/*
+ * The transport: counts calls, lets the plan's faults happen, and hands the rest to a service.
+ */
+#include "tests/sim/sim.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "aws/aws_err.h"
+#include "base/hash.h"
+
+static void
+need(const void *p)
+{
+	if (!p)
+		abort();
+}
+
+bool
+sim_place(const struct sim *s, const struct http_req *req, size_t *tenant, size_t *region)
+{
+	char id[16], account[16];
+
+	for (*region = 0; *region < s->regions; ++*region)
+		if (!strcmp(req->region, sim_regions[*region]))
+			break;
+	if (*region == s->regions)
+		return false;
+	for (*tenant = 0; *tenant < s->tenants; ++*tenant) {
+		sim_tenant(*tenant, id, account);
+		if (!strcmp(req->account, account))
+			return true;
+	}
+	return false;
+}
+
+static void
+serve(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	static const struct {
+		const char *name;
+		void (*answer)(struct sim *s, const struct http_req *req, struct http_resp *resp);
+	} services[] = {
+	    {"sts", sim_sts}, {"monitoring", sim_monitoring}, {"logs", sim_logs},
+	    {"s3", sim_s3},   {"remote_write", sim_receive},
+	};
+
+	resp->status = 501;
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (!strcmp(services[i].name, req->service))
+			services[i].answer(s, req, resp);
+	if (resp->status == 501) {
+		(void)fprintf(stderr, "sim: no answer to %s %s\n", req->service, req->operation);
+		abort();
+	}
+}
+
+static const struct sim_fault *
+fault_now(struct sim *s)
+{
+	while (s->next_fault < s->n_faults && s->faults[s->next_fault].at < s->calls)
+		s->next_fault++;
+	if (s->next_fault == s->n_faults || s->faults[s->next_fault].at != s->calls)
+		return NULL;
+	return &s->faults[s->next_fault++];
+}
+
+static int
+no_answer(struct http_resp *resp, struct err *err)
+{
+	resp->status = 0;
+	buf_reset(&resp->body);
+	buf_reset(&resp->headers);
+	return err_set(err, ERR_TRANSIENT, "connection reset");
+}
+
+static int
+send_locked(struct sim *s, const struct http_req *req, struct http_resp *resp, struct err *err)
+{
+	static const char *const names[] = {"crash before", "crash after", "fail before", "lost"};
+	const struct sim_fault *f;
+
+	if (s->dead)
+		return no_answer(resp, err);
+	s->calls++;
+	f = fault_now(s);
+	if (s->trace)
+		(void)printf("%6llu %-10s %-16s %s %.90s%s%s\n", (unsigned long long)s->calls,
+			     req->service, req->operation, req->account, req->url, f ? " ! " : "",
+			     f ? names[f->kind] : "");
+	if (f && (f->kind == SIM_CRASH_BEFORE || f->kind == SIM_FAIL_BEFORE)) {
+		s->dead = f->kind == SIM_CRASH_BEFORE;
+		return no_answer(resp, err);
+	}
+	serve(s, req, resp);
+	if (f) {
+		s->dead = f->kind == SIM_CRASH_AFTER;
+		return no_answer(resp, err);
+	}
+	return aws_classify(req, resp, err);
+}
+
+int
+sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err)
+{
+	struct sim *s = (struct sim *)t;
+	int r;
+
+	(void)pthread_mutex_lock(&s->mu);
+	r = send_locked(s, req, resp, err);
+	if (s->dead)
+		clock_cancel(s->clock, 9);
+	(void)pthread_mutex_unlock(&s->mu);
+	return r;
+}
+
+/* The run frees its transports; the world outlives it. */
+static void
+keep(struct transport *t)
+{
+	(void)t;
+}
+
+static void
+write_config(struct sim *s)
+{
+	long long every = s->every_ms / SIM_MIN;
+	FILE *f;
+	int fd;
+
+	(void)snprintf(s->config, sizeof(s->config), "/tmp/muster-sim.XXXXXX");
+	fd = mkstemp(s->config);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	need(f);
+	(void)fprintf(
+	    f, "region: eu-west-1\nstate: s3://sim/state\n"
+	       "defaults: {role: reader, external_id: simulated, regions: [eu-west-1, us-east-1]}\n"
+	       "tenants:\n");
+	for (size_t i = 0; i < s->tenants; i++) {
+		char id[16], account[16];
+
+		sim_tenant(i, id, account);
+		(void)fprintf(f, "  - {id: %s, account: \"%s\"}\n", id, account);
+	}
+	(void)fprintf(f,
+		      "jobs:\n"
+		      "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]}\n"
+		      "  app: {kind: insights, every: %lldm, lookback: %lldm, to: [lake],\n"
+		      "        log_groups: [\"/app/*\"], query: \"fields @timestamp, @message\"}\n"
+		      "sinks:\n"
+		      "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
+		      "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
+		      "run: {workers: 1, max_catchup: 60d}\n",
+		      every, 4 * every, every, 5 * every);
+	if (fclose(f))
+		abort();
+}
+
+struct sim *
+sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit)
+{
+	static const struct transport_ops ops = {"sim", sim_send, keep};
+	struct sim *s = calloc(1, sizeof(*s));
+
+	need(s);
+	s->base.ops = &ops;
+	(void)pthread_mutex_init(&s->mu, NULL);
+	s->seed = seed;
+	s->tenants = tenants;
+	s->regions = SIM_REGIONS;
+	s->every_ms = every_ms;
+	s->receiver = receiver_new(habit, WORDS_BARE);
+	need(s->receiver);
+	write_config(s);
+	return s;
+}
+
+void
+sim_free(struct sim *s)
+{
+	for (size_t i = 0; i < s->n_objects; i++) {
+		free(s->objects[i].key);
+		free(s->objects[i].bytes);
+		free(s->objects[i].meta);
+	}
+	free(s->objects);
+	free(s->queries);
+	transport_free(&s->receiver->base);
+	(void)unlink(s->config);
+	(void)pthread_mutex_destroy(&s->mu);
+	free(s);
+}

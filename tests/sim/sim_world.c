@@ -1,0 +1,62 @@
+/* Names, values and events of the simulated world: a pure function of its seed; see sim.h. */
+#include "tests/sim/sim.h"
+
+#include "base/hash.h"
+
+const char *const sim_regions[SIM_REGIONS] = {"eu-west-1", "us-east-1"};
+const char *const sim_metrics[SIM_SERIES] = {"CpuUtilized", "MemoryUtilized"};
+const char *const sim_series[SIM_SERIES] = {"ecs_task_cpu_utilized", "ecs_task_memory_utilized"};
+const char *const sim_groups[SIM_GROUPS] = {"/app/a", "/app/b"};
+
+void
+sim_tenant(size_t tenant, char id[16], char account[16])
+{
+	(void)snprintf(id, 16, "t%03zu", tenant);
+	(void)snprintf(account, 16, "1%011zu", tenant);
+}
+
+static uint64_t
+draw(const struct sim *s, size_t tenant, size_t region, uint64_t what, int64_t ms)
+{
+	uint64_t place = (uint64_t)tenant * SIM_REGIONS + region;
+
+	return mix64(mix64(s->seed ^ mix64(place * 64 + what + 1)) ^ (uint64_t)(ms / SIM_MIN));
+}
+
+bool
+sim_value(const struct sim *s, size_t tenant, size_t region, size_t series, int64_t ms, double *ret)
+{
+	uint64_t r = draw(s, tenant, region, series, ms);
+
+	if (r % 16 == 0)
+		return false;
+	*ret = (double)(r >> 40) / 64;
+	return true;
+}
+
+/* Up to two events a minute and group; some share a millisecond, some lie at the edge of a cell. */
+void
+sim_events(const struct sim *s, size_t tenant, size_t region, int64_t from_ms, int64_t to_ms,
+	   void (*fn)(void *arg, const struct sim_event *e), void *arg)
+{
+	for (int64_t minute = from_ms / SIM_MIN * SIM_MIN; minute < to_ms; minute += SIM_MIN) {
+		uint64_t r = draw(s, tenant, region, 32, minute);
+		const int64_t at[] = {0, (int64_t)(r >> 32) % SIM_MIN, SIM_MIN - 1};
+
+		for (int n = 0; n < 3; n++)
+			for (size_t g = 0; g < SIM_GROUPS; g++) {
+				struct sim_event e = {minute + at[n], g, n};
+
+				if ((r >> (n * 4 + (int)g)) % 4 == 0 && e.ms >= from_ms &&
+				    e.ms < to_ms)
+					fn(arg, &e);
+			}
+	}
+}
+
+void
+sim_message(const struct sim_event *e, char out[64])
+{
+	(void)snprintf(out, 64, "event %d of %lld\n\"%s\"", e->n, (long long)e->ms,
+		       sim_groups[e->group]);
+}

@@ -1,0 +1,318 @@
+/*
+ * The sweep: the program in simulated worlds, with a fault at every call it makes, at every pair of
+ * calls, and at random; then run again, later, until it says that all is done; then the verdict.
+ *
+ *   sweep points            every call of one scenario, each kind of fault
+ *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
+ *   sweep seeds FIRST N     random worlds, faults and delays
+ *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
+ *   sweep plan SEED [KIND@CALL...]   one plan, with every call shown (what a failure prints)
+ *
+ * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
+ */
+#include "tests/sim/sim.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+
+#define MAX_RUNS 12 /* in so many runs a world has to come to rest */
+#define EVERY	 (5 * SIM_MIN)
+#define HOUR	 (60 * SIM_MIN)
+#define DAY	 (24 * HOUR)
+
+struct totals {
+	uint64_t points, restarts, lost, duplicated, mismatched;
+};
+struct plan_of_faults {
+	uint64_t seed;
+	size_t tenants;
+	int64_t first_now;
+	struct sim_fault faults[SIM_MAX_FAULTS];
+	size_t n;
+	bool trace;
+};
+static struct totals totals;
+static const char *const kinds[SIM_FAULTS] = {"crash-before", "crash-after", "fail", "lost"};
+
+static void
+say_plan(const struct plan_of_faults *p, const char *what)
+{
+	(void)printf("FAIL %s\n     again: sweep plan %llu", what, (unsigned long long)p->seed);
+	for (size_t i = 0; i < p->n; i++)
+		(void)printf(" %s@%llu", kinds[p->faults[i].kind],
+			     (unsigned long long)p->faults[i].at);
+	(void)printf("\n");
+}
+
+/*
+ * How much later the next run begins: never within the lease of the one before, and all together
+ * within the hour for which the receiver takes samples. Later than that a refusal may mean either
+ * "too old" or "already there" where a cell was begun before, and no sender can tell (such samples
+ * are counted apart).
+ */
+static int64_t
+later(uint64_t seed, uint64_t n)
+{
+	static const int64_t minutes[] = {2, 3, 5};
+
+	return minutes[mix64(seed ^ (n + 17)) % 3] * SIM_MIN;
+}
+
+static struct sim *
+open_world(const struct plan_of_faults *p)
+{
+	struct sim *s =
+	    sim_new(p->seed, p->tenants, EVERY, p->seed % 2 ? HABIT_WHOLE : HABIT_KEEPER);
+
+	s->now_ms = p->first_now;
+	s->trace = p->trace;
+	memcpy(s->faults, p->faults, sizeof(s->faults));
+	s->n_faults = p->n;
+	return s;
+}
+
+/* Runs until one says that all is done, after the last fault. */
+static bool
+come_to_rest(struct sim *s, uint64_t seed)
+{
+	for (uint64_t n = 0; n < MAX_RUNS; n++) {
+		int status = sim_run(s, NULL);
+
+		totals.restarts += n > 0;
+		if (s->trace)
+			(void)printf("       status %d\n", status);
+		if (status == 0)
+			return true;
+		s->now_ms += later(seed, n);
+	}
+	return false;
+}
+
+static bool
+run_plan(const struct plan_of_faults *p)
+{
+	struct sim *s = open_world(p);
+	struct sim_verdict v = {0};
+
+	totals.points++;
+	if (!come_to_rest(s, p->seed))
+		(void)snprintf(v.what, SIM_WORDS, "no run came to a good end");
+	else
+		sim_check(s, &v);
+	if (v.what[0]) {
+		say_plan(p, v.what);
+		totals.lost += v.lost + (v.lost + v.duplicated + v.mismatched == 0);
+		totals.duplicated += v.duplicated;
+		totals.mismatched += v.mismatched;
+	}
+	sim_free(s);
+	return !v.what[0];
+}
+
+/* ---- modes ---- */
+
+static const struct plan_of_faults scenario = {
+    .seed = 1, .tenants = 2, .first_now = SIM_EPOCH + 60 * SIM_MIN};
+
+/* How many calls the undisturbed scenario makes. */
+static uint64_t
+count_calls(void)
+{
+	struct sim *s = open_world(&scenario);
+	uint64_t n;
+
+	if (sim_run(s, NULL) != 0)
+		abort();
+	n = s->calls;
+	sim_free(s);
+	return n;
+}
+
+static void
+sweep_points(void)
+{
+	uint64_t calls = count_calls();
+
+	for (uint64_t at = 1; at <= calls; at++)
+		for (int kind = 0; kind < SIM_FAULTS; kind++) {
+			struct plan_of_faults p = scenario;
+
+			p.faults[0] = (struct sim_fault){at, kind};
+			p.n = 1;
+			(void)run_plan(&p);
+		}
+}
+
+/* The second fault may come long after the first: in the run that follows a crash. */
+static void
+sweep_pairs(uint64_t share, uint64_t shares)
+{
+	uint64_t calls = count_calls(), n = 0;
+
+	for (uint64_t a = 1; a <= calls; a++)
+		for (uint64_t b = a + 1; b <= 2 * calls; b++)
+			for (int kind = 0; kind < SIM_FAULTS * SIM_FAULTS; kind++) {
+				struct plan_of_faults p = scenario;
+
+				if (mix64(n++) % shares != share)
+					continue;
+				p.faults[0] = (struct sim_fault){a, kind % SIM_FAULTS};
+				p.faults[1] = (struct sim_fault){b, kind / SIM_FAULTS};
+				p.n = 2;
+				(void)run_plan(&p);
+			}
+}
+
+static int
+by_call(const void *a, const void *b)
+{
+	const struct sim_fault *x = a, *y = b;
+
+	return x->at < y->at ? -1 : x->at > y->at;
+}
+
+static void
+random_plan(uint64_t seed, struct plan_of_faults *p)
+{
+	uint64_t r = mix64(seed ^ 0x5eed);
+
+	*p = (struct plan_of_faults){.seed = seed, .tenants = 1 + r % 3};
+	p->first_now = SIM_EPOCH + (int64_t)(r >> 8 & 0xfff) * SIM_MIN;
+	p->n = 1 + (r >> 32) % 12;
+	for (size_t i = 0; i < p->n; i++) {
+		r = mix64(r);
+		p->faults[i] = (struct sim_fault){1 + r % 400, (r >> 32) % SIM_FAULTS};
+		/* Now and then a fault that outlasts the retries. */
+		if ((r >> 40) % 3 == 0)
+			for (size_t k = 1; k < 3 && i + 1 < p->n; k++, i++)
+				p->faults[i + 1] =
+				    (struct sim_fault){p->faults[i].at + 1, p->faults[i].kind};
+	}
+	qsort(p->faults, p->n, sizeof(p->faults[0]), by_call);
+}
+
+static void
+sweep_seeds(uint64_t first, uint64_t n)
+{
+	for (uint64_t seed = first; seed < first + n; seed++) {
+		struct plan_of_faults p;
+
+		random_plan(seed, &p);
+		(void)run_plan(&p);
+	}
+}
+
+/* Hourly runs; now and then one is killed, or never started, or the receiver is down for hours. */
+static void
+month(uint64_t seed)
+{
+	struct sim *s = sim_new(seed, SIM_MAX_TENANTS, HOUR, HABIT_KEEPER);
+	struct sim_verdict v = {0};
+	uint64_t r = mix64(seed);
+	int status = 0;
+
+	s->receiver->window_ms = 7 * DAY;
+	for (s->now_ms = SIM_EPOCH + DAY; s->now_ms < SIM_EPOCH + 31 * DAY; s->now_ms += HOUR) {
+		r = mix64(r);
+		s->receiver_down = r % 64 < 2 || (s->receiver_down && r % 4);
+		if ((r >> 8) % 32 == 0)
+			continue;
+		s->n_faults = (r >> 16) % 8 == 0;
+		s->next_fault = 0;
+		s->faults[0] =
+		    (struct sim_fault){s->calls + 1 + (r >> 24) % 4000, (r >> 40) % SIM_FAULTS};
+		(void)sim_run(s, NULL);
+		totals.points++;
+	}
+	s->n_faults = 0;
+	s->receiver_down = false;
+	for (int n = 0; n < 3; n++, s->now_ms += HOUR)
+		if ((status = sim_run(s, NULL)) == 0)
+			break;
+	if (status)
+		(void)snprintf(v.what, SIM_WORDS, "the last run ended with %d", status);
+	else
+		sim_check(s, &v);
+	if (v.what[0])
+		(void)printf("FAIL %s (seed %llu)\n", v.what, (unsigned long long)seed);
+	totals.lost += v.lost + (status != 0);
+	totals.duplicated += v.duplicated;
+	totals.mismatched += v.mismatched;
+	(void)printf("tenants=%d runs=%llu calls=%llu objects=%zu\n", SIM_MAX_TENANTS,
+		     (unsigned long long)totals.points, (unsigned long long)s->calls, s->n_objects);
+	sim_free(s);
+}
+
+/* ---- the command line ---- */
+
+static bool
+read_fault(const char *text, struct sim_fault *f)
+{
+	for (int k = 0; k < SIM_FAULTS; k++) {
+		size_t n = strlen(kinds[k]);
+
+		if (strncmp(text, kinds[k], n) != 0 || text[n] != '@')
+			continue;
+		*f = (struct sim_fault){strtoull(text + n + 1, NULL, 10), k};
+		return f->at > 0;
+	}
+	return false;
+}
+
+/* Worlds with seed 1 are the scenario, all others are random ones. */
+static int
+show_plan(int argc, char **argv)
+{
+	struct plan_of_faults p = scenario;
+
+	p.seed = strtoull(argv[0], NULL, 10);
+	if (p.seed != scenario.seed)
+		random_plan(p.seed, &p);
+	p.n = 0;
+	p.trace = true;
+	for (int i = 1; i < argc && p.n < SIM_MAX_FAULTS; i++)
+		if (!read_fault(argv[i], &p.faults[p.n++]))
+			return 2;
+	return run_plan(&p) ? 0 : 1;
+}
+
+static int
+sweep(int argc, char **argv)
+{
+	unsigned long long share = 0, shares = 1;
+
+	if (!strcmp(argv[1], "points"))
+		sweep_points();
+	else if (!strcmp(argv[1], "pairs") &&
+		 (argc == 2 || (sscanf(argv[2], "%llu/%llu", &share, &shares) == 2 && shares)))
+		sweep_pairs(share, shares);
+	else if (!strcmp(argv[1], "seeds") && argc == 4)
+		sweep_seeds(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
+	else if (!strcmp(argv[1], "month"))
+		month(argc > 2 ? strtoull(argv[2], NULL, 10) : 1);
+	else
+		return 2;
+	(void)printf("points=%llu restarts=%llu lost=%llu duplicated=%llu mismatched=%llu\n",
+		     (unsigned long long)totals.points, (unsigned long long)totals.restarts,
+		     (unsigned long long)totals.lost, (unsigned long long)totals.duplicated,
+		     (unsigned long long)totals.mismatched);
+	return totals.lost + totals.duplicated + totals.mismatched ? 1 : 0;
+}
+
+int
+main(int argc, char **argv)
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	if (argc < 2)
+		return 2;
+	if (argc > 2 && !strcmp(argv[1], "plan"))
+		return show_plan(argc - 2, argv + 2);
+	/* What runs say when they are killed is of no interest. */
+	if (null < 0 || dup2(null, STDERR_FILENO) < 0)
+		return 2;
+	return sweep(argc, argv);
+}
