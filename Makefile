@@ -47,7 +47,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
 SEED ?= 1
 
-.PHONY: all debug test unit e2e sweep sweep-share asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
+.PHONY: all debug test unit e2e sim-tools sweep sweep-share asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
 	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
@@ -97,7 +97,9 @@ unit: $(TEST_BIN)         ## the unit tests, with the compiler and flavour given
 
 test: unit e2e            ## the tests a change is most often judged by
 
-e2e: all                  ## whole runs against the AWS stand-in (E2E= a module or a test, MUSTER= another binary)
+sim-tools: $(SIM_BIN)     ## the sweep and the programs that kill runs for the tests
+
+e2e: all sim-tools        ## whole runs against the AWS stand-in (E2E= a module or a test, MUSTER= another binary)
 	$(Q)scripts/e2e $(E2E)
 
 asan:                     ## build and unit tests under address, leak and undefined-behaviour sanitizers
