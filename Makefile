@@ -40,7 +40,7 @@ TEST_SRC := $(wildcard tests/*/*_test.c)
 TEST_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC))
 SUP_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 SIM_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/sim_*.c))
-SIM_BIN  := $(patsubst %.c,$(B)/%,$(filter-out tests/sim/sim_%,$(wildcard tests/sim/*.c)))
+SIM_BIN  := $(patsubst %.c,$(B)/%,$(filter-out tests/sim/sim_% tests/sim/powercut.c,$(wildcard tests/sim/*.c)))
 
 Q := $(if $(filter 0,$(V)),@)
 say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
@@ -77,6 +77,11 @@ $(SIM_BIN): $(B)/%: $(B)/%.o $(SIM_OBJ) $(SUP_OBJ) $(B)/libmuster.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SIM_OBJ) $(SUP_OBJ) $(B)/libmuster.a -lcmocka $(LDLIBS)
 
+$(B)/tests/sim/powercut.so: tests/sim/powercut.c
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -g -O1 $(WARN) -shared -fPIC -o $@ $< -ldl
+
 -include $(patsubst %.o,%.d,$(SIM_OBJ) $(SIM_BIN:%=%.o) $(LIB_OBJ) $(MAIN_OBJ) $(SUP_OBJ)) $(TEST_BIN:%=%.d)
 
 # ---- targets ----------------------------------------------------------------------------------------------------
@@ -97,7 +102,7 @@ unit: $(TEST_BIN)         ## the unit tests, with the compiler and flavour given
 
 test: unit e2e            ## the tests a change is most often judged by
 
-sim-tools: $(SIM_BIN)     ## the sweep and the programs that kill runs for the tests
+sim-tools: $(SIM_BIN) $(B)/tests/sim/powercut.so  ## the sweep and the programs that kill runs for the tests
 
 e2e: all sim-tools        ## whole runs against the AWS stand-in (E2E= a module or a test, MUSTER= another binary)
 	$(Q)scripts/e2e $(E2E)
