@@ -47,7 +47,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
 SEED ?= 1
 
-.PHONY: all debug test unit e2e sim-tools sweep sweep-share asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
+.PHONY: all debug test unit e2e sim-tools model sweep sweep-share asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
 	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
@@ -124,6 +124,9 @@ memchecked: $(TEST_BIN)
 
 clang:                    ## build and unit tests with the second compiler
 	$(Q)$(MAKE) CC=clang all unit
+
+model:                    ## the commit protocol as a model, every interleaving, by spin
+	$(Q)scripts/model
 
 sweep: $(SIM_BIN)         ## a fault at every call, at all pairs of calls and at random, in simulated worlds (long)
 	$(Q)$(B)/tests/sim/sweep points

@@ -219,6 +219,6 @@ sim_s3(struct sim *s, const struct http_req *req, struct http_resp *resp)
 	else if (!strcmp(op, "ListMultipartUploads"))
 		no_uploads(resp);
 	else if (!strcmp(op, "DeleteObject"))
-		delete (s, buf_cstr(&key), resp);
+		remove_object(s, buf_cstr(&key), resp);
 	buf_done(&key);
 }
