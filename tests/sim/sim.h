@@ -16,6 +16,7 @@
 #include <pthread.h>
 
 #include "base/clock.h"
+#include "base/map.h"
 #include "net/transport.h"
 #include "tests/sink/receiver.h"
 
@@ -75,8 +76,7 @@ struct sim {
 	bool dead;	    /* the process that calls has crashed */
 	bool receiver_down; /* as long as it is set */
 	uint64_t receiver_from_ms, lake_overwrites, queries_started;
-	struct sim_object *objects; /* sorted by key */
-	size_t n_objects, cap_objects;
+	struct map objects; /* key -> struct sim_object */
 	struct sim_query *queries;
 	size_t n_queries;
 	struct receiver *receiver;
@@ -113,6 +113,7 @@ void sim_receive(struct sim *s, const struct http_req *req, struct http_resp *re
 /* The tenant and region a call is for; false: none. */
 bool sim_place(const struct sim *s, const struct http_req *req, size_t *tenant, size_t *region);
 const struct sim_object *sim_object(const struct sim *s, const char *key);
+void sim_object_free(void *object);
 
 /* ---- sim_run.c ---- */
 

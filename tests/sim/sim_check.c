@@ -277,38 +277,42 @@ check_cell(const struct place *p, int64_t from)
 
 /* ---- receiver ---- */
 
-static bool
-is_beginning(const char *text, const char *with)
+struct refusal {
+	char prefix[SIM_WORDS], name[SIM_WORDS], when[TIME_TEXT_MAX];
+	bool found;
+};
+
+/* Is there a line about it? */
+static void
+look_for(struct sv key, void *value, void *arg)
 {
-	return !strncmp(text, with, strlen(with));
+	struct refusal *r = arg;
+	char *text;
+
+	if (r->found || !sv_starts(key, sv_of(r->prefix)))
+		return;
+	text = unpack(value);
+	for (char *line = text, *end; line && *line && !r->found; line = end + 1) {
+		end = strchr(line, '\n');
+		*end = '\0';
+		r->found =
+		    strstr(line, r->name) && strstr(line, r->when) && strstr(line, "\"reason\":\"");
+	}
+	free(text);
 }
 
 /* Whether a sample is on record as refused, with the receiver's words. */
 static bool
 was_refused(const struct place *p, size_t series, int64_t ms)
 {
-	char prefix[SIM_WORDS], when[TIME_TEXT_MAX], want[SIM_WORDS];
-	bool found = false;
+	struct refusal r = {.found = false};
 
-	time_format_ms(ms, when);
-	(void)snprintf(prefix, sizeof(prefix), "sim/lake/rejected/ecs/tenant=%s/region=%s/", p->id,
-		       sim_regions[p->region]);
-	(void)snprintf(want, sizeof(want), "\"name\":\"%s\"", sim_series[series]);
-	for (size_t i = 0; i < p->s->n_objects && !found; i++) {
-		char *text =
-		    is_beginning(p->s->objects[i].key, prefix) ? unpack(&p->s->objects[i]) : NULL;
-
-		for (char *line = text; line && *line && !found; line = strchr(line, '\n') + 1) {
-			char *end = strchr(line, '\n');
-
-			*end = '\0';
-			found = strstr(line, want) && strstr(line, when) &&
-				strstr(line, "\"reason\":\"");
-			*end = '\n';
-		}
-		free(text);
-	}
-	return found;
+	time_format_ms(ms, r.when);
+	(void)snprintf(r.prefix, sizeof(r.prefix), "sim/lake/rejected/ecs/tenant=%s/region=%s/",
+		       p->id, sim_regions[p->region]);
+	(void)snprintf(r.name, sizeof(r.name), "\"name\":\"%s\"", sim_series[series]);
+	map_each(&p->s->objects, look_for, &r);
+	return r.found;
 }
 
 static void
@@ -406,15 +410,21 @@ check_checkpoint(struct place *p)
 	return n;
 }
 
+static void
+count_object(struct sv key, void *value, void *arg)
+{
+	(void)value;
+	*(size_t *)arg += sv_starts(key, SV("sim/lake/")) &&
+			  !sv_starts(key, SV("sim/lake/rejected/")) &&
+			  !sv_starts(key, SV("sim/lake/.muster-probe"));
+}
+
 static size_t
 lake_objects(const struct sim *s)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < s->n_objects; i++)
-		n += is_beginning(s->objects[i].key, "sim/lake/") &&
-		     !is_beginning(s->objects[i].key, "sim/lake/rejected/") &&
-		     !strstr(s->objects[i].key, ".muster-probe");
+	map_each(&s->objects, count_object, &n);
 	return n;
 }
 

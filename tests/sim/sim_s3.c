@@ -18,35 +18,10 @@ header(const struct http_req *req, const char *name)
 	return NULL;
 }
 
-/* Where the key is (true) or would be. */
-static bool
-find(const struct sim *s, const char *key, size_t *at)
-{
-	size_t lo = 0, hi = s->n_objects;
-
-	while (lo < hi) {
-		size_t mid = lo + (hi - lo) / 2;
-		int c = strcmp(s->objects[mid].key, key);
-
-		if (c == 0) {
-			*at = mid;
-			return true;
-		}
-		if (c < 0)
-			lo = mid + 1;
-		else
-			hi = mid;
-	}
-	*at = lo;
-	return false;
-}
-
 const struct sim_object *
 sim_object(const struct sim *s, const char *key)
 {
-	size_t at;
-
-	return find(s, key, &at) ? &s->objects[at] : NULL;
+	return map_get(&s->objects, sv_of(key));
 }
 
 static void
@@ -69,18 +44,27 @@ copy(const void *p, size_t n)
 }
 
 static struct sim_object *
-insert(struct sim *s, size_t at, const char *key)
+insert(struct sim *s, const char *key)
 {
-	if (s->n_objects == s->cap_objects) {
-		s->cap_objects = s->cap_objects ? 2 * s->cap_objects : 64;
-		s->objects = reallocarray(s->objects, s->cap_objects, sizeof(*s->objects));
-		if (!s->objects)
-			abort();
-	}
-	memmove(&s->objects[at + 1], &s->objects[at], (s->n_objects - at) * sizeof(*s->objects));
-	s->n_objects++;
-	s->objects[at] = (struct sim_object){.key = copy(key, strlen(key))};
-	return &s->objects[at];
+	struct sim_object *o = calloc(1, sizeof(*o));
+
+	if (!o || map_put(&s->objects, sv_of(key), o, NULL, NULL))
+		abort();
+	o->key = copy(key, strlen(key));
+	return o;
+}
+
+void
+sim_object_free(void *object)
+{
+	struct sim_object *o = object;
+
+	if (!o)
+		return;
+	free(o->key);
+	free(o->bytes);
+	free(o->meta);
+	free(o);
 }
 
 static char *
@@ -103,20 +87,18 @@ static void
 put(struct sim *s, const struct http_req *req, const char *key, struct http_resp *resp)
 {
 	const char *match = header(req, "If-Match");
-	struct sim_object *o;
-	size_t at;
-	bool there = find(s, key, &at);
+	struct sim_object *o = map_get(&s->objects, sv_of(key));
 
-	if (there && header(req, "If-None-Match")) {
+	if (o && header(req, "If-None-Match")) {
 		error(resp, 412, "PreconditionFailed");
 		return;
 	}
-	if (match && (!there || strcmp(match, s->objects[at].etag) != 0)) {
-		error(resp, there ? 412 : 404, there ? "PreconditionFailed" : "NoSuchKey");
+	if (match && (!o || strcmp(match, o->etag) != 0)) {
+		error(resp, o ? 412 : 404, o ? "PreconditionFailed" : "NoSuchKey");
 		return;
 	}
-	o = there ? &s->objects[at] : insert(s, at, key);
-	s->lake_overwrites += there && !strncmp(key, "sim/lake/", 9);
+	s->lake_overwrites += o && !strncmp(key, "sim/lake/", strlen("sim/lake/"));
+	o = o ? o : insert(s, key);
 	free(o->bytes);
 	free(o->meta);
 	o->bytes = copy(req->body.p, req->body.n);
@@ -145,29 +127,57 @@ read_object(const struct sim *s, const char *key, bool body, struct http_resp *r
 		buf_sv(&resp->body, (struct sv){o->bytes, o->n});
 }
 
+struct listing {
+	const struct sim_object **v;
+	size_t n;
+	struct sv prefix;
+};
+
+static void
+add_listed(struct sv key, void *value, void *arg)
+{
+	struct listing *l = arg;
+
+	if (sv_starts(key, l->prefix))
+		l->v[l->n++] = value;
+}
+
+static int
+by_key(const void *a, const void *b)
+{
+	const struct sim_object *const *x = a, *const *y = b;
+
+	return strcmp((*x)->key, (*y)->key);
+}
+
+/* All in one page. */
 static void
 list(const struct sim *s, const char *query, struct http_resp *resp)
 {
+	struct listing l = {.v = calloc(map_count(&s->objects) + 1, sizeof(*l.v))};
 	const char *at = strstr(query, "prefix=");
 	struct buf prefix = BUF_INIT(2048);
 
-	if (!at)
+	if (!at || !l.v)
 		abort();
 	at += strlen("prefix=");
 	buf_str(&prefix, "sim/");
 	if (!uri_decode(&prefix, (struct sv){at, strcspn(at, "&")}, true))
 		abort();
+	l.prefix = buf_view(&prefix);
+	map_each(&s->objects, add_listed, &l);
+	qsort(l.v, l.n, sizeof(*l.v), by_key);
 	resp->status = 200;
 	buf_str(&resp->body, "<ListBucketResult><EncodingType>url</EncodingType>"
 			     "<IsTruncated>false</IsTruncated>");
-	for (size_t i = 0; i < s->n_objects; i++)
-		if (!strncmp(s->objects[i].key, buf_cstr(&prefix), prefix.n)) {
-			buf_str(&resp->body, "<Contents><Key>");
-			uri_encode(&resp->body, sv_of(s->objects[i].key + 4), true);
-			buf_fmt(&resp->body, "</Key><Size>%zu</Size></Contents>", s->objects[i].n);
-		}
+	for (size_t i = 0; i < l.n; i++) {
+		buf_str(&resp->body, "<Contents><Key>");
+		uri_encode(&resp->body, sv_of(l.v[i]->key + strlen("sim/")), true);
+		buf_fmt(&resp->body, "</Key><Size>%zu</Size></Contents>", l.v[i]->n);
+	}
 	buf_str(&resp->body, "</ListBucketResult>");
 	buf_done(&prefix);
+	free(l.v);
 }
 
 static void
@@ -178,17 +188,11 @@ no_uploads(struct http_resp *resp)
 			     "</ListMultipartUploadsResult>");
 }
 
-static void delete (struct sim *s, const char *key, struct http_resp *resp)
+static void
+remove_object(struct sim *s, const char *key, struct http_resp *resp)
 {
-	size_t at;
-
 	resp->status = 204;
-	if (!find(s, key, &at))
-		return;
-	free(s->objects[at].key);
-	free(s->objects[at].bytes);
-	free(s->objects[at].meta);
-	memmove(&s->objects[at], &s->objects[at + 1], (--s->n_objects - at) * sizeof(*s->objects));
+	sim_object_free(map_del(&s->objects, sv_of(key)));
 }
 
 /* The bucket and key of a path-style URL: http://sim/BUCKET/KEY?query */

@@ -178,12 +178,7 @@ sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit hab
 void
 sim_free(struct sim *s)
 {
-	for (size_t i = 0; i < s->n_objects; i++) {
-		free(s->objects[i].key);
-		free(s->objects[i].bytes);
-		free(s->objects[i].meta);
-	}
-	free(s->objects);
+	map_done(&s->objects, sim_object_free);
 	free(s->queries);
 	transport_free(&s->receiver->base);
 	(void)unlink(s->config);

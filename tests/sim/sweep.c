@@ -242,7 +242,8 @@ month(uint64_t seed)
 	totals.duplicated += v.duplicated;
 	totals.mismatched += v.mismatched;
 	(void)printf("tenants=%d runs=%llu calls=%llu objects=%zu\n", SIM_MAX_TENANTS,
-		     (unsigned long long)totals.points, (unsigned long long)s->calls, s->n_objects);
+		     (unsigned long long)totals.points, (unsigned long long)s->calls,
+		     map_count(&s->objects));
 	sim_free(s);
 }
 
