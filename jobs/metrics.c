@@ -30,6 +30,10 @@
 /* A metric that a listing left out may have been between two points: it is asked for this much
  * longer. */
 #define KEEP_UNLISTED_MS HOUR_MS
+/* From a metric's first point to the end of the pull that finds it listed: 15 minutes until it is,
+ * and some for the runs' pace. */
+#define LISTED_AFTER_MS (20 * MINUTE_MS)
+#define BIRTH_MAX_MS	(3 * HOUR_MS)
 /* Points younger than this are read from the fastest store; spans are kept inside it. */
 #define SPAN_MAX_MS (3 * HOUR_MS)
 /* 500 metrics a page: a million metrics of one namespace. */
@@ -655,7 +659,7 @@ harvest_cell(const struct pull *p, struct cell_data *d, struct err *err)
 		if (harvest_series(w, w->values + first, n, d, err))
 			return -1;
 	}
-	return metric_lines_encode(d, &origin, err);
+	return d->rows_only ? 0 : metric_lines_encode(d, &origin, err);
 }
 
 static int
@@ -670,7 +674,7 @@ metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *e
 			return -1;
 	}
 	if (n)
-		cells[0].n_rejected += p->n_outside; /* of no cell: the first one counts them */
+		cells[n - 1].n_rejected += p->n_outside; /* of no cell: the newest counts them */
 	return 0;
 }
 
@@ -722,6 +726,22 @@ metrics_span_max(const struct job_stream *s, const json_t *memo)
 	return cells > 1 ? (size_t)cells : 1;
 }
 
+/* A metric is listed up to 15 minutes after its first point, and found with the first listing after
+ * that. So that nothing of a service is lost that was born between two listings, cells are looked at
+ * long enough for both, whatever `revisit` says, unless that is off. */
+static int64_t
+metrics_reach_ms(const struct job_stream *s)
+{
+	const struct metrics_opts *o = s->opts;
+	int64_t birth = o->discover_every_ms + LISTED_AFTER_MS;
+
+	if (!s->common->revisit_ms)
+		return 0;
+	if (birth > BIRTH_MAX_MS)
+		birth = BIRTH_MAX_MS;
+	return s->common->revisit_ms > birth ? s->common->revisit_ms : birth;
+}
+
 static int
 metrics_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
 {
@@ -743,6 +763,7 @@ const struct job_kind job_metrics = {
     .check = metrics_check,
     .definition = metrics_definition,
     .span_max = metrics_span_max,
+    .reach_ms = metrics_reach_ms,
     .open = metrics_open,
     .next = metrics_next,
     .reply = metrics_reply,

@@ -1,6 +1,9 @@
 /* Identity and order of series; see series.h. */
 #include "model/series.h"
 
+#include <math.h>
+#include <stdlib.h>
+
 static int
 label_cmp(const struct label *a, const struct label *b)
 {
@@ -68,8 +71,97 @@ cell_data_init(struct cell_data *d, struct cell c)
 void
 cell_data_done(struct cell_data *d)
 {
+	if (d->later) {
+		cell_data_done(d->later);
+		free(d->later);
+		d->later = NULL;
+	}
 	arena_done(&d->arena);
 	buf_done(&d->ndjson);
 	d->rows = NULL;
 	d->n_rows = 0;
+}
+
+/* A row's point at a time; not finite: none. */
+static double
+value_at(const struct sample_row *row, int64_t ms)
+{
+	int64_t at = ms - row->first_ms;
+
+	if (at < 0 || at % row->series->period_ms || at / row->series->period_ms >= (int64_t)row->n)
+		return NAN;
+	return row->values[at / row->series->period_ms];
+}
+
+/* One row for a series that has points in both. */
+static int
+merge_rows(struct cell_data *d, const struct sample_row *old, const struct sample_row *more,
+	   struct sample_row *ret, struct err *err)
+{
+	int64_t period = old->series->period_ms;
+	size_t n = (size_t)((d->cell.end_ms - d->cell.start_ms) / period);
+	double *values = arena_array(&d->arena, n, sizeof(*values));
+
+	if (!values)
+		return err_nomem(err);
+	for (size_t i = 0; i < n; i++) {
+		int64_t ms = d->cell.start_ms + (int64_t)i * period;
+
+		values[i] = value_at(old, ms);
+		if (isfinite(values[i]))
+			continue;
+		values[i] = value_at(more, ms);
+		d->n_samples += isfinite(values[i]) != 0;
+	}
+	*ret = (struct sample_row){old->series, d->cell.start_ms, values, n};
+	return 0;
+}
+
+static uint64_t
+points_of(const struct sample_row *row)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < row->n; i++)
+		n += isfinite(row->values[i]) != 0;
+	return n;
+}
+
+static int
+merge_one(struct cell_data *d, const struct cell_data *late, struct err *err)
+{
+	struct sample_row *rows = arena_array(&d->arena, d->n_rows + late->n_rows, sizeof(*rows));
+	size_t n = 0, a = 0, b = 0;
+
+	if (!rows)
+		return err_nomem(err);
+	while (a < d->n_rows || b < late->n_rows) {
+		int c = a == d->n_rows	    ? 1
+			: b == late->n_rows ? -1
+					    : series_cmp(d->rows[a].series, late->rows[b].series);
+
+		if (c == 0 && merge_rows(d, &d->rows[a], &late->rows[b], &rows[n], err))
+			return -1;
+		if (c < 0)
+			rows[n] = d->rows[a];
+		if (c > 0) {
+			rows[n] = late->rows[b];
+			d->n_samples += points_of(&late->rows[b]);
+		}
+		n++;
+		a += c <= 0;
+		b += c >= 0;
+	}
+	d->rows = rows;
+	d->n_rows = n;
+	return 0;
+}
+
+int
+cell_data_merge(struct cell_data *d, struct err *err)
+{
+	for (const struct cell_data *late = d->later; late; late = late->later)
+		if (merge_one(d, late, err))
+			return -1;
+	return 0;
 }

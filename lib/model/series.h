@@ -8,6 +8,7 @@
 #ifndef MUSTER_MODEL_SERIES_H
 #define MUSTER_MODEL_SERIES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/arena.h"
@@ -46,11 +47,18 @@ struct cell_data {
 	size_t n_rows;
 	uint64_t n_lines, n_samples; /* frozen */
 	uint64_t n_rejected;         /* read but unusable (not finite, colliding identity), counted never silent */
+	unsigned late;               /* the number of the late object that it is or will be; 0: the cell itself */
+	bool rows_only;              /* its lines are not wanted */
+	struct cell_data *later;     /* the cell's next late object; freed with it */
 };
 #define CELL_NDJSON_MAX ((size_t)1 << 30)
 #define CELL_ARENA_MAX  ((size_t)1 << 30)
 void cell_data_init(struct cell_data *d, struct cell c);
 void cell_data_done(struct cell_data *d);
+
+/* Makes d->rows those of the cell and of all its late objects. A point that is there twice stays as it came first: that is what receivers
+ * got. Samples are counted together, lines apart. */
+int cell_data_merge(struct cell_data *d, struct err *err);
 
 /* Who the lines are about: the common fields of every line. */
 struct line_origin {

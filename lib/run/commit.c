@@ -371,8 +371,9 @@ commit_cell_frozen(struct commit *c, const char *region, const struct cell_data 
 		r = err_set(err, ERR_LOCAL, "no stream for region %s", region);
 	} else {
 		s->counters.cells++;
-		s->counters.empty_cells += d->n_lines == 0;
-		s->counters.rows += d->n_lines;
+		s->counters.empty_cells += d->n_lines == 0 && !d->later;
+		for (const struct cell_data *part = d; part; part = part->later)
+			s->counters.rows += part->n_lines;
 		s->counters.samples_frozen += d->n_samples;
 		s->counters.rejected_in += d->n_rejected;
 		c->locked.dirty = true;
@@ -468,6 +469,100 @@ commit_memo_set(struct commit *c, const char *region, json_t *memo)
 		json_decref(memo);
 	}
 	unlock(c);
+}
+
+json_t *
+commit_seen(struct commit *c, const char *region)
+{
+	struct ckpt_stream *s;
+	json_t *seen;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	seen = s && s->seen ? json_deep_copy(s->seen) : NULL;
+	unlock(c);
+	return seen;
+}
+
+void
+commit_seen_set(struct commit *c, const char *region, json_t *seen)
+{
+	struct ckpt_stream *s;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s && !json_equal(s->seen, seen)) {
+		json_decref(s->seen);
+		s->seen = seen;
+		c->locked.dirty = true;
+	} else {
+		json_decref(seen);
+	}
+	unlock(c);
+}
+
+int
+commit_late_frozen(struct commit *c, const char *region, const struct cell_data *late,
+		   uint64_t n_late, uint64_t n_revised, struct err *err)
+{
+	struct ckpt_stream *s;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s) {
+		s->counters.rows += late->n_lines;
+		s->counters.samples_frozen += late->n_samples;
+		s->counters.late += n_late;
+		s->counters.revised += n_revised;
+		c->locked.dirty = true;
+	}
+	unlock(c);
+	return s ? 0 : err_set(err, ERR_LOCAL, "no stream for region %s", region);
+}
+
+void
+commit_late_sent(struct commit *c, const char *region, const char *sink, const struct published *r)
+{
+	struct ckpt_sink *k;
+
+	lock(c);
+	k = find_sink_locked(c, region, sink);
+	if (k) {
+		k->acked += r->acked;
+		k->already += r->already;
+		k->too_old += r->too_old;
+		k->rejected += r->rejected;
+		k->bytes += r->bytes;
+		c->locked.dirty = true;
+	}
+	unlock(c);
+}
+
+int64_t
+commit_first_ms(struct commit *c, const char *region)
+{
+	const struct ckpt_stream *s;
+	int64_t ms;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	ms = s ? s->first_ms : 0;
+	unlock(c);
+	return ms;
+}
+
+int64_t
+commit_sink_newest(struct commit *c, const char *region, const char *sink)
+{
+	const struct ckpt_sink *k;
+	int64_t ms = 0;
+
+	lock(c);
+	k = find_sink_locked(c, region, sink);
+	if (k)
+		ms = k->beyond.n ? k->beyond.v[k->beyond.n - 1].end_ms : k->cursor_ms;
+	unlock(c);
+	return ms;
 }
 
 int

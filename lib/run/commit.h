@@ -95,6 +95,18 @@ bool commit_maybe_sent(struct commit *c, const char *region, const char *sink, s
 json_t *commit_memo(struct commit *c, const char *region);
 /* Takes the reference. */
 void commit_memo_set(struct commit *c, const char *region, json_t *memo);
+/* The same for the marks of the points that are known (model/seen.h). */
+json_t *commit_seen(struct commit *c, const char *region);
+void commit_seen_set(struct commit *c, const char *region, json_t *seen);
+/* A late object of a cell is frozen (or needs no freezing), and what it holds is counted. */
+int commit_late_frozen(struct commit *c, const char *region, const struct cell_data *late,
+		       uint64_t n_late, uint64_t n_revised, struct err *err);
+/* What became of one at a sink that has its cell. */
+void commit_late_sent(struct commit *c, const char *region, const char *sink,
+		      const struct published *r);
+/* Start of the stream's first cell; end of the newest cell that a sink has. 0: there is none. */
+int64_t commit_first_ms(struct commit *c, const char *region);
+int64_t commit_sink_newest(struct commit *c, const char *region, const char *sink);
 /* Cells of the span are done but for a range that nobody can have: on record, for all sinks. */
 int commit_gap(struct commit *c, const char *region, struct cell range, const char *reason,
 	       int64_t now_ms, struct err *err);

@@ -88,6 +88,10 @@ struct job_kind {
 	 */
 	size_t (*span_max)(const struct job_stream *s, const json_t *memo);
 
+	/* How long after its end a cell is looked at again for points that came late; 0: not at all.
+	 * NULL: this kind's cells have no series of which that could be told. */
+	int64_t (*reach_ms)(const struct job_stream *s);
+
 	/* Begin to pull cells[0..n), contiguous, oldest first. `memo` is what the last pull of this
 	 * stream left (may be NULL, from an older version, or damaged: then start without). now_ms
 	 * is the run's present. */
@@ -106,7 +110,7 @@ struct job_kind {
 	 * metrics still InternalError: ..." */
 	void (*missing)(const struct pull *p, char *out, size_t size);
 	/* After next() returned 0, once: fill cells[i] (initialised with their bounds) with lines
-	 * and rows. */
+	 * (unless rows_only) and rows. */
 	int (*harvest)(struct pull *p, struct cell_data *cells, size_t n, struct err *err);
 	/* The memo to keep, or NULL for "as it was". The caller owns the result. */
 	json_t *(*memo)(struct pull *p);

@@ -154,18 +154,32 @@ leave(const struct stream *s, struct worker_mem *mem, struct pull *p)
 	}
 }
 
+/* Of new cells: those before first_ms are done, and are only looked at again. */
 static int
-record_gaps(struct stream *s, const struct pull *p, struct err *err)
+record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err *err)
 {
 	const struct job_gap *gaps = NULL;
 	size_t n = s->job->kind->gaps ? s->job->kind->gaps(p, &gaps) : 0;
 
-	for (size_t i = 0; i < n; i++)
-		if (commit_gap(s->commit, s->js.region,
-			       (struct cell){gaps[i].from_ms, gaps[i].to_ms}, gaps[i].reason,
-			       s->env->now_ms, err))
+	for (size_t i = 0; i < n; i++) {
+		struct cell gap = {gaps[i].from_ms > first_ms ? gaps[i].from_ms : first_ms,
+				   gaps[i].to_ms};
+
+		if (gap.start_ms < gap.end_ms &&
+		    commit_gap(s->commit, s->js.region, gap, gaps[i].reason, s->env->now_ms, err))
 			return -1;
+	}
 	return 0;
+}
+
+static int64_t
+first_new_ms(const struct cell_data *data, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && data[i].rows_only)
+		i++;
+	return i < n ? data[i].cell.start_ms : INT64_MAX;
 }
 
 static void
@@ -199,7 +213,7 @@ pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
 	if (!r)
 		r = kind->harvest(p, data, n, err);
 	if (!r)
-		r = record_gaps(s, p, err);
+		r = record_gaps(s, p, first_new_ms(data, n), err);
 	if (p)
 		kind->close(p);
 	json_decref(memo);

@@ -14,6 +14,9 @@ stats_add(struct stream_stats *sum, const struct stream_stats *s)
 	sum->lines += s->lines;
 	sum->samples += s->samples;
 	sum->rejected_in += s->rejected_in;
+	sum->late += s->late;
+	sum->revised += s->revised;
+	sum->held += s->held;
 	sum->acked += s->acked;
 	sum->already += s->already;
 	sum->too_old += s->too_old;
@@ -89,7 +92,9 @@ static json_t *
 stats_json(const struct stream_stats *s)
 {
 	return json_pack(
-	    "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "cells", json_u64(s->cells),
+	    "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "cells",
+	    json_u64(s->cells), "late", json_u64(s->late), "revised", json_u64(s->revised),
+	    "held_cells", json_u64(s->held),
 	    "empty_cells", json_u64(s->empty_cells), "adopted_cells", json_u64(s->adopted_cells),
 	    "lines", json_u64(s->lines), "samples", json_u64(s->samples), "rejected_in",
 	    json_u64(s->rejected_in), "acked", json_u64(s->acked), "already_there",

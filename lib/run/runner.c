@@ -14,6 +14,7 @@
 #include "aws/sts.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "run/late.h"
 
 #define WINDOW_PER_WORKER 2 /* open tenants for each worker */
 #define TICK_MS		  200
@@ -333,6 +334,7 @@ settle(struct stream *s)
 		fail_stream(s, &err);
 	if (s->commit && s->begun)
 		take_standing(s);
+	late_done(s);
 }
 
 /* What an operator can do about it. */
@@ -370,7 +372,7 @@ log_settled(const struct stream *s)
 		log_event(LOG_INFO, "stream done", LOG_S("tenant", s->tenant->id),
 			  LOG_S("job", s->job->name), LOG_S("region", s->js.region),
 			  LOG_I("cells", s->stats.cells), LOG_I("rows", s->stats.lines),
-			  LOG_I("samples", s->stats.samples));
+			  LOG_I("samples", s->stats.samples), LOG_I("late", s->stats.late));
 }
 
 /* One turn of one stream. True: it is through with this pass. */

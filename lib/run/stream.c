@@ -9,8 +9,11 @@
  */
 #include "run/stream.h"
 
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "run/late.h"
 #include "run/pull.h"
-#include "run/rejects.h"
 
 #define BACKOFF_MIN_MS 1000
 #define BACKOFF_MAX_MS 20000
@@ -40,20 +43,20 @@ run_now_ms(const struct run_env *env)
 	return env->now_ms + clock_mono_ms(env->clock) - env->started_mono_ms;
 }
 
-static struct outlet *
-outlet_at(const struct stream *s, size_t k)
+struct outlet *
+stream_outlet(const struct stream *s, size_t k)
 {
 	return &s->env->outlets[s->outlet_of[k]];
 }
 
-static bool
-has_lake(const struct stream *s)
+bool
+stream_has_lake(const struct stream *s)
 {
 	return s->lake < s->plan->n_sinks;
 }
 
-static struct publish
-publish_args(const struct stream *s)
+struct publish
+stream_publish_args(const struct stream *s)
 {
 	return (struct publish){
 	    .job = s->job->name,
@@ -66,17 +69,13 @@ publish_args(const struct stream *s)
 	};
 }
 
-/* The frozen content of a cell into d. ERR_NOTFOUND: nothing is frozen. */
+/* One object of a cell, the one of number d->late. */
 static int
-adopt(struct stream *s, struct cell_data *d, struct err *err)
+read_object(struct stream *s, struct cell_data *d, char definition[65], struct err *err)
 {
-	struct outlet *o = outlet_at(s, s->lake);
-	struct publish p = publish_args(s);
-	struct cell cell = d->cell;
-	char definition[65];
+	struct outlet *o = stream_outlet(s, s->lake);
+	struct publish p = stream_publish_args(s);
 
-	cell_data_done(d);
-	cell_data_init(d, cell);
 	if (!o->sink) {
 		*err = o->why;
 		return -1;
@@ -84,6 +83,61 @@ adopt(struct stream *s, struct cell_data *d, struct err *err)
 	if (o->sink->ops->read(o->sink, &p, d, definition, err))
 		return -1;
 	return s->job->kind->adopt(&s->js, d, err);
+}
+
+/* The late objects behind d, from the first number on to the last. */
+static int
+read_late(struct stream *s, struct cell_data *d, char definition[65], struct err *err)
+{
+	struct cell_data **end = &d->later;
+	int r = 0;
+
+	for (unsigned n = 1; !r && s->job->kind->reach_ms; n++) {
+		*end = calloc(1, sizeof(**end));
+		if (!*end)
+			return err_nomem(err);
+		cell_data_init(*end, d->cell);
+		(*end)->late = n;
+		r = read_object(s, *end, definition, err);
+		if (!r)
+			end = &(*end)->later;
+	}
+	if (!r || err->kind != ERR_NOTFOUND)
+		return r;
+	cell_data_done(*end);
+	free(*end);
+	*end = NULL;
+	return 0;
+}
+
+int
+stream_read_frozen(struct stream *s, struct cell_data *d, char definition[65], struct err *err)
+{
+	struct cell cell = d->cell;
+	char of_late[65];
+	int r;
+
+	cell_data_done(d);
+	cell_data_init(d, cell);
+	definition[0] = '\0';
+	r = read_object(s, d, definition, err);
+	if (r && (err->kind != ERR_NOTFOUND || !s->job->kind->reach_ms))
+		return -1;
+	if (read_late(s, d, r ? definition : of_late, err))
+		return -1;
+	if (r && !d->later)
+		return err_set(err, ERR_NOTFOUND, "nothing is frozen of this cell");
+	err_clear(err);
+	return 0;
+}
+
+/* The frozen content of a cell into d, with what came late. ERR_NOTFOUND: nothing is frozen. */
+static int
+adopt(struct stream *s, struct cell_data *d, struct err *err)
+{
+	char definition[65];
+
+	return stream_read_frozen(s, d, definition, err) || cell_data_merge(d, err) ? -1 : 0;
 }
 
 /* Every sample of a cell must have one fate, or something is wrong here and the cell does not count
@@ -100,8 +154,8 @@ check_sum(const struct published *r, uint64_t want, const char *sink, struct err
 }
 
 /* What becomes of samples is one account; sinks that take lines have bytes only. */
-static void
-count_published(struct stream_stats *st, const struct published *r, bool samples)
+void
+stream_count_published(struct stream_stats *st, const struct published *r, bool samples)
 {
 	st->bytes += r->bytes;
 	if (!samples)
@@ -112,30 +166,40 @@ count_published(struct stream_stats *st, const struct published *r, bool samples
 	st->rejected += r->rejected;
 }
 
-static int
-write_rejects(struct stream *s, const struct publish *p, const struct rejects *rej,
+int
+stream_write_rejects(struct stream *s, const struct publish *p, const struct rejects *rej,
 	      struct cell cell, struct err *err)
 {
 	struct outlet *o;
 
-	if (!rej->n || !has_lake(s))
+	if (!rej->n || !stream_has_lake(s))
 		return 0;
-	o = outlet_at(s, s->lake);
+	o = stream_outlet(s, s->lake);
 	if (buf_check(&rej->lines, "refused samples", err))
 		return -1;
 	return o->sink->ops->write_rejected(o->sink, p, cell, buf_view(&rej->lines), err);
+}
+
+static uint64_t
+lines_of(const struct cell_data *d)
+{
+	uint64_t n = 0;
+
+	for (; d; d = d->later)
+		n += d->n_lines;
+	return n;
 }
 
 /* One cell to one sink, until the sink has accounted for all of it. */
 static int
 publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *err)
 {
-	struct outlet *o = outlet_at(s, k);
+	struct outlet *o = stream_outlet(s, k);
 	const char *name = s->plan->sinks[k].name;
 	bool sent_before = commit_maybe_sent(s->commit, s->js.region, name, d->cell);
 	bool samples = o->sink && o->sink->ops->samples;
-	uint64_t want = samples ? d->n_samples : d->n_lines;
-	struct publish p = publish_args(s);
+	uint64_t want = samples ? d->n_samples : lines_of(d);
+	struct publish p = stream_publish_args(s);
 	struct published r = {0};
 	struct rejects rej;
 	int rc = 0;
@@ -145,7 +209,9 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 	p.reject = rejects_add;
 	p.reject_arg = &rej;
 	if (want || !o->sink) {
-		rc = outlet_publish(o, &p, d, &r, err);
+		for (const struct cell_data *part = d; !rc && part; part = part->later)
+			if (part == d || !samples) /* d has all samples */
+				rc = outlet_publish(o, &p, part, &r, err);
 		if (r.requests)
 			commit_cell_tried(s->commit, s->js.region, name, d->cell);
 		if (!rc)
@@ -155,22 +221,33 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 		if (!rc && rej.n && !sent_before)
 			rc = commit_flush(s->commit, err);
 		if (!rc)
-			rc = write_rejects(s, &p, &rej, d->cell, err);
+			rc = stream_write_rejects(s, &p, &rej, d->cell, err);
 	}
 	if (!rc)
 		rc = commit_cell_sent(s->commit, s->js.region, name, d->cell, &r, p.now_ms, err);
 	if (!rc)
-		count_published(&s->stats, &r, samples);
+		stream_count_published(&s->stats, &r, samples);
 	rejects_done(&rej);
 	return rc;
 }
 
-/* This sink gets no further cells of the stream before the failed one. */
-static void
-block(struct stream *s, size_t k, const struct err *err)
+/* Waiting a little may help. */
+static bool
+passes(enum err_kind kind)
 {
+	return kind == ERR_TRANSIENT || kind == ERR_THROTTLED || kind == ERR_EXPIRED ||
+	       kind == ERR_SKEW;
+}
+
+/* Of several sinks' errors the first that will not pass is told, else the first. */
+void
+stream_block(struct stream *s, size_t k, const struct err *err)
+{
+	bool may_pass = passes(err->kind);
+
 	s->blocked |= 1ULL << k;
-	if (s->error.kind == ERR_NONE)
+	s->may_pass |= may_pass ? 1ULL << k : 0;
+	if (s->error.kind == ERR_NONE || (passes(s->error.kind) && !may_pass))
 		s->error = *err;
 }
 
@@ -192,7 +269,7 @@ publish_all(struct stream *s, const struct cell_data *d, bool adopted, struct er
 			continue;
 		if (err->kind == ERR_CANCELLED)
 			return -1;
-		block(s, k, err);
+		stream_block(s, k, err);
 	}
 	return 0;
 }
@@ -202,10 +279,10 @@ static int
 freeze(struct stream *s, struct cell_data *d, bool *adopted, struct err *err)
 {
 	const char *name = s->plan->sinks[s->lake].name;
-	struct publish p = publish_args(s);
+	struct publish p = stream_publish_args(s);
 	struct published r = {0};
 
-	if (!*adopted && d->n_lines && outlet_publish(outlet_at(s, s->lake), &p, d, &r, err))
+	if (!*adopted && d->n_lines && outlet_publish(stream_outlet(s, s->lake), &p, d, &r, err))
 		return -1;
 	if (r.already) {
 		*adopted = true;
@@ -220,36 +297,64 @@ static void
 count_cell(struct stream_stats *st, const struct cell_data *d, bool adopted)
 {
 	st->cells++;
-	st->empty_cells += d->n_lines == 0;
+	st->empty_cells += lines_of(d) == 0;
 	st->adopted_cells += adopted;
-	st->lines += d->n_lines;
+	st->lines += lines_of(d);
 	st->samples += d->n_samples;
 	st->rejected_in += d->n_rejected;
 }
 
-/* Committed as empty before, and still so: it was counted then. */
+/* Some sink has it: it was counted with the first that took it. */
 static bool
 counted_before(const struct stream *s, const struct cell_data *d)
 {
-	return has_lake(s) && d->n_lines == 0 &&
-	       commit_sink_done(s->commit, s->js.region, s->plan->sinks[s->lake].name, d->cell);
+	for (size_t k = 0; k < s->plan->n_sinks; k++)
+		if (commit_sink_done(s->commit, s->js.region, s->plan->sinks[k].name, d->cell))
+			return true;
+	return false;
+}
+
+static int
+count_taken(struct stream *s, const struct cell_data *d, bool adopted, struct err *err)
+{
+	if (commit_cell_frozen(s->commit, s->js.region, d, err))
+		return -1;
+	count_cell(&s->stats, d, adopted);
+	return 0;
+}
+
+/* Without a lake a cell counts once the first sink has it: it may be pulled again for the others. */
+static int
+unfrozen_through(struct stream *s, struct cell_data *d, struct err *err)
+{
+	bool counted = counted_before(s, d);
+
+	if (publish_all(s, d, false, err))
+		return -1;
+	late_taken(s, d);
+	if (counted || !counted_before(s, d))
+		return 0;
+	return count_taken(s, d, false, err);
 }
 
 /* A cell whose content is known, all the way. */
 static int
 cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *err)
 {
+	const char *lake = s->plan->sinks[stream_has_lake(s) ? s->lake : 0].name;
+
 	if (s->env->dry_run) {
 		count_cell(&s->stats, d, adopted);
 		return 0;
 	}
-	if (counted_before(s, d))
+	if (!stream_has_lake(s))
+		return unfrozen_through(s, d, err);
+	/* Committed as empty before, and still so: it was counted then. */
+	if (!lines_of(d) && commit_sink_done(s->commit, s->js.region, lake, d->cell))
 		return publish_all(s, d, adopted, err);
-	if (has_lake(s) && freeze(s, d, &adopted, err))
+	if (freeze(s, d, &adopted, err) || count_taken(s, d, adopted, err))
 		return -1;
-	if (commit_cell_frozen(s->commit, s->js.region, d, err))
-		return -1;
-	count_cell(&s->stats, d, adopted);
+	late_taken(s, d);
 	return publish_all(s, d, adopted, err);
 }
 
@@ -258,7 +363,7 @@ cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *er
 static bool
 may_exist(const struct stream *s, struct cell c)
 {
-	return has_lake(s) && (s->is_new || c.end_ms <= s->commit->begun_before_ms);
+	return stream_has_lake(s) && (s->is_new || c.end_ms <= s->commit->begun_before_ms);
 }
 
 /* How many cells from the first on are to be pulled; 0: the first one exists, and *d holds it. */
@@ -281,30 +386,104 @@ count_missing(struct stream *s, const struct plan_span *span, struct cell_data *
 	return 0;
 }
 
+/* What one call is asked for: n cells, the first `again` of them done before and only looked at. */
+struct haul {
+	struct cell *cells;
+	struct cell_data *data;
+	size_t n, again;
+};
+
 static int
-pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t n, struct err *err)
+haul_init(const struct stream *s, struct haul *h, int64_t from_ms, struct cell first, size_t n,
+	  struct err *err)
 {
-	struct cell *cells = calloc(n, sizeof(*cells));
-	struct cell_data *data = calloc(n, sizeof(*data));
-	int r = cells && data ? 0 : err_nomem(err);
+	int64_t every = s->plan->every_ms;
 
-	for (size_t i = 0; !r && i < n; i++) {
-		int64_t start = first.start_ms + (int64_t)i * s->plan->every_ms;
+	h->again = (size_t)((first.start_ms - from_ms) / every);
+	h->n = h->again + n;
+	h->cells = calloc(h->n, sizeof(*h->cells));
+	h->data = calloc(h->n, sizeof(*h->data));
+	if (!h->cells || !h->data)
+		return err_nomem(err);
+	for (size_t i = 0; i < h->n; i++) {
+		int64_t start = from_ms + (int64_t)i * every;
 
-		cells[i] = (struct cell){start, start + s->plan->every_ms};
-		cell_data_init(&data[i], cells[i]);
+		h->cells[i] = (struct cell){start, start + every};
+		cell_data_init(&h->data[i], h->cells[i]);
+		h->data[i].rows_only = i < h->again;
 	}
+	return 0;
+}
+
+static void
+haul_done(struct haul *h)
+{
+	for (size_t i = 0; h->data && i < h->n; i++)
+		cell_data_done(&h->data[i]);
+	free(h->data);
+	free(h->cells);
+}
+
+/* Cells from this one on are left to a later run: this pass is through. */
+static void
+hold(struct stream *s, const struct cell_data *d, size_t n)
+{
+	log_event(LOG_INFO, "cell held for the rest of its series",
+		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
+		  LOG_S("region", s->js.region), LOG_I("series", (int64_t)d->n_rows),
+		  LOG_I("series_before", (int64_t)s->seen.newest_series));
+	s->held_ms = d->cell.start_ms;
+	s->stats.held += n;
+}
+
+/* Late points first: a receiver takes them only before newer ones. */
+static int
+haul_through(struct stream *s, struct haul *h, struct err *err)
+{
+	for (size_t i = 0; i < h->again; i++)
+		if (late_look(s, &h->data[i], err))
+			return -1;
+	for (size_t i = h->again; i < h->n; i++) {
+		if (late_holds(s, &h->data[i])) {
+			hold(s, &h->data[i], h->n - i);
+			return 0;
+		}
+		if (cell_through(s, &h->data[i], false, err))
+			return -1;
+		s->from_ms = h->cells[i].end_ms;
+	}
+	return 0;
+}
+
+static size_t
+span_max(const struct stream *s)
+{
+	json_t *memo = commit_memo(s->commit, s->js.region);
+	size_t n = s->job->kind->span_max(&s->js, memo);
+
+	json_decref(memo);
+	return n ? n : 1;
+}
+
+/* `again`: what is due to be looked at again before these cells is asked for in the same calls. */
+static int
+pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t n, bool again,
+	     struct err *err)
+{
+	int64_t from_ms = again ? late_from(s, first.start_ms) : first.start_ms;
+	size_t most = span_max(s);
+	struct haul h = {0};
+	int r;
+
+	/* Together no more than what calls are made for. */
+	while (n > 1 && n + (size_t)((first.start_ms - from_ms) / s->plan->every_ms) > most)
+		n--;
+	r = haul_init(s, &h, from_ms, first, n, err);
 	if (!r)
-		r = pull_cells(s, mem, cells, data, n, err);
-	for (size_t i = 0; !r && i < n; i++) {
-		r = cell_through(s, &data[i], false, err);
-		if (!r)
-			s->from_ms = cells[i].end_ms;
-	}
-	for (size_t i = 0; data && i < n; i++)
-		cell_data_done(&data[i]);
-	free(data);
-	free(cells);
+		r = pull_cells(s, mem, h.cells, h.data, h.n, err);
+	if (!r)
+		r = haul_through(s, &h, err);
+	haul_done(&h);
 	return r;
 }
 
@@ -328,7 +507,7 @@ republish_one(struct stream *s, struct worker_mem *mem, struct cell cell, struct
 	if (!missing)
 		return r;
 	err_clear(err);
-	return pull_through(s, mem, cell, 1, err);
+	return pull_through(s, mem, cell, 1, false, err);
 }
 
 static int
@@ -352,12 +531,14 @@ do_span(struct stream *s, struct worker_mem *mem, const struct plan_span *span, 
 	size_t missing;
 	int r;
 
+	if (late_pay(s, span->first.start_ms, err))
+		return -1;
 	if (span->mode == PLAN_REPUBLISH)
 		return republish(s, mem, span, err);
 	cell_data_init(&existing, span->first);
 	r = count_missing(s, span, &existing, &missing, err);
 	if (!r && missing)
-		r = pull_through(s, mem, span->first, missing, err);
+		r = pull_through(s, mem, span->first, missing, true, err);
 	else if (!r) {
 		r = cell_through(s, &existing, true, err);
 		if (!r)
@@ -365,14 +546,6 @@ do_span(struct stream *s, struct worker_mem *mem, const struct plan_span *span, 
 	}
 	cell_data_done(&existing);
 	return r;
-}
-
-/* Waiting a little may help. */
-static bool
-passes(enum err_kind kind)
-{
-	return kind == ERR_TRANSIENT || kind == ERR_THROTTLED || kind == ERR_EXPIRED ||
-	       kind == ERR_SKEW;
 }
 
 /* What to do about a span that failed: come back later, or leave the stream to the next run. */
@@ -409,23 +582,24 @@ begin(struct stream *s, struct err *err)
 				err))
 		return -1;
 	s->begun = true;
+	late_begin(s);
 	return 0;
 }
 
-static size_t
-span_max(const struct stream *s)
+static int64_t
+last_start_ms(const struct stream *s, const struct plan_span *span)
 {
-	json_t *memo = commit_memo(s->commit, s->js.region);
-	size_t n = s->job->kind->span_max(&s->js, memo);
-
-	json_decref(memo);
-	return n ? n : 1;
+	return span->first.start_ms + (int64_t)(span->n - 1) * s->plan->every_ms;
 }
 
 static bool
 next_span(const struct stream *s, enum plan_pass pass, struct plan_span *ret)
 {
-	return commit_next(s->commit, s->plan, s->js.region, pass, s->from_ms, span_max(s), ret);
+	if (!commit_next(s->commit, s->plan, s->js.region, pass, s->from_ms, span_max(s), ret))
+		return false;
+	while (s->held_ms && ret->n && last_start_ms(s, ret) >= s->held_ms)
+		ret->n--;
+	return ret->n > 0;
 }
 
 /* The pass is through, but for a sink that failed: if that may pass, it is tried again from the
@@ -437,13 +611,15 @@ after_pass(struct stream *s)
 	int64_t wait = BACKOFF_MIN_MS << s->sink_tries;
 
 	s->first_try_mono_ms = 0; /* the next span's time begins when it does */
-	if (!s->blocked || !passes(s->error.kind) || s->sink_tries >= SINK_TRIES ||
+	if (!(s->blocked & s->may_pass) || s->sink_tries >= SINK_TRIES ||
 	    (s->env->deadline_mono_ms && now + wait >= s->env->deadline_mono_ms))
 		return STEP_END;
 	s->sink_tries++;
-	s->blocked = 0;
+	s->blocked &= ~s->may_pass;
+	s->may_pass = 0;
 	s->from_ms = 0;
-	err_clear(&s->error);
+	if (passes(s->error.kind))
+		err_clear(&s->error);
 	s->not_before_mono_ms = now + wait;
 	return STEP_LATER;
 }
@@ -466,6 +642,8 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 		return after_pass(s);
 	if (!r)
 		r = do_span(s, mem, &span, &err);
+	if (s->begun)
+		late_keep(s);
 	if (!r)
 		r = commit_tick(s->commit, &err);
 	if (r)
@@ -480,5 +658,7 @@ stream_complete(struct stream *s)
 {
 	struct plan_span span;
 
-	return s->begun && !commit_next(s->commit, s->plan, s->js.region, PLAN_REST, 0, 1, &span);
+	return s->begun &&
+	       (!commit_next(s->commit, s->plan, s->js.region, PLAN_REST, 0, 1, &span) ||
+		(s->held_ms && span.first.start_ms >= s->held_ms));
 }

@@ -8,11 +8,13 @@
 #ifndef MUSTER_RUN_STREAM_H
 #define MUSTER_RUN_STREAM_H
 
+#include "model/seen.h"
 #include "run/commit.h"
 #include "run/config.h"
 #include "run/job.h"
 #include "run/outlet.h"
 #include "run/plan.h"
+#include "run/rejects.h"
 
 #define STREAM_MAX_SINKS 64    /* bits in `blocked` */
 #define PULL_MAX_CALLS	 20000 /* of one pull: an endless token chain ends here */
@@ -44,7 +46,9 @@ void worker_mem_done(struct worker_mem *m);
 
 struct stream_stats {
 	uint64_t cells, empty_cells, adopted_cells;
-	uint64_t lines, samples, rejected_in;
+	uint64_t lines, samples, rejected_in; /* with the late ones */
+	uint64_t late, revised;		      /* points that came, or changed, after their cell was frozen */
+	uint64_t held;			      /* cells that wait for the rest of their series */
 	uint64_t acked, already, too_old, rejected, bytes;
 	uint64_t metrics_requested, bytes_scanned;
 };
@@ -73,6 +77,11 @@ struct stream {
 	bool begun, is_new;
 	int64_t from_ms;	   /* cells before this were dealt with in the present pass */
 	uint64_t blocked;	   /* sinks that failed in this run, by bit */
+	uint64_t may_pass;	   /* those of them whose failure may pass */
+	int64_t held_ms;	   /* cells from here on wait for the rest of their series; 0: none */
+	struct seen seen;	   /* if seen_loaded; see late.h */
+	bool seen_loaded;
+	int64_t reach_ms, first_ms;
 	int64_t first_try_mono_ms; /* of the present span; 0: not tried yet */
 	int64_t not_before_mono_ms;
 	unsigned tries;
@@ -93,8 +102,22 @@ enum step {
 };
 /* One span. Needs s->commit and s->creds. */
 enum step stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass);
-/* Everything due is done for every sink. */
+/* Everything due is done for every sink, but for what is held. */
 bool stream_complete(struct stream *s);
+
+/* For lib/run/late.c: */
+struct outlet *stream_outlet(const struct stream *s, size_t k);
+bool stream_has_lake(const struct stream *s);
+struct publish stream_publish_args(const struct stream *s);
+/* A cell as it is frozen, and its late objects behind it (d->later), each with its rows. Definition
+ * of the object that was read first. ERR_NOTFOUND: there is neither. */
+int stream_read_frozen(struct stream *s, struct cell_data *d, char definition[65], struct err *err);
+int stream_write_rejects(struct stream *s, const struct publish *p, const struct rejects *rej,
+			 struct cell cell, struct err *err);
+void stream_count_published(struct stream_stats *st, const struct published *r, bool samples);
+/* This sink gets no further cells of the stream before the failed one. */
+void stream_block(struct stream *s, size_t k, const struct err *err);
+
 /* The run's present, moved on by the time the run has lasted (unless fixed). */
 int64_t run_now_ms(const struct run_env *env);
 

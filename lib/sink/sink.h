@@ -58,10 +58,10 @@ struct sink;
 struct sink_ops {
 	const char *kind;
 	bool ordered;  /* every cell of a stream in time order */
-	bool samples;  /* takes d->rows; otherwise d->ndjson */
+	bool samples;  /* takes d->rows; otherwise d->ndjson, and a cell's late objects one by one */
 	/* 0: every sample is accounted for in *ret (zeroed by the caller). -1: not all could be delivered now; repeating the whole cell is safe. */
 	int (*publish)(struct sink *s, const struct publish *p, const struct cell_data *d, struct published *ret, struct err *err);
-	/* Only sinks that can freeze: read a cell's object into d->ndjson. ERR_NOTFOUND: there is none. `definition` gets the
+	/* Only sinks that can freeze: read a cell's object (the late one of number d->late) into d->ndjson. ERR_NOTFOUND: there is none. `definition` gets the
 	 * hash stored with it ("" if none). */
 	int (*read)(struct sink *s, const struct publish *p, struct cell_data *d, char definition[65], struct err *err);
 	/* Write a cell's refused samples (NDJSON lines) beside it, create-only under the first free number. NULL: cannot. */

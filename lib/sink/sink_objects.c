@@ -83,7 +83,7 @@ objects_publish(struct sink *s, const struct publish *p, const struct cell_data 
 		return -1;
 	if (d->ndjson.n == 0)
 		return 0;
-	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, 0);
+	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, d->late);
 	rc = buf_check(&key, "object key", err);
 	if (rc == 0)
 		rc = put_cell(s, p, d, buf_cstr(&key), ret, err);
@@ -124,7 +124,7 @@ objects_read(struct sink *s, const struct publish *p, struct cell_data *d, char 
 	int rc;
 
 	definition[0] = '\0';
-	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, 0);
+	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, d->late);
 	rc = buf_check(&key, "object key", err);
 	if (rc == 0)
 		rc = read_cell((struct objects *)s, buf_cstr(&key), d, definition, err);

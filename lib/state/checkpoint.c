@@ -57,6 +57,7 @@ stream_done(struct ckpt_stream *s)
 	free(s->definition);
 	free(s->last_error);
 	json_decref(s->memo);
+	json_decref(s->seen);
 }
 
 void
@@ -403,7 +404,8 @@ check_stream(const struct ckpt_stream *s, struct err *err)
 			       s->first_ms, s->every_ms);
 	if (!count_valid(n->cells) || !count_valid(n->empty_cells) || !count_valid(n->rows) ||
 	    !count_valid(n->samples_frozen) || !count_valid(n->rejected_in) ||
-	    !count_valid(n->failed_runs) || !count_valid(s->failures))
+	    !count_valid(n->failed_runs) || !count_valid(n->late) || !count_valid(n->revised) ||
+	    !count_valid(s->failures))
 		return err_set(err, ERR_DATA, "counter out of range");
 	if (!time_valid(s->last_success_ms))
 		return err_set(err, ERR_DATA, "last success out of range");

@@ -43,6 +43,8 @@ struct ckpt_counters {
 	/* Per stream, since the beginning: they only grow. */
 	uint64_t cells, empty_cells, rows, samples_frozen, rejected_in;
 	uint64_t failed_runs; /* runs that ended with this stream incomplete */
+	/* Points that came after their cell was frozen, and values that changed after it. */
+	uint64_t late, revised;
 };
 struct ckpt_sink {
 	char *name;
@@ -62,6 +64,7 @@ struct ckpt_stream {
 	size_t n_gaps;
 	struct ckpt_counters counters;
 	json_t *memo; /* the job kind's own (inventory); NULL: none */
+	json_t *seen; /* marks of the points known in recent cells (model/seen.h); NULL: none */
 	int64_t last_success_ms;
 	uint64_t failures; /* runs in a row that ended with this stream incomplete */
 	char *last_error;  /* "" or NULL: none */

@@ -21,6 +21,10 @@
 	{                                                                                          \
 		json, ELSEWHERE, 0                                                                 \
 	}
+#define MAY_BE(json)                                                                               \
+	{                                                                                          \
+		json, OPTIONAL, 0                                                                  \
+	}
 #define END                                                                                        \
 	{                                                                                          \
 		NULL, ELSEWHERE, 0                                                                 \
@@ -58,6 +62,7 @@ const struct member stream_members[] = {
     KNOWN("gaps"),
     KNOWN("counters"),
     KNOWN("memo"),
+    MAY_BE("seen"),
     END,
 };
 const struct member counter_members[] = {
@@ -67,6 +72,8 @@ const struct member counter_members[] = {
     MEMBER(ckpt_counters, "samples_frozen", U64, samples_frozen),
     MEMBER(ckpt_counters, "rejected_in", U64, rejected_in),
     MEMBER(ckpt_counters, "failed_runs", U64, failed_runs),
+    MEMBER(ckpt_counters, "late", U64_IF, late),
+    MEMBER(ckpt_counters, "revised", U64_IF, revised),
     END,
 };
 const struct member sink_members[] = {
@@ -146,14 +153,24 @@ member_json(const struct member *m, const void *base)
 	case OPT_TIME:
 		return *i ? time_json(*i) : json_null();
 	case U64:
+	case U64_IF:
 	case I64:
 		return json_integer(*i);
 	case NONCE:
 		return json_string(p);
 	case ELSEWHERE:
+	case OPTIONAL:
 		break;
 	}
 	return NULL;
+}
+
+static bool
+is_written(const struct member *m, const void *base)
+{
+	const int64_t *i = (const void *)((const char *)base + m->offset);
+
+	return m->type != ELSEWHERE && m->type != OPTIONAL && (m->type != U64_IF || *i);
 }
 
 /* An object of all members of a table; NULL without memory. */
@@ -163,7 +180,7 @@ object_json(const struct member *table, const void *base)
 	json_t *o = json_object();
 
 	for (const struct member *m = table; o && m->name; m++)
-		if (m->type != ELSEWHERE &&
+		if (is_written(m, base) &&
 		    json_object_set_new(o, m->name, member_json(m, base)) < 0) {
 			json_decref(o);
 			return NULL;
@@ -219,6 +236,7 @@ stream_json(const struct ckpt_stream *s)
 		return NULL;
 	}
 	if (json_object_set_new(o, "memo", memo) < 0 ||
+	    (s->seen && json_object_set(o, "seen", s->seen) < 0) ||
 	    json_object_set_new(o, "sinks", sinks_json(s)) < 0 ||
 	    json_object_set_new(o, "counters", object_json(counter_members, &s->counters)) < 0 ||
 	    json_object_set_new(o, "gaps",

@@ -20,9 +20,11 @@ enum member_type {
 	TIME,	   /* int64_t ms */
 	OPT_TIME,  /* int64_t ms, 0 is null */
 	U64,	   /* uint64_t below 2^63 */
+	U64_IF,	   /* the same, left out where it is 0: documents of before it was known have none */
 	I64,	   /* int64_t, not negative */
 	NONCE,	   /* char[33] */
 	ELSEWHERE, /* known, but written and read by other means */
+	OPTIONAL,  /* as that, and may be missing */
 };
 
 /* A table ends with a row whose name is NULL. */

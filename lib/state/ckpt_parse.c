@@ -55,6 +55,17 @@ read_int(const json_t *o, const char *path, const struct member *m, int64_t *fie
 }
 
 static int
+read_int_if(const json_t *o, const char *path, const struct member *m, int64_t *field,
+	    struct err *err)
+{
+	if (!json_object_get(o, m->name))
+		return 0;
+	if (read_int(o, path, m, field, err) < 0)
+		return -1;
+	return *field ? 0 : err_set(err, ERR_DATA, "%s/%s: 0 is not written", path, m->name);
+}
+
+static int
 read_nonce(const json_t *o, const char *path, const struct member *m, char field[33],
 	   struct err *err)
 {
@@ -83,9 +94,12 @@ read_member(const json_t *o, const char *path, const struct member *m, void *bas
 	case U64:
 	case I64:
 		return read_int(o, path, m, p, err);
+	case U64_IF:
+		return read_int_if(o, path, m, p, err);
 	case NONCE:
 		return read_nonce(o, path, m, p, err);
 	case ELSEWHERE:
+	case OPTIONAL:
 		break;
 	}
 	return 0;
@@ -102,7 +116,7 @@ read_object(json_t *o, const char *path, const struct member *table, void *base,
 	if (!json_is_object(o))
 		return err_set(err, ERR_DATA, "%s: not an object", path);
 	for (m = table; m->name; m++) {
-		if (!json_object_get(o, m->name))
+		if (!json_object_get(o, m->name) && m->type != U64_IF && m->type != OPTIONAL)
 			return err_set(err, ERR_DATA, "%s/%s: missing", path, m->name);
 		if (read_member(o, path, m, base, err) < 0)
 			return -1;
@@ -199,6 +213,7 @@ read_stream(json_t *o, const char *region, struct ckpt_stream *s, struct err *er
 	memo = json_object_get(o, "memo");
 	if (!json_is_null(memo))
 		s->memo = json_incref(memo);
+	s->seen = json_incref(json_object_get(o, "seen"));
 	return 0;
 }
 

@@ -1,0 +1,36 @@
+/*
+ * Points that come after their cell was frozen.
+ *
+ * Cells are looked at again, in the same requests as the new ones, until one look was the job
+ * kind's reach (`revisit`) after their end or later. What a look finds that is not marked in the
+ * stream's `seen` becomes the cell's next late object: frozen like a cell (create-only; one that is
+ * there already is taken over and the rest tried under the next number), then published, then
+ * marked and committed. A receiver gets late points that are newer than what it has of their series,
+ * or inside its out-of-order window; the others are counted as too old for it. Where it cannot be
+ * reached, it is owed them, and gets them before anything newer.
+ *
+ * Marks that are missing (another run's, a mended checkpoint's) are read from the frozen objects.
+ */
+#ifndef MUSTER_RUN_LATE_H
+#define MUSTER_RUN_LATE_H
+
+#include "run/stream.h"
+
+/* Reads the stream's marks. Before anything else here; harmless again. */
+void late_begin(struct stream *s);
+void late_done(struct stream *s);
+/* Where the request for cells from first_ms on has to begin for everything that is to be looked at
+ * again: first_ms if that is nothing. */
+int64_t late_from(struct stream *s, int64_t first_ms);
+/* What was pulled of a cell that was done before. */
+int late_look(struct stream *s, const struct cell_data *d, struct err *err);
+/* What is owed to sinks of cells before before_ms. */
+int late_pay(struct stream *s, int64_t before_ms, struct err *err);
+/* True if a cell that was just pulled has too few series to be taken now. */
+bool late_holds(const struct stream *s, const struct cell_data *d);
+/* A cell went through: marks it if it is to be looked at again. */
+void late_taken(struct stream *s, const struct cell_data *d);
+/* Hands the marks to the committer, without those that no look is due for. */
+void late_keep(struct stream *s);
+
+#endif
