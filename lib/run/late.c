@@ -25,6 +25,7 @@ late_begin(struct stream *s)
 	(void)seen_load(&s->seen, j, s->job->definition);
 	json_decref(j);
 	s->reach_ms = s->job->kind->reach_ms(&s->js);
+	s->known_ms = s->seen.newest_ms;
 	s->first_ms = commit_first_ms(s->commit, s->js.region);
 	s->seen_loaded = true;
 }
@@ -112,8 +113,9 @@ mark_frozen(struct stream *s, const struct cell_data *d)
 		seen_find(&s->seen, d->cell.start_ms)->late = n;
 }
 
+/* One that was adopted was pulled nobody knows when. */
 void
-late_taken(struct stream *s, const struct cell_data *d)
+late_taken(struct stream *s, const struct cell_data *d, bool adopted)
 {
 	if (!is_used(s))
 		return;
@@ -121,12 +123,14 @@ late_taken(struct stream *s, const struct cell_data *d)
 		s->seen.newest_ms = d->cell.start_ms;
 		s->seen.newest_series = d->n_rows;
 	}
-	if (is_settled(s, d->cell.start_ms) ||
+	if (d->cell.start_ms > s->known_ms)
+		s->known_ms = d->cell.start_ms;
+	if ((is_settled(s, d->cell.start_ms) && !adopted) ||
 	    (!stream_has_lake(s) && seen_find(&s->seen, d->cell.start_ms)))
 		return;
 	mark_frozen(s, d);
 	if (seen_find(&s->seen, d->cell.start_ms))
-		seen_find(&s->seen, d->cell.start_ms)->looked = true;
+		seen_find(&s->seen, d->cell.start_ms)->looked = !adopted;
 }
 
 void
@@ -159,12 +163,12 @@ late_holds(const struct stream *s, const struct cell_data *d)
 
 /* What is to be looked at */
 
-/* Frozen by a run whose marks are not known: its objects tell. */
+/* Frozen by a run that did not come to write down its marks: the objects tell. */
 static bool
 is_unknown(const struct stream *s, struct cell c)
 {
 	return !seen_find(&s->seen, c.start_ms) && stream_has_lake(s) &&
-	       !is_settled(s, c.start_ms);
+	       (!is_settled(s, c.start_ms) || c.start_ms > s->known_ms);
 }
 
 static bool

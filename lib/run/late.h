@@ -29,7 +29,7 @@ int late_pay(struct stream *s, int64_t before_ms, struct err *err);
 /* True if a cell that was just pulled has too few series to be taken now. */
 bool late_holds(const struct stream *s, const struct cell_data *d);
 /* A cell went through: marks it if it is to be looked at again. */
-void late_taken(struct stream *s, const struct cell_data *d);
+void late_taken(struct stream *s, const struct cell_data *d, bool adopted);
 /* Hands the marks to the committer, without those that no look is due for. */
 void late_keep(struct stream *s);
 

@@ -331,7 +331,7 @@ unfrozen_through(struct stream *s, struct cell_data *d, struct err *err)
 
 	if (publish_all(s, d, false, err))
 		return -1;
-	late_taken(s, d);
+	late_taken(s, d, false);
 	if (counted || !counted_before(s, d))
 		return 0;
 	return count_taken(s, d, false, err);
@@ -354,7 +354,7 @@ cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *er
 		return publish_all(s, d, adopted, err);
 	if (freeze(s, d, &adopted, err) || count_taken(s, d, adopted, err))
 		return -1;
-	late_taken(s, d);
+	late_taken(s, d, adopted);
 	return publish_all(s, d, adopted, err);
 }
 

@@ -75,6 +75,12 @@ def samples_in(objects):
     return found
 
 
+def report(path):
+    """What a run said about itself."""
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
 def stand_in(daemon, database=None):
     """All samples the stand-in's receiver keeps."""
     rows = daemon.control("rw/dump" + (f"?db={database}" if database else ""))

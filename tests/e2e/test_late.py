@@ -7,9 +7,10 @@ import unittest
 
 import arrivals
 from expected import Expected, due_end, first_start, identity, windows
-from lab import NOW, Case, Killer
+from lab import NOW, Case, Killer, generate
 
 LATE = {"late_rate": 0.2, "late_max": 900}
+KILLS = max(int(os.environ.get("MUSTER_KILLS", "20")) // 2, 8)
 SEED = int(os.environ.get("MUSTER_SEED", "1"))
 
 
@@ -84,6 +85,131 @@ class Late(Case):
         self.assert_same(self.allowed(lab, presents), received, "the receiver")
         self.assertFalse(lab.folder_has("lake/rejected"))
         self.assert_no_violation(lab)
+
+    def test_inside_the_window_of_a_receiver_that_has_one(self):
+        lab = self.lab(tenants=1, flags=("--rw-window", 600, "--rw-mode", "partial"), **LATE)
+        lab.settings["sinks"]["prom"]["out_of_order"] = "10m"
+        presents = self.run_each(lab, NOW + 2400)
+        with_window, without = self.allowed(lab, presents, 600), self.allowed(lab, presents)
+        self.assertNotEqual(with_window, without, "the window made no difference")
+        self.assert_same(with_window, arrivals.stand_in(lab.daemon), "the receiver")
+        self.assertFalse(lab.folder_has("lake/rejected"))
+
+    def test_a_revised_value_goes_to_the_lake_once(self):
+        lab = self.lab(tenants=1, revise_rate=0.3)
+        start, _ = lab.window()
+        revised = 0
+        for now in steps(NOW, NOW + 3600):
+            self.assert_status(lab.run("--report", lab.path("report.json"), now=now), 0)
+            revised += arrivals.report(lab.path("report.json"))["totals"]["stats"]["revised"]
+        found, times = {}, 0
+        for _, rows in sorted(arrivals.lake(lab.lake).items(), key=lambda pair: pair[0].replace(".ndjson", ".late-0")):
+            for key, samples in arrivals.samples_in({"": rows}).items():
+                times += len(samples.keys() & found.get(key, {}).keys())
+                found.setdefault(key, {}).update(samples)
+        spans = windows(lab.world, start, due_end(lab.now))
+        self.assert_same(Expected(lab.world).samples(spans, lab.now), found, "the lake's last words")
+        self.assertGreater(revised, 10)
+        self.assertEqual(times, revised)
+        self.assertFalse(lab.folder_has("lake/rejected"))
+
+    def test_killed_over_and_over(self):
+        lab = self.lab(tenants=4, **LATE)
+        start, _ = lab.window()
+        self.assert_status(lab.run(), 0)
+        lab.daemon.control("faults", [{"match": {"service": "monitoring"}, "kind": "hang", "ms": 20, "prob": 0.5},
+                                      {"match": {"service": "prometheus"}, "kind": "hang", "ms": 15, "prob": 0.5}])
+        killer = Killer(SEED, 0.4)
+        lab.tell(NOW + 300)
+        for _ in range(KILLS):
+            lab.tell(lab.now + killer.strike(lab))
+        self.assertGreater(killer.killed, KILLS / 3, "too few runs were at work when they were killed")
+        self.assert_status(lab.run(), 0)
+        objects = self.assert_together(lab, start)
+        self.assertTrue(self.assert_numbered(objects), "nothing came late")
+        self.assertFalse(lab.folder_has("lake/rejected"))
+        received, truth = arrivals.stand_in(lab.daemon), arrivals.samples_in(objects)
+        base = arrivals.samples_in({key: rows for key, rows in objects.items() if ".late-" not in key})
+        for key, samples in base.items():
+            self.assertLessEqual(samples.items(), received[key].items(), "a cell's own points are all delivered")
+        for key, samples in received.items():
+            self.assertLessEqual(samples.items(), truth[key].items(), "nothing is delivered that is not frozen")
+
+    def test_a_receiver_that_was_down_gets_them_in_order(self):
+        lab = self.lab(tenants=2, **LATE)
+        presents = list(steps(NOW, NOW + 2400))
+        for number, now in enumerate(presents):
+            down = number in (2, 3)
+            lab.daemon.control("faults", [{"match": {"service": "prometheus"}, "kind": "http503"}] if down else [])
+            self.assert_status(lab.run(now=now), 1 if down else 0)
+        self.assert_together(lab, first_start(NOW))
+        self.assertEqual(lab.daemon.control("stats")["violations"]["recent"], [])
+        received, allowed = arrivals.stand_in(lab.daemon), self.allowed(lab, presents)
+        for key, samples in allowed.items():
+            self.assertLessEqual(samples.items(), received[key].items(), "what an undisturbed run delivers is there")
+        self.assertFalse(lab.folder_has("lake/rejected"))
+
+    def test_after_three_hours_the_last_cells_get_their_look(self):
+        lab = self.lab(tenants=1, **LATE)
+        start, _ = lab.window()
+        self.assert_status(lab.run(), 0)
+        self.assert_status(lab.run(now=NOW + 300), 0)
+        self.assert_status(lab.run(now=NOW + 3 * 3600), 0)
+        objects = self.assert_together(lab, start)
+        self.assertTrue(self.assert_numbered(objects), "nothing came late")
+
+    def test_the_checkpoint_is_gone_and_the_marks_with_it(self):
+        """What was frozen tells what is known: nothing is written twice."""
+        lab = self.lab(tenants=2, **LATE)
+        start, _ = lab.window()
+        self.run_each(lab, NOW + 1200)
+        for tenant in ("t0001", "t0002"):
+            for name in ("ecs.json", "ecs.prev.json"):
+                os.unlink(os.path.join(lab.state, "tenants", tenant, name))
+        self.run_each(lab, NOW + 1500)
+        self.run_each(lab, NOW + 1800)
+        self.assert_together(lab, start)
+        self.assertFalse(lab.folder_has("lake/rejected"))
+
+    def test_born_between_two_inventories(self):
+        """P3: listed 15 minutes after its first point, and found with the next listing; nothing of it is lost."""
+        lab = self.lab(tenants=4, services=3, births=0.7, epoch=NOW, span=2400, list_delay=900)
+        start, _ = lab.window()
+        self.run_each(lab, NOW + 3900)
+        born = [s for t in lab.world.tenants for r in t["regions"].values() for c in r["clusters"] for s in c["services"]
+                if s["from"]]
+        self.assertTrue(born, "a world without births proves nothing")
+        self.assert_together(lab, start)
+
+    def test_a_cell_with_too_few_series_waits_and_is_then_whole(self):
+        """The service is behind: nothing of the newest cell is there when it is due."""
+        lab = self.lab(tenants=1)
+        start, _ = lab.window()
+        self.assert_status(lab.run(), 0)
+        lab.tell(NOW + 300)
+        lab.daemon.control("now", {"now": NOW - 300})
+        held = lab.run()
+        self.assert_status(held, 0)
+        self.assertTrue(held.errors("cell held"), held.err)
+        self.assertEqual(len(arrivals.lake_keys(lab.lake)), 5)
+        lab.daemon.control("now", {"now": lab.now})
+        self.assert_status(lab.run(), 0)
+        self.assert_exact(lab, start)
+
+    def test_a_cell_with_too_few_series_is_taken_when_its_time_is_up(self):
+        document = generate(1, 11, ["eu-west-1"], 3)
+        for service in document["tenants"][0]["regions"]["eu-west-1"]["clusters"][0]["services"][1:]:
+            service["until"] = NOW - 300
+        lab = self.lab(document=document)
+        start, end = lab.window()
+        self.assert_status(lab.run(), 0)
+        for now in steps(NOW + 300, NOW + 900):
+            held = lab.run(now=now)
+            self.assert_status(held, 0)
+            self.assertTrue(held.errors("cell held"), held.err)
+        self.assert_exact(lab, start, end)
+        self.assert_status(lab.run(now=NOW + 1200), 0)
+        self.assert_exact(lab, start)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ sample(void)
 	ok(ckpt_set_str(&s->last_error, "AccessDenied: \xc3\xa4 \\ /", &err));
 	s->last_success_ms = T0 + 999;
 	s->failures = 3;
-	s->counters = (struct ckpt_counters){1, 2, 3, 4, INT64_MAX, 5};
+	s->counters = (struct ckpt_counters){1, 2, 3, 4, INT64_MAX, 5, 6, 7};
 	s->memo = json_pack("{s:[i,f,s,n,b], s:{}}", "a", 1, 0.1, "x/y", 1, "b");
 	assert_non_null(ckpt_sink_add(s, "lake", T0 + 2 * EVERY, &err));
 	k = ckpt_sink_add(s, "amp", T0, &err);

@@ -16,9 +16,9 @@ def add_world(parser):
     group.add_argument("--ends", type=float, default=0.0, metavar="SHARE", help="of services that end in the span")
     group.add_argument("--epoch", type=int, default=FIRST_EPOCH, metavar="EPOCH", help="where the span begins")
     group.add_argument("--span", type=int, default=6 * 3600, metavar="SECONDS", help="default: 6 h")
-    for name in ("gap-rate", "late-rate"):
+    for name in ("gap-rate", "late-rate", "revise-rate"):
         group.add_argument(f"--{name}", type=float, metavar="SHARE")
-    for name in ("late-max", "delay", "list-delay"):
+    for name in ("late-max", "revise-max", "delay", "list-delay"):
         group.add_argument(f"--{name}", type=int, metavar="SECONDS")
     group.add_argument("--log-rate", type=float, metavar="N", help="events a second and log group")
     group.add_argument("--log-huge", type=float, metavar="SHARE", help="of events of a megabyte")
@@ -91,8 +91,9 @@ def _document(args):
     return generate(
         args.tenants, args.seed, args.regions.split(","), args.services, args.clusters, args.regions_per_tenant,
         args.births, args.ends, args.epoch, args.span, gap_rate=args.gap_rate, late_rate=args.late_rate,
-        late_max=args.late_max, delay=args.delay, list_delay=args.list_delay, log_delay=args.log_delay,
-        log_late_rate=args.log_late_rate, log_late_max=args.log_late_max, logs=_logs(args))
+        late_max=args.late_max, revise_rate=args.revise_rate, revise_max=args.revise_max, delay=args.delay,
+        list_delay=args.list_delay, log_delay=args.log_delay, log_late_rate=args.log_late_rate,
+        log_late_max=args.log_late_max, logs=_logs(args))
 
 
 def _logs(args):

@@ -7,6 +7,8 @@ number of the hour since the epoch, squeezed to 60 words, one a minute. Of each 
     bits 16..31   late if below late_rate x 65536
     bits 32..43   by how much: 1 + (bits x late_max) / 4096 seconds
     bits 44..53   a, bits 54..63   b: the value
+    bits  8..23   revised if below revise_rate x 65536: for 1 + (bits 32..43 x revise_max) / 4096 seconds from its
+                  first sight on, the last bit of a is the other one
 
 and a minute's statistics follow from a and b by the metric's kind. All are multiples of a power of two and small
 enough that sums of them are exact in doubles, whatever the order:
@@ -117,6 +119,8 @@ class Truth:
         self.gap_below = int(world["gap_rate"] * 65536)
         self.late_below = int(world["late_rate"] * 65536)
         self.late_max = int(world["late_max"])
+        self.revise_below = int(world["revise_rate"] * 65536)
+        self.revise_max = int(world["revise_max"])
         self.delay = int(world["delay"])
         self.catalogue = functools.lru_cache(maxsize=None)(self._catalogue)
 
@@ -153,6 +157,8 @@ class Truth:
                 word = words[minute - base]
                 if word & 0xFFFF < gap_below or (check and self._seen_from(minute, word) > now):
                     continue
+                if now is not None and self.revise_below:
+                    word = self._as_of(minute, word, now)
                 low, high = statistics(series, minute, word)
                 yield minute, series.tasks, low + high + (series.tasks - 2) * ((low + high) / 2), low, high
 
@@ -161,6 +167,13 @@ class Truth:
         if word >> 16 & 0xFFFF < self.late_below:
             seen += 1 + ((word >> 32 & 0xFFF) * self.late_max >> 12)
         return seen
+
+    def _as_of(self, minute, word, now):
+        """The word as it stands at `now`, before or after its revision."""
+        if word >> 8 & 0xFFFF >= self.revise_below:
+            return word
+        revised = self._seen_from(minute, word) + 1 + ((word >> 32 & 0xFFF) * self.revise_max >> 12)
+        return word if now >= revised else word ^ 1 << 44
 
     def points(self, series, start, end, period=60, stat="Average", now=None):
         """([timestamp], [value]) ascending; periods are counted from `start`."""

@@ -18,6 +18,8 @@ DEFAULTS = {
     "gap_rate": 0.02,   # share of minutes without a point
     "late_rate": 0.0,   # share of points that come later than `delay`
     "late_max": 900,    # ... by up to this many seconds
+    "revise_rate": 0.0,  # share of points whose value changes once after they can be read
+    "revise_max": 900,  # ... after up to this many seconds
     "list_delay": 0,    # seconds from a series' birth until ListMetrics shows it
     "log_delay": 2,     # seconds from an event's timestamp until it is ingested, and can be found
     "log_late_rate": 0.0,  # share of events that are ingested later
