@@ -7,6 +7,8 @@
  */
 #include "model/cell.h"
 
+#include <stdio.h>
+
 #include "base/timefmt.h"
 
 #define SECOND_MS 1000
@@ -69,6 +71,32 @@ cell_lake_key(struct buf *out, const char *job, const char *tenant, const char *
 	if (late > 0)
 		buf_fmt(out, ".late-%u", late);
 	buf_str(out, ".ndjson.zst");
+}
+
+void
+cell_lake_day(struct buf *out, const char *job, const char *tenant, const char *region,
+	      int64_t day_ms)
+{
+	char day[TIME_TEXT_MAX];
+
+	time_format_day(day_ms, day);
+	buf_fmt(out, "%s/tenant=%s/region=%s/dt=%s/", job, tenant, region, day);
+}
+
+bool
+cell_of_key(const char *key, int64_t *ret_start_ms)
+{
+	const char *name = strrchr(key, '/');
+	const char *end;
+	char iso[32];
+
+	name = name ? name + 1 : key;
+	end = strchr(name, '-');
+	if (!end || end - name != sizeof("YYYYMMDDTHHMMSSZ") - 1)
+		return false;
+	(void)snprintf(iso, sizeof(iso), "%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", name, name + 4, name + 6,
+		       name + 9, name + 11, name + 13);
+	return time_parse_iso(sv_of(iso), ret_start_ms);
 }
 
 void

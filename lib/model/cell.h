@@ -30,6 +30,11 @@ int64_t cell_due_end(int64_t now_ms, int64_t every_ms, int64_t delay_ms);
  * 0: the base object). */
 void cell_lake_key(struct buf *out, const char *job, const char *tenant, const char *region,
 		   struct cell c, unsigned late);
+/* The beginning of all keys of a day: .../dt=YYYY-MM-DD/ */
+void cell_lake_day(struct buf *out, const char *job, const char *tenant, const char *region,
+		   int64_t day_ms);
+/* The start of the cell that a key's last part is named after. */
+bool cell_of_key(const char *key, int64_t *ret_start_ms);
 /* rejected/<job>/tenant=.../<start>-<end>[-<n>].ndjson.zst */
 void cell_rejected_key(struct buf *out, const char *job, const char *tenant, const char *region,
 		       struct cell c, unsigned n);

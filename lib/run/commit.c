@@ -78,9 +78,13 @@ open_loaded(struct commit *c, int64_t due_end_ms, struct err *err)
 	const struct ckpt_lease *l = &c->locked.ckpt->lease;
 
 	if (c->locked.ckpt->recovered)
-		log_event(LOG_WARN, "checkpoint damaged, going on from the one before",
+		log_event(LOG_WARN,
+			  c->locked.ckpt->lost
+			      ? "checkpoint and the one before damaged, going on from what is frozen"
+			      : "checkpoint damaged, going on from the one before",
 			  LOG_S("tenant", c->tenant), LOG_S("job", c->job),
-			  LOG_S("set_aside", c->locked.ckpt->aside));
+			  LOG_S("set_aside", c->locked.ckpt->aside),
+			  LOG_S("damage", c->locked.ckpt->damage));
 	if (lease_is_live(c, l)) {
 		(void)err_set(err, ERR_CONFLICT, "the lease is held by run %s on %s", l->owner,
 			      l->host ? l->host : "?");
@@ -242,7 +246,7 @@ new_sink_begins(const struct ckpt_stream *s)
 }
 
 static int
-stream_begin_locked(struct commit *c, const struct plan *p, const char *region,
+stream_begin_locked(struct commit *c, const struct plan *p, const char *region, int64_t first_ms,
 		    const char *definition, bool *is_new, struct err *err)
 {
 	struct ckpt_stream *s = ckpt_stream_find(c->locked.ckpt, region);
@@ -250,7 +254,7 @@ stream_begin_locked(struct commit *c, const struct plan *p, const char *region,
 
 	*is_new = !s;
 	if (!s)
-		s = ckpt_stream_add(c->locked.ckpt, region, plan_first_ms(p), p->every_ms, err);
+		s = ckpt_stream_add(c->locked.ckpt, region, first_ms, p->every_ms, err);
 	if (!s)
 		return -1;
 	if (s->every_ms != p->every_ms)
@@ -274,14 +278,26 @@ stream_begin_locked(struct commit *c, const struct plan *p, const char *region,
 	return 0;
 }
 
+bool
+commit_knows(struct commit *c, const char *region, bool *lost)
+{
+	bool r;
+
+	lock(c);
+	r = ckpt_stream_find(c->locked.ckpt, region) != NULL;
+	*lost = !r && c->locked.ckpt->lost;
+	unlock(c);
+	return r;
+}
+
 int
-commit_stream_begin(struct commit *c, const struct plan *p, const char *region,
+commit_stream_begin(struct commit *c, const struct plan *p, const char *region, int64_t first_ms,
 		    const char *definition, bool *is_new, struct err *err)
 {
 	int r;
 
 	lock(c);
-	r = stream_begin_locked(c, p, region, definition, is_new, err);
+	r = stream_begin_locked(c, p, region, first_ms, definition, is_new, err);
 	unlock(c);
 	return r;
 }
@@ -399,8 +415,11 @@ cell_sent_locked(struct commit *c, const char *region, const char *sink, struct 
 	k->rejected += r->rejected;
 	k->bytes += r->bytes;
 	c->locked.dirty = true;
-	return r->too_old ? ckpt_gap_add(s, sink, cell, "older than the sink takes", now_ms, err)
-			  : 0;
+	if (!r->too_old)
+		return 0;
+	return ckpt_gap_add(s, sink, cell,
+			    r->too_old_why ? r->too_old_why : "older than the sink takes", now_ms,
+			    err);
 }
 
 int

@@ -65,11 +65,13 @@ enum commit_opened commit_open(const struct commit_env *env, const char *tenant,
  * well. ERR_CONFLICT: it was lost before. */
 int commit_close(struct commit *c, struct err *err);
 
-/* The stream's state, made on first use (its first cell is then written down before anything of it
+/* Whether the checkpoint knows the stream; *lost: it may have, before it was lost. */
+bool commit_knows(struct commit *c, const char *region, bool *lost);
+/* The stream's state, made on first use, from first_ms on (that is then written down before anything of it
  * is frozen) with a cursor for each sink; cells beyond max_catchup are recorded as gaps. `is_new`:
  * it did not exist. */
 int commit_stream_begin(struct commit *c, const struct plan *p, const char *region,
-			const char *definition, bool *is_new, struct err *err);
+			int64_t first_ms, const char *definition, bool *is_new, struct err *err);
 
 /* plan_next and plan_may_publish on the present state. */
 bool commit_next(struct commit *c, const struct plan *p, const char *region, enum plan_pass pass,

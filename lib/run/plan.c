@@ -14,10 +14,16 @@ plan_due_end(const struct plan *p)
 }
 
 /* Catching up begins with the cell that holds this moment. */
+int64_t
+plan_oldest_ms(const struct plan *p)
+{
+	return cell_floor(p->now_ms - p->max_catchup_ms, p->every_ms);
+}
+
 static int64_t
 catchup_floor(const struct plan *p, const struct ckpt_stream *s)
 {
-	int64_t oldest = cell_floor(p->now_ms - p->max_catchup_ms, p->every_ms);
+	int64_t oldest = plan_oldest_ms(p);
 
 	return oldest > s->first_ms ? oldest : s->first_ms;
 }

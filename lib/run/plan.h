@@ -41,6 +41,8 @@ struct plan_span {
 
 /* Start of the first cell of a stream that has no checkpoint. */
 int64_t plan_first_ms(const struct plan *p);
+/* Where catching up begins, for a stream whose checkpoint was lost. */
+int64_t plan_oldest_ms(const struct plan *p);
 /* End of the newest due cell. */
 int64_t plan_due_end(const struct plan *p);
 /* The oldest cursor of the job's sinks; one that the job no longer has does not count. */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/timefmt.h"
 #include "run/late.h"
 #include "run/pull.h"
 
@@ -19,6 +20,7 @@
 #define BACKOFF_MAX_MS 20000
 #define SINK_TRIES                                                                                 \
 	3 /* more of one stream's cells to a failing sink in one run: after 1, 2 and 4 s */
+#define LOST_OLD "older than the sink takes; it may have been sent before the checkpoint was lost"
 #define CALL_BODY_MAX (4u << 20)
 
 void
@@ -200,7 +202,7 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 	bool samples = o->sink && o->sink->ops->samples;
 	uint64_t want = samples ? d->n_samples : lines_of(d);
 	struct publish p = stream_publish_args(s);
-	struct published r = {0};
+	struct published r = {.too_old_why = s->lost ? LOST_OLD : NULL};
 	struct rejects rej;
 	int rc = 0;
 
@@ -573,13 +575,46 @@ after_failure(struct stream *s, const struct err *err)
 	return STEP_END;
 }
 
+/* Where a stream that the checkpoint does not know begins: with the oldest cell that is frozen of
+ * what can be caught up; if there is none and a checkpoint was lost, as far back as that; else
+ * where new ones do. */
+static int
+first_cell(struct stream *s, bool lost, int64_t *ret, struct err *err)
+{
+	struct publish p = stream_publish_args(s);
+	struct outlet *o = stream_has_lake(s) ? stream_outlet(s, s->lake) : NULL;
+	int64_t oldest = plan_oldest_ms(s->plan), found;
+	char from[TIME_TEXT_MAX];
+
+	*ret = lost ? oldest : plan_first_ms(s->plan);
+	if (!o || !o->sink || !o->sink->ops->oldest || s->env->dry_run)
+		return 0;
+	if (o->sink->ops->oldest(o->sink, &p, oldest, plan_due_end(s->plan), &found, err))
+		return err->kind == ERR_NOTFOUND ? 0 : -1;
+	found = cell_floor(found, s->plan->every_ms);
+	s->lost = true;
+	if (!lost && found >= *ret)
+		return 0;
+	*ret = found;
+	time_format_s(found, from);
+	log_event(LOG_WARN, "no checkpoint, but frozen cells: going on from these",
+		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
+		  LOG_S("region", s->js.region), LOG_S("from", from));
+	return 0;
+}
+
 static int
 begin(struct stream *s, struct err *err)
 {
+	int64_t first_ms = plan_first_ms(s->plan);
+	bool lost;
+
 	if (s->begun)
 		return 0;
-	if (commit_stream_begin(s->commit, s->plan, s->js.region, s->job->definition, &s->is_new,
-				err))
+	if (!commit_knows(s->commit, s->js.region, &lost) && first_cell(s, lost, &first_ms, err))
+		return -1;
+	if (commit_stream_begin(s->commit, s->plan, s->js.region, first_ms, s->job->definition,
+				&s->is_new, err))
 		return -1;
 	s->begun = true;
 	late_begin(s);

@@ -75,6 +75,7 @@ struct stream {
 	enum stream_state state;
 	struct err error; /* the first that matters */
 	bool begun, is_new;
+	bool lost; /* its checkpoint was, says what is frozen */
 	int64_t from_ms;	   /* cells before this were dealt with in the present pass */
 	uint64_t blocked;	   /* sinks that failed in this run, by bit */
 	uint64_t may_pass;	   /* those of them whose failure may pass */

@@ -52,6 +52,7 @@ struct published {
 	uint64_t acked, already, too_old, rejected;
 	uint64_t bytes; /* as sent, compressed */
 	uint64_t requests;
+	const char *too_old_why; /* the caller's: what to put on record about too_old, NULL: as usual */
 };
 
 struct sink;
@@ -64,6 +65,9 @@ struct sink_ops {
 	/* Only sinks that can freeze: read a cell's object (the late one of number d->late) into d->ndjson. ERR_NOTFOUND: there is none. `definition` gets the
 	 * hash stored with it ("" if none). */
 	int (*read)(struct sink *s, const struct publish *p, struct cell_data *d, char definition[65], struct err *err);
+	/* Only sinks that can freeze: the start of the oldest cell not before from_ms and before to_ms of which there is an object.
+	 * ERR_NOTFOUND: there is none. */
+	int (*oldest)(struct sink *s, const struct publish *p, int64_t from_ms, int64_t to_ms, int64_t *ret_ms, struct err *err);
 	/* Write a cell's refused samples (NDJSON lines) beside it, create-only under the first free number. NULL: cannot. */
 	int (*write_rejected)(struct sink *s, const struct publish *p, struct cell c, struct sv ndjson, struct err *err);
 	void (*free)(struct sink *s);

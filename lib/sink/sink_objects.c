@@ -16,6 +16,7 @@
 #define REJECTED_MAX	   1000		     /* numbers tried for a cell's refused samples */
 #define REJECTED_BYTES_MAX ((size_t)256 << 20)
 #define ZSTD_LEVEL	   3
+#define DAY_MS		   ((int64_t)86400000)
 
 struct objects {
 	struct sink base;
@@ -132,6 +133,51 @@ objects_read(struct sink *s, const struct publish *p, struct cell_data *d, char 
 	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
 }
 
+struct search {
+	int64_t from_ms, to_ms, found_ms;
+	bool found;
+};
+
+/* Keys come in the order of time. */
+static int
+search_key(const char *key, void *arg)
+{
+	struct search *search = arg;
+	int64_t ms;
+
+	if (!cell_of_key(key, &ms) || ms < search->from_ms || ms >= search->to_ms)
+		return 0;
+	search->found = true;
+	search->found_ms = ms;
+	return 1;
+}
+
+/* Day by day: a stream may have years of objects. */
+static int
+objects_oldest(struct sink *s, const struct publish *p, int64_t from_ms, int64_t to_ms,
+	       int64_t *ret_ms, struct err *err)
+{
+	struct objects *o = (struct objects *)s;
+	struct search search = {.from_ms = from_ms, .to_ms = to_ms};
+	struct buf prefix = BUF_INIT(1024);
+	int rc = 0;
+
+	for (int64_t day = cell_floor(from_ms, DAY_MS); rc == 0 && day < to_ms && !search.found;
+	     day += DAY_MS) {
+		buf_reset(&prefix);
+		cell_lake_day(&prefix, p->job, p->tenant, p->region, day);
+		rc = buf_check(&prefix, "prefix", err);
+		if (rc == 0)
+			rc = o->store->ops->list(o->store, buf_cstr(&prefix), search_key, &search,
+						 err);
+	}
+	buf_done(&prefix);
+	*ret_ms = search.found_ms;
+	if (rc == 0 && !search.found)
+		rc = err_set(err, ERR_NOTFOUND, "there is no object");
+	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
+}
+
 /* Whether the object under this key holds these very lines (its bytes may be another version's). */
 static int
 holds(struct objects *o, const char *key, struct sv lines, bool *ret, struct err *err)
@@ -222,6 +268,7 @@ static const struct sink_ops objects_ops = {
     .samples = false,
     .publish = objects_publish,
     .read = objects_read,
+    .oldest = objects_oldest,
     .write_rejected = objects_write_rejected,
     .free = objects_free,
 };

@@ -86,6 +86,7 @@ struct ckpt {
 	/* How it was loaded. */
 	char etag[STORE_ETAG_MAX]; /* "" if it did not exist */
 	bool recovered;	  /* the newest one was damaged or missing, this is the previous one */
+	bool lost;	  /* recovered, and the previous one could not be used either: this is empty */
 	char aside[256];  /* where the damaged one went, "" if it was missing */
 	char damage[320]; /* what was wrong with it */
 	char tried[33];	  /* nonce of a save whose outcome is not known */
@@ -99,8 +100,8 @@ void ckpt_key(struct buf *out, const char *base, const char *tenant, const char 
 /* Load, or an empty one (generation 0) if there is none. A document of a newer version is ERR_LOCAL
  * and left alone. A damaged one (checksum, JSON, types, ranges, another tenant's) is set aside and
  * prev is used; so is prev when the document itself is missing (who wants to forget one removes
- * prev first). Both damaged, or no prev to a damaged one: ERR_LOCAL, naming both: never a silent
- * start from nothing. */
+ * prev first). Both damaged, or no prev to a damaged one: an empty one that is `lost`, with what
+ * was damaged set aside; its owner goes on from what is frozen, never from nothing in silence. */
 int ckpt_load(struct store *s, const char *base, const char *tenant, const char *job,
 	      struct ckpt **ret, struct err *err);
 void ckpt_free(struct ckpt *c);

@@ -117,9 +117,8 @@ recover(struct store *s, const char *base, const char *tenant, const char *job,
 	const struct doc *newest, struct ckpt **ret, struct err *err)
 {
 	CLEANUP(doc_done) struct doc prev = doc_init(base, tenant, job, ".prev");
-	const char *key = buf_cstr(&newest->key), *prev_key = buf_cstr(&prev.key);
 	const char *what = newest->found == MISSING ? "missing" : newest->why.msg;
-	char aside[256] = "";
+	char aside[256] = "", prev_aside[256] = "";
 
 	if (newest->found == DAMAGED && set_aside(s, base, tenant, job, newest, aside, err) < 0)
 		return -1;
@@ -129,15 +128,20 @@ recover(struct store *s, const char *base, const char *tenant, const char *job,
 		*ret = ckpt_new(tenant, job);
 		return *ret ? 0 : err_nomem(err);
 	}
-	if (prev.found == MISSING)
-		return err_set(err, ERR_LOCAL, "%s is damaged (%.200s), and there is no %s", key,
-			       what, prev_key);
-	if (prev.found == DAMAGED)
-		return err_set(err, ERR_LOCAL, "%s (%.200s) and %s (%.200s) are both unusable", key,
-			       what, prev_key, prev.why.msg);
+	if (prev.found == DAMAGED) {
+		what = newest->found == MISSING ? prev.why.msg : what;
+		if (set_aside(s, base, tenant, job, &prev, prev_aside, err) < 0)
+			return -1;
+	}
+	if (prev.found != FOUND)
+		prev.ckpt = ckpt_new(tenant, job);
+	if (!prev.ckpt)
+		return err_nomem(err);
 	*ret = STEAL(prev.ckpt);
 	(*ret)->recovered = true;
-	(void)snprintf((*ret)->aside, sizeof((*ret)->aside), "%s", aside);
+	(*ret)->lost = prev.found != FOUND;
+	(void)snprintf((*ret)->aside, sizeof((*ret)->aside), "%s",
+		       *aside ? aside : prev_aside);
 	(void)snprintf((*ret)->damage, sizeof((*ret)->damage), "%.300s", what);
 	/* What the next save replaces is the damaged one. */
 	(void)snprintf((*ret)->etag, sizeof((*ret)->etag), "%s", newest->info.etag);

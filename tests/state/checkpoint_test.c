@@ -914,40 +914,76 @@ test_missing_uses_prev(void **state)
 	ckpt_free(c);
 }
 
+static int
+count_damaged(const char *key, void *arg)
+{
+	*(int *)arg += strstr(key, ".damaged-") != NULL;
+	return 0;
+}
+
+static int
+damaged_kept(struct store *s)
+{
+	struct err err;
+	int n = 0;
+
+	ok(s->ops->list(s, "", count_damaged, &n, &err));
+	return n;
+}
+
+/* Neither can be used: one that is empty and says why, and can be written over the damaged one. */
+static void
+load_lost(struct store *s, const char *tenant, const char *job, const char *damage)
+{
+	struct err err;
+	struct ckpt *c;
+
+	ok(ckpt_load(s, "", tenant, job, &c, &err));
+	assert_true(c->recovered);
+	assert_true(c->lost);
+	assert_int_equal(c->n_streams, 0);
+	assert_non_null(strstr(c->damage, damage));
+	assert_non_null(strstr(c->aside, ".damaged-"));
+	ok(ckpt_keep_prev(s, "", c, &err));
+	ok(ckpt_save(s, "", c, &err));
+	ckpt_free(c);
+	ok(ckpt_load(s, "", tenant, job, &c, &err));
+	assert_false(c->lost);
+	assert_int_equal(c->generation, 1);
+	ckpt_free(c);
+}
+
 static void
 test_both_damaged(void **state)
 {
-	struct ckpt *c = NULL;
-	struct err err;
-
 	put_text(*state, KEY, SV("{\"half\":"));
-	expect_err(ckpt_load(*state, "", "acme", "ecs", &c, &err), ERR_LOCAL);
-	assert_non_null(strstr(err.msg, KEY));
-	assert_non_null(strstr(err.msg, PREV));
+	load_lost(*state, "acme", "ecs", "checkpoint");
+	assert_int_equal(damaged_kept(*state), 1);
+	put_text(*state, KEY, SV("{\"half\":"));
+	put_text(*state, PREV, SV("x"));
+	load_lost(*state, "acme", "ecs", "checkpoint");
+	assert_int_equal(damaged_kept(*state), 2);
+}
+
+static void
+test_missing_and_prev_damaged(void **state)
+{
 	put_text(*state, PREV, SV(""));
-	expect_err(ckpt_load(*state, "", "acme", "ecs", &c, &err), ERR_LOCAL);
-	assert_non_null(strstr(err.msg, KEY));
-	assert_non_null(strstr(err.msg, PREV));
-	assert_null(c);
+	load_lost(*state, "acme", "ecs", "empty");
+	assert_int_equal(damaged_kept(*state), 1);
 }
 
 static void
 test_other_tenants(void **state)
 {
 	struct buf text = BUF_INIT(CKPT_MAX);
-	struct ckpt *c;
 
 	store_two(*state);
 	assert_true(get_text(*state, KEY, &text));
 	put_text(*state, "tenants/zoo/ecs.json", buf_view(&text));
 	put_text(*state, "tenants/acme/logs.json", buf_view(&text));
-	{
-		struct err err;
-
-		expect_err(ckpt_load(*state, "", "zoo", "ecs", &c, &err), ERR_LOCAL);
-		assert_non_null(strstr(err.msg, "acme"));
-		expect_err(ckpt_load(*state, "", "acme", "logs", &c, &err), ERR_LOCAL);
-	}
+	load_lost(*state, "zoo", "ecs", "acme");
+	load_lost(*state, "acme", "logs", "ecs");
 	buf_done(&text);
 }
 
@@ -1289,6 +1325,7 @@ main(void)
 	    T(test_flips_use_prev),
 	    T(test_missing_uses_prev),
 	    T(test_both_damaged),
+    T(test_missing_and_prev_damaged),
 	    T(test_other_tenants),
 	    T(test_newer_version),
 	    T(test_lost_reply),
