@@ -18,19 +18,22 @@ from lab import NOW, free_port
 PROGRAM = os.environ.get("MUSTER_SIMULATOR", "")
 REGIONS = "eu-west-1,us-east-1"
 THERE = os.path.isfile(PROGRAM) and shutil.which("node")
+KEYS = ("account_id", "region", "__name__", "cluster", "service")
 # Each is legal, and each breaks a client that guesses.
 QUIRKS = ({}, {"sciTimestamps": True}, {"cborCompact": True}, {"cborDefinite": True}, {"gmdPaging": "query"})
 
 
 @unittest.skipUnless(THERE, "MUSTER_SIMULATOR is not set to a simulator's program, or there is no node")
 class Simulator(Outside):
-    def begin(self, quirks, *flags, change=None):
+    def begin(self, quirks, *flags, change=None, **defaults):
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         truth = os.path.join(os.path.dirname(PROGRAM), "truth.mjs")
         text = subprocess.run(["node", truth, "world", "--tenants", "6", "--seed", "42", "--regions", REGIONS,
                                "--epoch", str(NOW)], check=True, capture_output=True, text=True, timeout=60).stdout
         self.world = {**json.loads(text), "quirks": quirks}
+        self.world["defaults"] = {**self.world.get("defaults", {}), **defaults}
+        self.now = NOW
         for tenant in self.world["tenants"]:
             tenant["tags"]["external"] = tenant["externalId"]
         if change:
@@ -57,18 +60,23 @@ class Simulator(Outside):
                               "url": f"{self.url}/workspaces/{workspace}/api/v1/remote_write"},
                       "lake": {"kind": "objects", "url": f"file://{self.folder}/lake"}}, **changes}))
 
+    def tell(self, now):
+        body = json.dumps({"now": now}).encode()
+        urllib.request.urlopen(urllib.request.Request(f"{self.url}/_sim/now", body, method="PUT"), timeout=30).close()
+        self.now = now
+
     def run_once(self, *words, **how):
         central = self.world["central"]
-        return self.muster("--now", rfc3339(NOW) + "Z", *words, **how, env={
+        return self.muster("--now", rfc3339(self.now) + "Z", *words, **how, env={
             "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": central["accessKeyId"],
             "AWS_SECRET_ACCESS_KEY": central["secretAccessKey"]})
 
     def truth(self):
-        """{(account, region, name, cluster, service): {ms: value}} that could be seen at NOW."""
-        start, end = first_start(NOW), due_end(NOW)
+        """{(account, region, name, cluster, service): {ms: value}} that can be seen now."""
+        start, end = first_start(NOW), due_end(self.now)
         command = ["node", os.path.join(os.path.dirname(PROGRAM), "truth.mjs"), "metrics", "--world",
                    self.path("world.json"), "--start", start, "--end", end, "--period", 60, "--stat", "Average", "--ns",
-                   "ECS/ContainerInsights", "--now", NOW]
+                   "ECS/ContainerInsights", "--now", self.now]
         text = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True, timeout=120).stdout
         found = {}
         for row in map(json.loads, text.splitlines()):
@@ -80,8 +88,7 @@ class Simulator(Outside):
     def received(self):
         with urllib.request.urlopen(f"{self.url}/_sim/amp/dump", timeout=60) as answer:
             rows = [json.loads(line) for line in answer.read().decode().split("\n") if line]
-        keys = ("account_id", "region", "__name__", "cluster", "service")
-        return {tuple(row["labels"][key] for key in keys): dict(map(tuple, row["samples"])) for row in rows}
+        return {tuple(row["labels"][key] for key in KEYS): dict(map(tuple, row["samples"])) for row in rows}
 
     def test_exactly_its_truth_whatever_it_answers_like(self):
         for quirks in QUIRKS:
@@ -135,6 +142,21 @@ class Simulator(Outside):
         self.assertEqual(self.received(), wanted)
         stats = arrivals.get_json(f"{self.url}/_sim/stats")
         self.assertEqual(stats["violations"], [])
+
+    def test_late_points_are_found_none_is_missing(self):
+        self.begin({}, "--amp-ooo", "60", lateRate=0.1, lateMax=900)
+        self.configure()
+        for now in range(NOW, NOW + 3601, 300):
+            self.tell(now)
+            self.run_once()
+        objects = arrivals.lake(self.path("lake"))
+        self.assertTrue(any(".late-" in key for key in objects), "nothing came late")
+        found = {tuple(dict(key)[name] for name in KEYS): samples
+                 for key, samples in arrivals.samples_in(objects).items()}
+        self.assertEqual(found, self.truth())
+        for key, samples in self.received().items():
+            self.assertLessEqual(samples.items(), found[key].items())
+        self.assertEqual(arrivals.get_json(f"{self.url}/_sim/stats")["violations"], [])
 
 
 if __name__ == "__main__":
