@@ -588,6 +588,16 @@ metrics_missing(const struct pull *p, char *out, size_t size)
 		(void)snprintf(out + strlen(out), size - strlen(out), "%s", p->words);
 }
 
+/* Points that did come are points, whatever the answer as a whole was called. */
+static bool
+metrics_make_do(struct pull *p)
+{
+	if (p->phase != DATA)
+		return false;
+	p->phase = DONE;
+	return true;
+}
+
 /* Harvest */
 
 /* A copy that outlives the pull. */
@@ -768,6 +778,7 @@ const struct job_kind job_metrics = {
     .next = metrics_next,
     .reply = metrics_reply,
     .missing = metrics_missing,
+    .make_do = metrics_make_do,
     .harvest = metrics_harvest,
     .memo = metrics_memo,
     .gaps = metrics_gaps,

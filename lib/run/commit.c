@@ -632,6 +632,20 @@ commit_stream_end(struct commit *c, const char *region, const char *error, int64
 	return r;
 }
 
+uint64_t
+commit_failures(struct commit *c, const char *region, const char *words)
+{
+	const struct ckpt_stream *s;
+	uint64_t n = 0;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s && s->last_error && strstr(s->last_error, words))
+		n = s->failures;
+	unlock(c);
+	return n;
+}
+
 void
 commit_standing(struct commit *c, const struct plan *p, const char *region,
 		struct commit_standing *ret)

@@ -114,6 +114,9 @@ int commit_gap(struct commit *c, const char *region, struct cell range, const ch
 	       int64_t now_ms, struct err *err);
 /* Write now: what comes next must find it after a crash. */
 int commit_flush(struct commit *c, struct err *err);
+/* In how many runs in a row the stream was left incomplete, the last time for an error with these
+ * words. */
+uint64_t commit_failures(struct commit *c, const char *region, const char *words);
 /* The end of a stream's turn in this run: NULL error text for success. */
 int commit_stream_end(struct commit *c, const char *region, const char *error, int64_t now_ms,
 		      struct err *err);

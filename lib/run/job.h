@@ -109,6 +109,9 @@ struct job_kind {
 	/* What is still missing, in words, when the runner gives up at the cell's deadline: "3
 	 * metrics still InternalError: ..." */
 	void (*missing)(const struct pull *p, char *out, size_t size);
+	/* What is still missing will not be had: make do with what is there, so that harvest() may be
+	 * called. False: nothing can be made of it. NULL: never. */
+	bool (*make_do)(struct pull *p);
 	/* After next() returned 0, once: fill cells[i] (initialised with their bounds) with lines
 	 * (unless rows_only) and rows. */
 	int (*harvest)(struct pull *p, struct cell_data *cells, size_t n, struct err *err);

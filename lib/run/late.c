@@ -113,9 +113,8 @@ mark_frozen(struct stream *s, const struct cell_data *d)
 		seen_find(&s->seen, d->cell.start_ms)->late = n;
 }
 
-/* One that was adopted was pulled nobody knows when. */
 void
-late_taken(struct stream *s, const struct cell_data *d, bool adopted)
+late_taken(struct stream *s, const struct cell_data *d, bool again)
 {
 	if (!is_used(s))
 		return;
@@ -125,12 +124,12 @@ late_taken(struct stream *s, const struct cell_data *d, bool adopted)
 	}
 	if (d->cell.start_ms > s->known_ms)
 		s->known_ms = d->cell.start_ms;
-	if ((is_settled(s, d->cell.start_ms) && !adopted) ||
+	if ((is_settled(s, d->cell.start_ms) && !again) ||
 	    (!stream_has_lake(s) && seen_find(&s->seen, d->cell.start_ms)))
 		return;
 	mark_frozen(s, d);
 	if (seen_find(&s->seen, d->cell.start_ms))
-		seen_find(&s->seen, d->cell.start_ms)->looked = !adopted;
+		seen_find(&s->seen, d->cell.start_ms)->looked = !again;
 }
 
 void
@@ -533,7 +532,7 @@ late_look(struct stream *s, const struct cell_data *d, struct err *err)
 	}
 	c = seen_find(&s->seen, d->cell.start_ms);
 	if (c)
-		c->looked = look == LOOK_NOTHING;
+		c->looked = look == LOOK_NOTHING && !s->made_do;
 	return 0;
 }
 

@@ -28,8 +28,9 @@ int late_look(struct stream *s, const struct cell_data *d, struct err *err);
 int late_pay(struct stream *s, int64_t before_ms, struct err *err);
 /* True if a cell that was just pulled has too few series to be taken now. */
 bool late_holds(const struct stream *s, const struct cell_data *d);
-/* A cell went through: marks it if it is to be looked at again. */
-void late_taken(struct stream *s, const struct cell_data *d, bool adopted);
+/* A cell went through: marks it if it is to be looked at again. `again`: it is, be it ever so old,
+ * for it was adopted (pulled nobody knows when) or is not complete. */
+void late_taken(struct stream *s, const struct cell_data *d, bool again);
 /* Hands the marks to the committer, without those that no look is due for. */
 void late_keep(struct stream *s);
 

@@ -1,6 +1,10 @@
 /* The loop that no job kind has; see pull.h. */
 #include "run/pull.h"
 
+#include <stdio.h>
+
+#include "base/log.h"
+
 #define LEAVE_MAX_CALLS 100
 #define LEAVE_GRACE_MS	3000 /* of the 5 s in which a run has to end after a signal */
 
@@ -194,6 +198,39 @@ count_bill(struct stream *s, const struct pull *p)
 	s->stats.bytes_scanned += bytes;
 }
 
+/* Receivers close after an hour (Amazon's): what is later than this has still time to get there. */
+#define MAKE_DO_AFTER_MS   (40 * 60000LL)
+#define MAKE_DO_AFTER_RUNS 3
+
+int64_t
+pull_makes_do_before(const struct stream *s)
+{
+	if (!s->job->kind->make_do || s->env->dry_run ||
+	    commit_failures(s->commit, s->js.region, PULL_INCOMPLETE) < MAKE_DO_AFTER_RUNS)
+		return 0;
+	return s->env->now_ms - MAKE_DO_AFTER_MS;
+}
+
+/* The time is up, the answer is not whole, and it has been so for long. */
+static int
+make_do(struct stream *s, struct pull *p, const struct cell_data *data, size_t n, struct err *err)
+{
+	struct cell gap = {first_new_ms(data, n), data[n - 1].cell.end_ms};
+	char reason[200];
+
+	if (err->kind != ERR_DATA || !strstr(err->msg, PULL_INCOMPLETE) ||
+	    gap.end_ms > pull_makes_do_before(s) || !s->job->kind->make_do(p))
+		return -1;
+	(void)snprintf(reason, sizeof(reason), "taken as it was: %s",
+		       strstr(err->msg, PULL_INCOMPLETE) + strlen(PULL_INCOMPLETE));
+	log_event(LOG_WARN, "cells taken without what cannot be had",
+		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
+		  LOG_S("region", s->js.region), LOG_E(err));
+	err_clear(err);
+	s->made_do = true;
+	return commit_gap(s->commit, s->js.region, gap, reason, s->env->now_ms, err);
+}
+
 int
 pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
 	   struct cell_data *data, size_t n, struct err *err)
@@ -201,10 +238,14 @@ pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
 	const struct job_kind *kind = s->job->kind;
 	json_t *memo = commit_memo(s->commit, s->js.region);
 	struct pull *p = NULL;
-	int r = kind->open(&s->js, memo, cells, n, s->env->now_ms, &p, err);
+	int r;
 
+	s->made_do = false;
+	r = kind->open(&s->js, memo, cells, n, s->env->now_ms, &p, err);
 	if (!r) {
 		r = pull_loop(s, mem, p, err);
+		if (r)
+			r = make_do(s, p, data, n, err);
 		if (r && !comes_back(err->kind) && !out_of_time(s, mem))
 			leave(s, mem, p);
 		keep_memo(s, p);

@@ -333,7 +333,7 @@ unfrozen_through(struct stream *s, struct cell_data *d, struct err *err)
 
 	if (publish_all(s, d, false, err))
 		return -1;
-	late_taken(s, d, false);
+	late_taken(s, d, s->made_do);
 	if (counted || !counted_before(s, d))
 		return 0;
 	return count_taken(s, d, false, err);
@@ -356,7 +356,7 @@ cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *er
 		return publish_all(s, d, adopted, err);
 	if (freeze(s, d, &adopted, err) || count_taken(s, d, adopted, err))
 		return -1;
-	late_taken(s, d, adopted);
+	late_taken(s, d, adopted || s->made_do);
 	return publish_all(s, d, adopted, err);
 }
 
@@ -526,17 +526,30 @@ republish(struct stream *s, struct worker_mem *mem, const struct plan_span *span
 	return 0;
 }
 
+static size_t
+cells_before(const struct stream *s, const struct plan_span *span, int64_t ms)
+{
+	int64_t n = (ms - span->first.start_ms) / s->plan->every_ms;
+
+	if (n < 0)
+		return 0;
+	return (size_t)n < span->n ? (size_t)n : span->n;
+}
+
 static int
-do_span(struct stream *s, struct worker_mem *mem, const struct plan_span *span, struct err *err)
+do_span(struct stream *s, struct worker_mem *mem, struct plan_span *span, struct err *err)
 {
 	struct cell_data existing;
-	size_t missing;
+	size_t missing, n_old;
 	int r;
 
 	if (late_pay(s, span->first.start_ms, err))
 		return -1;
 	if (span->mode == PLAN_REPUBLISH)
 		return republish(s, mem, span, err);
+	n_old = cells_before(s, span, pull_makes_do_before(s));
+	if (n_old) /* apart: the others must not share their fate */
+		span->n = n_old;
 	cell_data_init(&existing, span->first);
 	r = count_missing(s, span, &existing, &missing, err);
 	if (!r && missing)

@@ -79,6 +79,7 @@ struct stream {
 	int64_t from_ms;	   /* cells before this were dealt with in the present pass */
 	uint64_t blocked;	   /* sinks that failed in this run, by bit */
 	uint64_t may_pass;	   /* those of them whose failure may pass */
+	bool made_do;		   /* with an incomplete answer, in the last pull */
 	int64_t held_ms;	   /* cells from here on wait for the rest of their series; 0: none */
 	struct seen seen;	   /* if seen_loaded; see late.h */
 	bool seen_loaded;
