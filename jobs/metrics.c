@@ -485,6 +485,11 @@ metrics_open(const struct job_stream *s, const json_t *memo, const struct cell *
 
 	if (!p)
 		return err_nomem(err);
+	if (s->common->every_ms % ((const struct metrics_opts *)s->opts)->period_ms)
+		return err_set(err, ERR_USAGE,
+			       "cells of %lld s are not finished yet, of which the period is no "
+			       "part: give the job a new name",
+			       (long long)(s->common->every_ms / 1000));
 	*p = (struct pull){
 	    .s = s,
 	    .o = s->opts,
@@ -737,8 +742,8 @@ metrics_span_max(const struct job_stream *s, const json_t *memo)
 }
 
 /* A metric is listed up to 15 minutes after its first point, and found with the first listing after
- * that. So that nothing of a service is lost that was born between two listings, cells are looked at
- * long enough for both, whatever `revisit` says, unless that is off. */
+ * that. So that nothing of a service is lost that was born between two listings, cells are looked
+ * at long enough for both, whatever `revisit` says, unless that is off. */
 static int64_t
 metrics_reach_ms(const struct job_stream *s)
 {

@@ -237,8 +237,8 @@ seen_mark(struct seen *s, struct seen_cell *c, const struct cell_data *d, struct
 	size_t slot;
 
 	if (!s->slots && d->n_rows)
-		s->slots = (size_t)((d->cell.end_ms - d->cell.start_ms) /
-				    d->rows[0].series->period_ms);
+		s->slots =
+		    (size_t)((d->cell.end_ms - d->cell.start_ms) / d->rows[0].series->period_ms);
 	if (cell_grow(s, c, d, err))
 		return -1;
 	for (size_t r = 0; r < d->n_rows; r++) {
@@ -601,8 +601,8 @@ load(struct seen *s, const json_t *j, const char *definition)
 	    json_get_i64(j, "", "slots", true, &slots, NULL) || slots < 0 ||
 	    slots > (int64_t)SEEN_MARKS_MAX ||
 	    json_get_i64(j, "", "newest_ms", true, &s->newest_ms, NULL) ||
-	    json_get_i64(j, "", "newest_series", true, &newest_series, NULL) ||
-	    newest_series < 0 || json_get_arr(j, "", "cells", true, &cells, NULL) ||
+	    json_get_i64(j, "", "newest_series", true, &newest_series, NULL) || newest_series < 0 ||
+	    json_get_arr(j, "", "cells", true, &cells, NULL) ||
 	    !unpacked(json_object_get(j, "series"), &keys) || !keys_sorted(buf_view(&keys)))
 		return false;
 	s->slots = (size_t)slots;

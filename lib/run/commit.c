@@ -78,13 +78,14 @@ open_loaded(struct commit *c, int64_t due_end_ms, struct err *err)
 	const struct ckpt_lease *l = &c->locked.ckpt->lease;
 
 	if (c->locked.ckpt->recovered)
-		log_event(LOG_WARN,
-			  c->locked.ckpt->lost
-			      ? "checkpoint and the one before damaged, going on from what is frozen"
-			      : "checkpoint damaged, going on from the one before",
-			  LOG_S("tenant", c->tenant), LOG_S("job", c->job),
-			  LOG_S("set_aside", c->locked.ckpt->aside),
-			  LOG_S("damage", c->locked.ckpt->damage));
+		log_event(
+		    LOG_WARN,
+		    c->locked.ckpt->lost
+			? "checkpoint and the one before damaged, going on from what is frozen"
+			: "checkpoint damaged, going on from the one before",
+		    LOG_S("tenant", c->tenant), LOG_S("job", c->job),
+		    LOG_S("set_aside", c->locked.ckpt->aside),
+		    LOG_S("damage", c->locked.ckpt->damage));
 	if (lease_is_live(c, l)) {
 		(void)err_set(err, ERR_CONFLICT, "the lease is held by run %s on %s", l->owner,
 			      l->host ? l->host : "?");
@@ -286,6 +287,41 @@ commit_knows(struct commit *c, const char *region, bool *lost)
 	lock(c);
 	r = ckpt_stream_find(c->locked.ckpt, region) != NULL;
 	*lost = !r && c->locked.ckpt->lost;
+	unlock(c);
+	return r;
+}
+
+static int
+regrid_locked(const struct plan *p, struct ckpt_stream *s, int64_t *old_every, int64_t *until,
+	      struct err *err)
+{
+	const char **names = calloc(p->n_sinks + 1, sizeof(*names));
+	int64_t old = s->every_ms;
+
+	if (!names)
+		return err_nomem(err);
+	for (size_t k = 0; k < p->n_sinks; k++)
+		names[k] = p->sinks[k].name;
+	*until = ckpt_regrid(s, p->every_ms, names, p->n_sinks, p->now_ms, err);
+	*old_every = *until > 0 ? old : 0;
+	free(names);
+	return *until < 0 ? -1 : 0;
+}
+
+int
+commit_regrid(struct commit *c, const struct plan *p, const char *region, int64_t *old_every,
+	      int64_t *until, struct err *err)
+{
+	struct ckpt_stream *s;
+	int r = 0;
+
+	*old_every = 0;
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s && s->every_ms != p->every_ms) {
+		r = regrid_locked(p, s, old_every, until, err);
+		c->locked.first_unsaved = c->locked.first_unsaved || (!r && !*old_every);
+	}
 	unlock(c);
 	return r;
 }

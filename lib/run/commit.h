@@ -67,8 +67,12 @@ int commit_close(struct commit *c, struct err *err);
 
 /* Whether the checkpoint knows the stream; *lost: it may have, before it was lost. */
 bool commit_knows(struct commit *c, const char *region, bool *lost);
-/* The stream's state, made on first use, from first_ms on (that is then written down before anything of it
- * is frozen) with a cursor for each sink; cells beyond max_catchup are recorded as gaps. `is_new`:
+/* Where `every` is not what it was when the stream began: its old value, and up to where it still
+ * holds (see ckpt_regrid). *old_every 0: there is nothing to finish. */
+int commit_regrid(struct commit *c, const struct plan *p, const char *region, int64_t *old_every,
+		  int64_t *until, struct err *err);
+/* The stream's state, made on first use, from first_ms on (which is then written down before
+ * anything of it is frozen) with a cursor for each sink; cells beyond max_catchup are recorded as gaps. `is_new`:
  * it did not exist. */
 int commit_stream_begin(struct commit *c, const struct plan *p, const char *region,
 			int64_t first_ms, const char *definition, bool *is_new, struct err *err);

@@ -143,8 +143,7 @@ late_keep(struct stream *s)
 	for (size_t i = s->seen.n; i-- > 0;) {
 		const struct seen_cell *c = &s->seen.cells[i];
 
-		if (c->start_ms < oldest ||
-		    (c->looked && !c->n_owed && is_settled(s, c->start_ms)))
+		if (c->start_ms < oldest || (c->looked && !c->n_owed && is_settled(s, c->start_ms)))
 			seen_drop(&s->seen, i);
 	}
 	j = seen_save(&s->seen);
@@ -311,8 +310,8 @@ deliverable(const struct order *o, const struct cell_data *d, int64_t window_ms,
 		for (size_t i = 0; i < row.n; i++) {
 			int64_t ms = row.first_ms + (int64_t)i * row.series->period_ms;
 			bool in_order = !o->unknown && ms > newest;
-			bool in_window = window_ms && o->head_ms != INT64_MIN &&
-					 ms >= o->head_ms - window_ms;
+			bool in_window =
+			    window_ms && o->head_ms != INT64_MIN && ms >= o->head_ms - window_ms;
 
 			values[i] = in_order || in_window ? row.values[i] : NAN;
 			n += isfinite(values[i]) != 0;
@@ -541,8 +540,7 @@ late_look(struct stream *s, const struct cell_data *d, struct err *err)
 static int
 pay_one(struct stream *s, size_t k, struct seen_cell *c, struct err *err)
 {
-	struct order o = {
-	    .s = s, .sink = s->plan->sinks[k].name, .cell = cell_of(s, c->start_ms)};
+	struct order o = {.s = s, .sink = s->plan->sinks[k].name, .cell = cell_of(s, c->start_ms)};
 	struct cell_data had;
 	char definition[65];
 	int r;

@@ -10,7 +10,9 @@ plan_first_ms(const struct plan *p)
 int64_t
 plan_due_end(const struct plan *p)
 {
-	return cell_due_end(p->now_ms, p->every_ms, p->delay_ms);
+	int64_t end = cell_due_end(p->now_ms, p->every_ms, p->delay_ms);
+
+	return p->until_ms && p->until_ms < end ? p->until_ms : end;
 }
 
 /* Catching up begins with the cell that holds this moment. */

@@ -25,6 +25,7 @@ struct plan_sink {
 struct plan {
 	int64_t now_ms;
 	int64_t every_ms, delay_ms, lookback_ms, max_catchup_ms;
+	int64_t until_ms; /* no cell beyond this; 0: no end */
 	const struct plan_sink *sinks;
 	size_t n_sinks;
 };

@@ -20,7 +20,7 @@
 #define BACKOFF_MAX_MS 20000
 #define SINK_TRIES                                                                                 \
 	3 /* more of one stream's cells to a failing sink in one run: after 1, 2 and 4 s */
-#define LOST_OLD "older than the sink takes; it may have been sent before the checkpoint was lost"
+#define LOST_OLD      "older than the sink takes; it may have been sent before the checkpoint was lost"
 #define CALL_BODY_MAX (4u << 20)
 
 void
@@ -170,7 +170,7 @@ stream_count_published(struct stream_stats *st, const struct published *r, bool 
 
 int
 stream_write_rejects(struct stream *s, const struct publish *p, const struct rejects *rej,
-	      struct cell cell, struct err *err)
+		     struct cell cell, struct err *err)
 {
 	struct outlet *o;
 
@@ -325,7 +325,8 @@ count_taken(struct stream *s, const struct cell_data *d, bool adopted, struct er
 	return 0;
 }
 
-/* Without a lake a cell counts once the first sink has it: it may be pulled again for the others. */
+/* Without a lake a cell counts once the first sink has it: it may be pulled again for the others.
+ */
 static int
 unfrozen_through(struct stream *s, struct cell_data *d, struct err *err)
 {
@@ -430,9 +431,9 @@ haul_done(struct haul *h)
 static void
 hold(struct stream *s, const struct cell_data *d, size_t n)
 {
-	log_event(LOG_INFO, "cell held for the rest of its series",
-		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
-		  LOG_S("region", s->js.region), LOG_I("series", (int64_t)d->n_rows),
+	log_event(LOG_INFO, "cell held for the rest of its series", LOG_S("tenant", s->tenant->id),
+		  LOG_S("job", s->job->name), LOG_S("region", s->js.region),
+		  LOG_I("series", (int64_t)d->n_rows),
 		  LOG_I("series_before", (int64_t)s->seen.newest_series));
 	s->held_ms = d->cell.start_ms;
 	s->stats.held += n;
@@ -616,6 +617,35 @@ first_cell(struct stream *s, bool lost, int64_t *ret, struct err *err)
 	return 0;
 }
 
+/* `every` was changed: the cells of before go on to the first boundary that both lengths have, and
+ * the run after that begins with the new ones. Only for kinds whose points do not care: a query may
+ * be made for one length. */
+static int
+finish_old_grid(struct stream *s, struct err *err)
+{
+	int64_t every, until;
+	char text[TIME_TEXT_MAX];
+
+	if (!s->job->kind->reach_ms || s->env->dry_run)
+		return 0;
+	if (commit_regrid(s->commit, s->plan, s->js.region, &every, &until, err))
+		return -1;
+	if (!every)
+		return 0;
+	s->old_plan = *s->plan;
+	s->old_plan.every_ms = every;
+	s->old_plan.until_ms = until;
+	s->plan = &s->old_plan;
+	s->old_common = *s->js.common;
+	s->old_common.every_ms = every;
+	s->js.common = &s->old_common;
+	time_format_s(until, text);
+	log_event(LOG_INFO, "`every` was changed, cells keep their length for now",
+		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
+		  LOG_S("region", s->js.region), LOG_S("until", text));
+	return 0;
+}
+
 static int
 begin(struct stream *s, struct err *err)
 {
@@ -624,6 +654,8 @@ begin(struct stream *s, struct err *err)
 
 	if (s->begun)
 		return 0;
+	if (finish_old_grid(s, err))
+		return -1;
 	if (!commit_knows(s->commit, s->js.region, &lost) && first_cell(s, lost, &first_ms, err))
 		return -1;
 	if (commit_stream_begin(s->commit, s->plan, s->js.region, first_ms, s->job->definition,

@@ -72,6 +72,10 @@ struct stream {
 	struct cred_source *creds; /* borrowed from the tenant */
 	struct commit *commit;	   /* NULL while nobody works on the tenant's job */
 
+	/* While it still has cells of a length that `every` had before. */
+	struct plan old_plan;
+	struct job_common old_common;
+
 	enum stream_state state;
 	struct err error; /* the first that matters */
 	bool begun, is_new;

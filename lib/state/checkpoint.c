@@ -274,6 +274,66 @@ ckpt_is_done(const struct ckpt_sink *k, struct cell c)
 	return at < k->beyond.n && k->beyond.v[at].start_ms <= c.start_ms;
 }
 
+static int64_t
+common_grid(int64_t a, int64_t b)
+{
+	int64_t x = a, y = b;
+
+	while (y) {
+		int64_t rest = x % y;
+
+		x = y;
+		y = rest;
+	}
+	return a / x * b;
+}
+
+/* The newest end of anything that is done. */
+static int64_t
+newest_done(const struct ckpt_stream *s)
+{
+	int64_t newest = s->first_ms;
+
+	for (size_t i = 0; i < s->n_sinks; i++) {
+		const struct ckpt_sink *k = &s->sinks[i];
+		int64_t end = k->beyond.n ? k->beyond.v[k->beyond.n - 1].end_ms : k->cursor_ms;
+
+		newest = end > newest ? end : newest;
+	}
+	return newest;
+}
+
+int64_t
+ckpt_regrid(struct ckpt_stream *s, int64_t every_ms, const char *const *sinks, size_t n,
+	    int64_t now_ms, struct err *err)
+{
+	int64_t grid = common_grid(s->every_ms, every_ms), done = newest_done(s);
+	int64_t at = cell_floor(done + grid - 1, grid);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct ckpt_sink *k = ckpt_sink_find(s, sinks[i]);
+
+		if (k && k->cursor_ms != at)
+			return at;
+	}
+	if (done != at)
+		return at;
+	for (size_t i = 0; i < s->n_sinks; i++) {
+		struct ckpt_sink *k = &s->sinks[i];
+		struct cell lacks = {k->cursor_ms, at};
+
+		if (lacks.start_ms < at &&
+		    (ckpt_gap_add(s, k->name, lacks, "`every` was changed", now_ms, err) < 0 ||
+		     ckpt_done(k, lacks, err) < 0))
+			return -1;
+	}
+	s->first_ms = at;
+	s->every_ms = every_ms;
+	json_decref(s->seen);
+	s->seen = NULL;
+	return 0;
+}
+
 int64_t
 ckpt_watermark(const struct ckpt_stream *s)
 {

@@ -144,6 +144,13 @@ struct ckpt_sink *ckpt_sink_add(struct ckpt_stream *s, const char *name, int64_t
 /* Mark a cell done: the cursor moves over everything contiguous. Idempotent. */
 int ckpt_done(struct ckpt_sink *k, struct cell c, struct err *err);
 bool ckpt_is_done(const struct ckpt_sink *k, struct cell c);
+/* A stream whose cells are to have another length goes on with its old ones up to the first boundary
+ * that both grids have (the return value; a time on both grids, at or after everything that is
+ * done). Once all of the n named sinks have everything up to there and no more, the stream is on the
+ * new grid: 0. Late points of the old cells are not known any more then. Sinks that are not named
+ * and lack something get a gap. -1: no memory. */
+int64_t ckpt_regrid(struct ckpt_stream *s, int64_t every_ms, const char *const *sinks, size_t n,
+		    int64_t now_ms, struct err *err);
 /* Oldest cursor; first_ms if it has no sinks. */
 int64_t ckpt_watermark(const struct ckpt_stream *s);
 /* Record a gap; one that touches the last of the same sink and reason grows it. */

@@ -140,8 +140,7 @@ recover(struct store *s, const char *base, const char *tenant, const char *job,
 	*ret = STEAL(prev.ckpt);
 	(*ret)->recovered = true;
 	(*ret)->lost = prev.found != FOUND;
-	(void)snprintf((*ret)->aside, sizeof((*ret)->aside), "%s",
-		       *aside ? aside : prev_aside);
+	(void)snprintf((*ret)->aside, sizeof((*ret)->aside), "%s", *aside ? aside : prev_aside);
 	(void)snprintf((*ret)->damage, sizeof((*ret)->damage), "%.300s", what);
 	/* What the next save replaces is the damaged one. */
 	(void)snprintf((*ret)->etag, sizeof((*ret)->etag), "%s", newest->info.etag);

@@ -211,6 +211,24 @@ class Late(Case):
         self.assert_status(lab.run(now=NOW + 1200), 0)
         self.assert_exact(lab, start)
 
+    def test_every_is_changed(self):
+        """Cells keep their length up to a boundary of both; no point is lost or twice. (What comes late of cells before
+        the change is not looked for.)"""
+        lab = self.lab(tenants=1)
+        start, _ = lab.window()
+        self.assert_status(lab.run(), 0)
+        for every, until in (("15m", 3600), ("10m", 6000), ("5m", 7200)):
+            lab.settings["jobs"]["ecs"]["every"] = every
+            for now in steps(lab.now + 300, NOW + until):
+                self.assert_status(lab.run(now=now), 0)
+        objects = {key: arrivals.rows_of(f"{lab.lake}/{key}", 900) for key in arrivals.lake_keys(lab.lake)}
+        found = arrivals.samples_in(objects)
+        end = due_end(lab.now)
+        self.assert_same(Expected(lab.world).samples(windows(lab.world, start, end), lab.now), found, "the lake")
+        lengths = {arrivals.cell_start(key[-27:]) - arrivals.cell_start(key) for key in objects if ".late" not in key}
+        self.assertEqual(lengths, {300, 600, 900})
+        self.assertFalse(lab.folder_has("lake/rejected"))
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -222,8 +222,8 @@ stored_and_read_again(void **state)
 static void
 what_we_did_not_write_is_nothing(void **state)
 {
-	static const char *const top[] = {"version", "definition", "slots", "series", "cells",
-					  "newest_ms", "newest_series"};
+	static const char *const top[] = {"version", "definition", "slots",	   "series",
+					  "cells",   "newest_ms",  "newest_series"};
 	static const char *const cell[] = {"start_ms", "late", "foreign", "owed", "marks"};
 	struct seen s, t;
 
@@ -231,9 +231,7 @@ what_we_did_not_write_is_nothing(void **state)
 	sample(&s);
 	for (size_t i = 0; i < ARRAY_LEN(top) + ARRAY_LEN(cell); i++) {
 		CLEANUP(json_decrefp) json_t *j = seen_save(&s);
-		json_t *o = i < ARRAY_LEN(top)
-				? j
-				: json_array_get(json_object_get(j, "cells"), 1);
+		json_t *o = i < ARRAY_LEN(top) ? j : json_array_get(json_object_get(j, "cells"), 1);
 		const char *key = i < ARRAY_LEN(top) ? top[i] : cell[i - ARRAY_LEN(top)];
 
 		assert_int_equal(json_object_set_new(o, key, json_string("AAA")), 0);
@@ -263,7 +261,7 @@ there_is_a_limit_to_what_is_remembered(void **state)
 	size_t n = 50000;
 	struct series *many = calloc(n, sizeof(*many));
 	struct label *labels = calloc(n, sizeof(*labels));
-	char (*names)[16] = calloc(n, sizeof(*names));
+	char(*names)[16] = calloc(n, sizeof(*names));
 
 	(void)state;
 	assert_true(many && labels && names);

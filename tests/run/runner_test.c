@@ -1037,8 +1037,12 @@ the_first_cell_is_written_down_before_anything_is_begun(void **state)
 			       .n_sinks = 2};
 	assert_int_equal(commit_open(&env, "t0", "ecs", accounts[0], T0, &c, &err), COMMIT_OPENED);
 	f.failures = 1;
-	assert_int_equal(commit_stream_begin(c, &w.plan, "eu-west-1", plan_first_ms(&w.plan), "d", &is_new, &err), -1);
-	assert_int_equal(commit_stream_begin(c, &w.plan, "eu-west-1", plan_first_ms(&w.plan), "d", &is_new, &err), 0);
+	assert_int_equal(commit_stream_begin(c, &w.plan, "eu-west-1", plan_first_ms(&w.plan), "d",
+					     &is_new, &err),
+			 -1);
+	assert_int_equal(commit_stream_begin(c, &w.plan, "eu-west-1", plan_first_ms(&w.plan), "d",
+					     &is_new, &err),
+			 0);
 	/* As a run would find it that is started after a kill. */
 	assert_int_equal(ckpt_load(w.state, "", "t0", "ecs", &k, &err), 0);
 	assert_int_equal(k->n_streams, 1);

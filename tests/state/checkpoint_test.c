@@ -914,6 +914,41 @@ test_missing_uses_prev(void **state)
 	ckpt_free(c);
 }
 
+/* Another length of cells: from the first boundary of both on, once everybody is there. */
+static void
+test_regrid(void **state)
+{
+	static const char *const sinks[] = {"amp", "lake"};
+	struct ckpt *c = ckpt_new("acme", "ecs");
+	struct ckpt_stream *s;
+	struct err err;
+
+	(void)state;
+	assert_non_null(c);
+	s = ckpt_stream_add(c, "eu-west-1", T0, EVERY, &err);
+	assert_non_null(s);
+	for (size_t i = 0; i < 2; i++)
+		assert_non_null(ckpt_sink_add(s, sinks[i], T0, &err));
+	assert_non_null(ckpt_sink_add(s, "old", T0, &err));
+	s->seen = json_object();
+	ok(ckpt_done(ckpt_sink_find(s, "lake"), (struct cell){T0, T0 + 2 * EVERY}, &err));
+	assert_int_equal(ckpt_regrid(s, 3 * EVERY, sinks, 2, T0, &err), T0 + 3 * EVERY);
+	ok(ckpt_done(ckpt_sink_find(s, "lake"), cell_at(2), &err));
+	assert_int_equal(ckpt_regrid(s, 3 * EVERY, sinks, 2, T0, &err), T0 + 3 * EVERY);
+	assert_int_equal(s->every_ms, EVERY);
+	ok(ckpt_done(ckpt_sink_find(s, "amp"), (struct cell){T0, T0 + 3 * EVERY}, &err));
+	assert_int_equal(ckpt_regrid(s, 3 * EVERY, sinks, 2, T0, &err), 0);
+	assert_int_equal(s->every_ms, 3 * EVERY);
+	assert_int_equal(s->first_ms, T0 + 3 * EVERY);
+	assert_null(s->seen);
+	/* Nobody uses this one any more; what it lacks is on record. */
+	assert_int_equal(s->n_gaps, 1);
+	assert_string_equal(s->gaps[0].sink, "old");
+	assert_int_equal(s->gaps[0].end_ms, T0 + 3 * EVERY);
+	ok(ckpt_check(c, &err));
+	ckpt_free(c);
+}
+
 static int
 count_damaged(const char *key, void *arg)
 {
@@ -1324,8 +1359,9 @@ main(void)
 	    T(test_damaged_uses_prev),
 	    T(test_flips_use_prev),
 	    T(test_missing_uses_prev),
+	    T(test_regrid),
 	    T(test_both_damaged),
-    T(test_missing_and_prev_damaged),
+	    T(test_missing_and_prev_damaged),
 	    T(test_other_tenants),
 	    T(test_newer_version),
 	    T(test_lost_reply),
