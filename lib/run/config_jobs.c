@@ -57,7 +57,8 @@ const struct conf_key config_job_keys[] = {
      .flags = CONF_OFF,
      .min = 0,
      .max = 14 * DAY_MS,
-     .help = "How far back late points are looked for, in the same requests. Default: by kind."},
+     .help = "How far back late points are looked for, in the same requests. 0s: not at all, and "
+	     "what is born between two listings begins late. Default: by kind."},
     {.name = "lookback",
      .type = CONF_DURATION,
      .offset = TIME(lookback_ms),

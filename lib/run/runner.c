@@ -656,12 +656,13 @@ close_tenant(struct sched *sc, struct tenant_run *t)
 		for (size_t i = 0; i < tj->n_streams; i++) {
 			struct stream *s = &tj->streams[i];
 
-			if (s->state != STREAM_WAITING)
-				continue;
-			unfinished(sc, s);
-			s->commit = tj->commit;
-			if (tj->commit)
-				settle(s);
+			if (s->state == STREAM_WAITING) {
+				unfinished(sc, s);
+				s->commit = tj->commit;
+				if (tj->commit)
+					settle(s);
+			}
+			late_done(s);
 		}
 		close_commit(sc, tj);
 	}

@@ -112,7 +112,9 @@ enum step stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass p
 /* Everything due is done for every sink, but for what is held. */
 bool stream_complete(struct stream *s);
 
-/* For lib/run/late.c: */
+/* For its other parts, lib/run/stream_begin.c and late.c. */
+/* Once a run, before the first span; harmless again. */
+int stream_begin(struct stream *s, struct err *err);
 struct outlet *stream_outlet(const struct stream *s, size_t k);
 bool stream_has_lake(const struct stream *s);
 struct publish stream_publish_args(const struct stream *s);

@@ -1,0 +1,84 @@
+/*
+ * Where a stream begins: what the checkpoint says; if it says nothing, what is frozen; and what is
+ * to be finished first when its cells are to have another length.
+ */
+#include "base/log.h"
+#include "base/timefmt.h"
+#include "run/late.h"
+
+/* Where a stream that the checkpoint does not know begins: with the oldest cell that is frozen of
+ * what can be caught up; if there is none and a checkpoint was lost, as far back as that; else
+ * where new ones do. */
+static int
+first_cell(struct stream *s, bool lost, int64_t *ret, struct err *err)
+{
+	struct publish p = stream_publish_args(s);
+	struct outlet *o = stream_has_lake(s) ? stream_outlet(s, s->lake) : NULL;
+	int64_t oldest = plan_oldest_ms(s->plan), found;
+	char from[TIME_TEXT_MAX];
+
+	*ret = lost ? oldest : plan_first_ms(s->plan);
+	if (!o || !o->sink || !o->sink->ops->oldest || s->env->dry_run)
+		return 0;
+	if (o->sink->ops->oldest(o->sink, &p, oldest, plan_due_end(s->plan), &found, err))
+		return err->kind == ERR_NOTFOUND ? 0 : -1;
+	found = cell_floor(found, s->plan->every_ms);
+	s->lost = true;
+	if (!lost && found >= *ret)
+		return 0;
+	*ret = found;
+	time_format_s(found, from);
+	log_event(LOG_WARN, "no checkpoint, but frozen cells: going on from these",
+		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
+		  LOG_S("region", s->js.region), LOG_S("from", from));
+	return 0;
+}
+
+/* `every` was changed: the cells of before go on to the first boundary that both lengths have, and
+ * the run after that begins with the new ones. Only for kinds whose points do not care: a query may
+ * be made for one length. */
+static int
+finish_old_grid(struct stream *s, struct err *err)
+{
+	int64_t every, until;
+	char text[TIME_TEXT_MAX];
+
+	if (!s->job->kind->reach_ms || s->env->dry_run)
+		return 0;
+	if (commit_regrid(s->commit, s->plan, s->js.region, &every, &until, err))
+		return -1;
+	if (!every)
+		return 0;
+	s->old_plan = *s->plan;
+	s->old_plan.every_ms = every;
+	s->old_plan.until_ms = until;
+	s->plan = &s->old_plan;
+	s->old_common = *s->js.common;
+	s->old_common.every_ms = every;
+	s->js.common = &s->old_common;
+	time_format_s(until, text);
+	log_event(LOG_INFO, "`every` was changed, cells keep their length for now",
+		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
+		  LOG_S("region", s->js.region), LOG_S("until", text));
+	return 0;
+}
+
+int
+stream_begin(struct stream *s, struct err *err)
+{
+	int64_t first_ms = plan_first_ms(s->plan);
+	bool lost;
+
+	if (s->begun)
+		return 0;
+	if (finish_old_grid(s, err))
+		return -1;
+	if (!commit_knows(s->commit, s->js.region, &lost) && first_cell(s, lost, &first_ms, err))
+		return -1;
+	if (commit_stream_begin(s->commit, s->plan, s->js.region, first_ms, s->job->definition,
+				&s->is_new, err))
+		return -1;
+	s->begun = true;
+	late_begin(s);
+	return 0;
+}
