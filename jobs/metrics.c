@@ -593,7 +593,7 @@ metrics_missing(const struct pull *p, char *out, size_t size)
 		(void)snprintf(out + strlen(out), size - strlen(out), "%s", p->words);
 }
 
-/* Points that did come are points, whatever the answer as a whole was called. */
+/* What was answered completely stays; of the other series nothing is taken. */
 static bool
 metrics_make_do(struct pull *p)
 {

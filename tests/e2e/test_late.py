@@ -3,6 +3,7 @@
 at the receiver where its order allows; through kills, outages and births between two inventories.
 """
 import os
+import shutil
 import unittest
 
 import arrivals
@@ -169,6 +170,26 @@ class Late(Case):
         self.run_each(lab, NOW + 1500)
         self.run_each(lab, NOW + 1800)
         self.assert_together(lab, start)
+        self.assertFalse(lab.folder_has("lake/rejected"))
+
+    def test_late_objects_that_the_checkpoint_does_not_know_are_taken_over(self):
+        """As if every run had died after freezing and publishing, and before its checkpoint was written."""
+        lab = self.lab(tenants=1, **LATE)
+        start, _ = lab.window()
+        self.assert_status(lab.run(), 0)
+        kept = lab.path("kept")
+        for now in steps(NOW + 300, NOW + 2400):
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(lab.state, kept)
+            before = {key: arrivals.unpack(f"{lab.lake}/{key}") for key in arrivals.lake_keys(lab.lake)}
+            self.assert_status(lab.run(now=now), 0)
+            shutil.rmtree(lab.state)
+            shutil.copytree(kept, lab.state)
+            self.assert_status(lab.run(now=now + 120), 0)
+            for key, text in before.items():
+                self.assertEqual(arrivals.unpack(f"{lab.lake}/{key}"), text, key)
+        numbers = self.assert_numbered(self.assert_together(lab, start))
+        self.assertGreater(max(map(len, numbers.values())), 2, "no cell was found late more than twice")
         self.assertFalse(lab.folder_has("lake/rejected"))
 
     def test_born_between_two_inventories(self):

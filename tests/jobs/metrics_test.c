@@ -105,6 +105,79 @@ test_nothing_there(void **state)
 	rig_done(&r);
 }
 
+/* Cells that are only looked at again have rows and no lines. */
+static void
+test_rows_only(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "{}");
+	rig_open(&r, NULL, 2);
+	rig_say(&r, "", ONE);
+	rig_say(&r, "", DATA_OF(RESULT("m0", "1767225600,1767225900", "1,2", "Complete")));
+	assert_null(rig_next(&r));
+	for (size_t i = 0; i < 2; i++)
+		cell_data_init(&r.data[i], r.cells[i]);
+	r.n_cells = 2;
+	r.data[0].rows_only = true;
+	assert_int_equal(job_metrics.harvest(r.p, r.data, 2, &r.err), 0);
+	assert_int_equal(r.data[0].ndjson.n, 0);
+	assert_int_equal(r.data[0].n_rows, 1);
+	assert_true(r.data[0].rows[0].values[0] == 1);
+	assert_string_equal(rig_lines(&r, 1),
+			    CPU_LINE("2026-01-01T00:05:00.000Z", "2,null,null,null,null"));
+	rig_done(&r);
+}
+
+/* `revisit`, or as long as a birth may take to be found; nothing where it is switched off. */
+static void
+test_reach(void **state)
+{
+	static const struct {
+		const char *yaml;
+		int64_t revisit_min, reach_min;
+	} t[] = {
+	    {"{}", 30, 30},
+	    {"{}", 60, 60},
+	    {"{}", 5, 30},
+	    {"{discover_every: 1h}", 30, 80},
+	    {"{discover_every: 1d}", 30, 180},
+	    {"{}", 0, 0},
+	};
+	struct rig r;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		rig_init(&r, t[i].yaml);
+		r.common.revisit_ms = t[i].revisit_min * 60000;
+		assert_int_equal(job_metrics.reach_ms(&r.s), t[i].reach_min * 60000);
+		rig_done(&r);
+	}
+}
+
+/* What will not be had: whole answers stay, a list that is not whole is none. */
+static void
+test_make_do(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "{}");
+	rig_open(&r, NULL, 1);
+	assert_false(job_metrics.make_do(r.p));
+	rig_say(&r, "", TWO);
+	rig_say(&r, "",
+		DATA_OF(RESULT("m0", "1767225600", "1",
+			       "Complete") "," RESULT("m1", "1767225660", "2", "InternalError")));
+	assert_non_null(rig_next(&r));
+	assert_true(job_metrics.make_do(r.p));
+	rig_complete(&r, 1);
+	assert_int_equal(r.data[0].n_rows, 1);
+	assert_int_equal(r.data[0].n_samples, 1);
+	rig_done(&r);
+}
+
 /* Selection */
 
 static void
@@ -862,6 +935,9 @@ main(void)
 	    cmocka_unit_test(test_two_cells_in_one_request),
 	    cmocka_unit_test(test_cells_outlive_the_pull),
 	    cmocka_unit_test(test_nothing_there),
+	    cmocka_unit_test(test_rows_only),
+	    cmocka_unit_test(test_reach),
+	    cmocka_unit_test(test_make_do),
 	    cmocka_unit_test(test_eight_by_default),
 	    cmocka_unit_test(test_wildcards_and_where),
 	    cmocka_unit_test(test_entries_share),
