@@ -84,6 +84,7 @@ class Late(Case):
         self.assertGreater(len(self.assert_numbered(objects)), 5, "nothing came late")
         received = arrivals.stand_in(lab.daemon)
         self.assert_same(self.allowed(lab, presents), received, "the receiver")
+        self.assertEqual(lab.daemon.control("rw/stats")["prometheus"].get("refused", 0), 0, "sent what it must refuse")
         self.assertFalse(lab.folder_has("lake/rejected"))
         self.assert_no_violation(lab)
 
