@@ -150,7 +150,7 @@ write_config(struct sim *s)
 		      "sinks:\n"
 		      "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
 		      "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
-		      "run: {workers: 1, max_catchup: 60d}\n",
+		      "run: {workers: 1, max_catchup: 1d}\n",
 		      every, 4 * every, every, 5 * every);
 	if (fclose(f))
 		abort();
