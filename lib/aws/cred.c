@@ -34,3 +34,12 @@ cred_source_free(struct cred_source *s)
 	if (s)
 		s->ops->free(s);
 }
+
+void
+cred_describe(const struct cred_source *s, struct buf *out)
+{
+	if (s->ops->describe)
+		s->ops->describe(s, out);
+	else
+		buf_str(out, s->ops->name);
+}

@@ -31,6 +31,8 @@ struct cred_source_ops {
 	 * with it only if it holds a newer one. Thread-safe. */
 	int (*get)(struct cred_source *s, const char *stale, struct cred *ret, struct err *err);
 	void (*free)(struct cred_source *s);
+	/* Appends what it is, for people, nothing secret: "profile acme via source_profile base". NULL: the name says it. */
+	void (*describe)(const struct cred_source *s, struct buf *out);
 };
 struct cred_source {
 	const struct cred_source_ops *ops;
@@ -41,10 +43,10 @@ cred_get(struct cred_source *s, const char *stale, struct cred *ret, struct err 
 	return s->ops->get(s, stale, ret, err);
 }
 void cred_source_free(struct cred_source *s);
+void cred_describe(const struct cred_source *s, struct buf *out);
 
-/* AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_CREDENTIAL_EXPIRATION; empty counts as unset, half a
- * pair is ERR_AUTH. Read once, at creation; ERR_NOTFOUND if there is none. The secrets are removed from the environment
- * block only by the process's main (they are in /proc otherwise; see cli). */
+/* AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN (AWS_SECURITY_TOKEN), AWS_CREDENTIAL_EXPIRATION,
+ * AWS_ACCOUNT_ID; empty counts as unset, half a pair is ERR_AUTH. Read once, at creation; ERR_NOTFOUND if there is none. */
 int cred_env_new(struct cred_source **ret, struct err *err);
 
 /*
@@ -53,5 +55,21 @@ int cred_env_new(struct cred_source **ret, struct err *err);
  * the two bounds are a third and a half of their life. One thread refreshes, the others go on or wait (mandatory).
  */
 int cred_cache_new(struct cred_source *inner, uint64_t seed, struct clock *clock, struct cred_source **ret, struct err *err);
+
+struct transport;
+/* What the sources of our own credentials work with; all is borrowed, and outlives them. */
+struct cred_setup {
+	struct transport *t; /* with retries and signing */
+	struct clock *clock;
+	const char *region;       /* of STS */
+	const char *session_name; /* of roles whose profile gives none */
+	uint64_t seed;            /* of the jitter */
+};
+/*
+ * Our own (base) credentials, from the first source that is configured, as the SDKs look for them: environment, profile of the
+ * shared files (settings_load() before), web identity, container, EC2 instance metadata. One that is configured and does not
+ * work is ERR_AUTH, and no other is tried; if none is configured the error says of each why. In a cache of its own.
+ */
+int cred_chain_new(const struct cred_setup *setup, struct cred_source **ret, struct err *err);
 
 #endif

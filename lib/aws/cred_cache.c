@@ -151,6 +151,12 @@ cache_get(struct cred_source *s, const char *stale, struct cred *ret, struct err
 }
 
 static void
+cache_describe(const struct cred_source *s, struct buf *out)
+{
+	cred_describe(((const struct cred_cache *)s)->inner, out);
+}
+
+static void
 cache_free(struct cred_source *s)
 {
 	struct cred_cache *c = (struct cred_cache *)s;
@@ -166,7 +172,7 @@ int
 cred_cache_new(struct cred_source *inner, uint64_t seed, struct clock *clock,
 	       struct cred_source **ret, struct err *err)
 {
-	static const struct cred_source_ops ops = {"cache", cache_get, cache_free};
+	static const struct cred_source_ops ops = {"cache", cache_get, cache_free, cache_describe};
 	struct cred_cache *c = calloc(1, sizeof(*c));
 
 	if (!c)

@@ -1,43 +1,17 @@
 /*
- * Keys from the environment, read once: the block may be cleaned afterwards, and no thread has to
- * fear another one's setenv.
+ * Keys from the environment, read once: no thread has to fear another one's setenv.
  */
-#include "aws/cred.h"
-
 #include <stdlib.h>
 
+#include "aws/cred_sources.h"
 #include "base/cleanup.h"
 #include "base/timefmt.h"
-
-struct cred_env {
-	struct cred_source base;
-	struct cred cred;
-};
 
 /* Empty counts as unset. */
 static struct sv
 env(const char *name)
 {
 	return sv_of(getenv(name) ? getenv(name) : "");
-}
-
-static int
-env_get(struct cred_source *s, const char *stale, struct cred *ret, struct err *err)
-{
-	struct cred_env *e = (struct cred_env *)s;
-
-	if (stale && strcmp(stale, e->cred.key_id) == 0)
-		return err_set(err, ERR_AUTH, "the keys in the environment have expired");
-	return cred_copy(ret, &e->cred, err);
-}
-
-static void
-env_free(struct cred_source *s)
-{
-	struct cred_env *e = (struct cred_env *)s;
-
-	cred_done(&e->cred);
-	free(e);
 }
 
 static int
@@ -51,13 +25,25 @@ copy_text(char *to, size_t size, struct sv s, const char *name, struct err *err)
 }
 
 static int
+read_secrets(struct cred *c, struct err *err)
+{
+	struct sv token = env("AWS_SESSION_TOKEN");
+
+	if (token.n == 0)
+		token = env("AWS_SECURITY_TOKEN"); /* its name of old */
+	if (secret_set(&c->secret, env("AWS_SECRET_ACCESS_KEY"), err) < 0)
+		return -1;
+	return secret_set(&c->token, token, err);
+}
+
+static int
 read_env(struct cred *c, struct err *err)
 {
 	struct sv key = env("AWS_ACCESS_KEY_ID"), secret = env("AWS_SECRET_ACCESS_KEY");
 	struct sv expires = env("AWS_CREDENTIAL_EXPIRATION");
 
 	if (key.n == 0 && secret.n == 0)
-		return err_set(err, ERR_NOTFOUND, "no keys in the environment");
+		return err_set(err, ERR_NOTFOUND, "AWS_ACCESS_KEY_ID is not set");
 	if (key.n == 0)
 		return err_set(err, ERR_AUTH,
 			       "AWS_SECRET_ACCESS_KEY is set, AWS_ACCESS_KEY_ID is not");
@@ -70,24 +56,22 @@ read_env(struct cred *c, struct err *err)
 	    copy_text(c->account, sizeof(c->account), env("AWS_ACCOUNT_ID"), "AWS_ACCOUNT_ID",
 		      err) < 0)
 		return -1;
-	if (secret_set(&c->secret, secret, err) < 0)
-		return -1;
-	return secret_set(&c->token, env("AWS_SESSION_TOKEN"), err);
+	return read_secrets(c, err);
 }
 
 int
 cred_env_new(struct cred_source **ret, struct err *err)
 {
-	static const struct cred_source_ops ops = {"environment", env_get, env_free};
-	struct cred_env *e = calloc(1, sizeof(*e));
+	struct cred c = {0};
+	bool named;
 
-	if (!e)
-		return err_nomem(err);
-	e->base.ops = &ops;
-	if (read_env(&e->cred, err) < 0) {
-		env_free(&e->base);
+	if (read_env(&c, err) < 0) {
+		cred_done(&c);
 		return -1;
 	}
-	*ret = &e->base;
-	return 0;
+	(void)profile_name(&named);
+	/* Here the SDKs differ; whoever meant the profile should see it. */
+	return cred_fixed_new(
+	    &c, named ? "environment (AWS_PROFILE is set, too, and not used)" : "environment", ret,
+	    err);
 }

@@ -5,14 +5,12 @@
  * parsed texts. And it is believed only if the role it names is in the tenant's account: a typing
  * error in a role ARN must not read one tenant's data under another's name.
  */
-#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "aws/sts.h"
 #include "aws/sts_call.h"
 #include "base/cleanup.h"
-#include "base/timefmt.h"
 #include "fmt/uri.h"
 
 #define DEFAULT_DURATION_S 3600
@@ -24,6 +22,7 @@ struct cred_sts {
 	char *endpoint, *region, *role_arn, *external_id, *session_name, *source_identity;
 	char *expect_account;
 	int duration_s;
+	bool unrecorded;
 };
 
 static void
@@ -43,55 +42,24 @@ add_form(const struct cred_sts *s, bool with_identity, struct buf *form)
 		form_add(form, "SourceIdentity", sv_of(s->source_identity));
 }
 
-static bool
-same_account(const char *arn, const char *account)
-{
-	struct sv part;
-
-	return arn && sts_arn_account(sv_of(arn), &part) && sv_eq(part, sv_of(account));
-}
-
-static int
-read_keys(const struct cred_sts *s, const struct xml_node *result, struct cred *c, struct err *err)
-{
-	const char *arn = xml_text(result, "AssumedRoleUser/Arn");
-	const char *key = xml_text(result, "Credentials/AccessKeyId");
-	const char *secret = xml_text(result, "Credentials/SecretAccessKey");
-	const char *token = xml_text(result, "Credentials/SessionToken");
-	const char *expires = xml_text(result, "Credentials/Expiration");
-	struct sv account;
-
-	if (!arn || !key || !secret || !token || !expires || !*key || !*secret || !*token)
-		return err_set(err, ERR_DATA, "STS's answer lacks a part of the credentials");
-	if (strlen(key) >= sizeof(c->key_id) || !sts_arn_account(sv_of(arn), &account))
-		return err_set(err, ERR_DATA,
-			       "STS's answer has a key id or ARN of an unknown form");
-	if (s->expect_account && !same_account(arn, s->expect_account))
-		return err_set(err, ERR_AUTH, "STS answered for account %.*s instead of %s",
-			       (int)account.n, account.p, s->expect_account);
-	if (!time_parse_iso(sv_of(expires), &c->expires_wall_ms))
-		return err_set(err, ERR_DATA, "STS's answer has an expiry that is no time");
-	(void)snprintf(c->key_id, sizeof(c->key_id), "%s", key);
-	(void)snprintf(c->account, sizeof(c->account), "%.*s", (int)account.n, account.p);
-	if (secret_set(&c->secret, sv_of(secret), err) < 0)
-		return -1;
-	return secret_set(&c->token, sv_of(token), err);
-}
-
 static int
 call(const struct cred_sts *s, bool with_identity, struct cred *c, struct err *err)
 {
+	const struct sts_caller caller = {.t = s->t,
+					  .creds = s->creds,
+					  .endpoint = s->endpoint,
+					  .region = s->region,
+					  .unrecorded = s->unrecorded};
 	CLEANUP(sts_answer_done) struct sts_answer answer = {0};
 	CLEANUP(buf_done) struct buf form = BUF_INIT(STS_MAX_FORM);
-	const struct xml_node *result;
 
 	add_form(s, with_identity, &form);
 	if (buf_check(&form, "AssumeRole", err) < 0)
 		return -1;
-	if (sts_call(s->t, s->creds, s->endpoint, s->region, "AssumeRole", &form, &answer, err) < 0)
+	if (sts_call(&caller, "AssumeRole", &form, &answer, err) < 0)
 		return -1;
-	result = xml_path(xml_root(answer.doc), "AssumeRoleResult");
-	return read_keys(s, result, c, err);
+	return sts_read_keys(xml_path(xml_root(answer.doc), "AssumeRoleResult"), s->expect_account,
+			     c, err);
 }
 
 /* Puts the refusal into words that an operator can act on. */
@@ -130,10 +98,7 @@ sts_get(struct cred_source *src, const char *stale, struct cred *ret, struct err
 	}
 	cred_done(&fresh);
 	(void)explain(s, &own);
-	/* To who wants to use the keys, all of these mean: there are none, and asking again is no
-	 * use. */
-	if (own.kind == ERR_REJECTED || own.kind == ERR_EXPIRED || own.kind == ERR_NOTFOUND)
-		own.kind = ERR_AUTH;
+	sts_settle(&own);
 	if (err)
 		*err = own;
 	return -1;
@@ -167,7 +132,7 @@ int
 cred_sts_new(struct transport *t, struct cred_source *base, const struct assume_role *p,
 	     struct cred_source **ret, struct err *err)
 {
-	static const struct cred_source_ops ops = {"AssumeRole", sts_get, sts_free};
+	static const struct cred_source_ops ops = {"AssumeRole", sts_get, sts_free, NULL};
 	struct cred_sts *s = calloc(1, sizeof(*s));
 
 	if (!s)
@@ -175,6 +140,7 @@ cred_sts_new(struct transport *t, struct cred_source *base, const struct assume_
 	s->base.ops = &ops;
 	s->t = t;
 	s->creds = base;
+	s->unrecorded = p->unrecorded;
 	s->duration_s = p->duration_s ? p->duration_s : DEFAULT_DURATION_S;
 	if (!keep(&s->endpoint, p->endpoint) || !keep(&s->region, p->region) ||
 	    !keep(&s->role_arn, p->role_arn) || !keep(&s->external_id, p->external_id) ||

@@ -4,9 +4,9 @@
  */
 #include "aws/endpoint.h"
 
-#include <stdlib.h>
-#include <strings.h>
+#include <ctype.h>
 
+#include "aws/profile.h"
 #include "base/cleanup.h"
 #include "fmt/uri.h"
 
@@ -67,55 +67,70 @@ endpoint_global_region(const char *region)
 	return partition_of(region)->global_region;
 }
 
-static bool
-env_true(const char *name)
+/* Of a service or of all (`suffix` ""): in the environment, or in the active profile. */
+static const char *
+override_in_environment(const char *suffix)
 {
-	const char *v = getenv(name);
+	char variable[64];
 
-	return v && strcasecmp(v, "true") == 0;
+	(void)snprintf(variable, sizeof(variable), "AWS_ENDPOINT_URL%s%s", *suffix ? "_" : "",
+		       suffix);
+	return settings_get(variable, NULL);
 }
 
-static struct sv
-env(const char *name)
+static const char *
+override_in_profile(const char *suffix)
 {
-	const char *v = getenv(name);
+	const struct profiles *p = settings_profiles();
+	char service[64];
+	size_t n = 0;
 
-	return sv_of(v ? v : "");
+	if (!p)
+		return NULL;
+	if (!*suffix)
+		return profiles_get(p, profile_name(NULL), "endpoint_url", PROFILE_EITHER);
+	for (; suffix[n] && n + 1 < sizeof(service); n++)
+		service[n] = (char)tolower((unsigned char)suffix[n]);
+	service[n] = '\0';
+	return profiles_get_service(p, profile_name(NULL), service, "endpoint_url");
 }
 
-static struct sv
-service_override(const char *service)
+/* The first that is set: for the service and for all in the environment, then in the profile. */
+static const char *
+configured(const char *service)
 {
-	char name[64];
+	const char *suffix = "", *url = NULL;
 
-	for (size_t i = 0; i < ARRAY_LEN(env_suffixes); i++) {
-		if (strcmp(env_suffixes[i].service, service) != 0)
-			continue;
-		(void)snprintf(name, sizeof(name), "AWS_ENDPOINT_URL_%s", env_suffixes[i].suffix);
-		return env(name);
-	}
-	return SV("");
+	if (settings_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls"))
+		return NULL;
+	for (size_t i = 0; i < ARRAY_LEN(env_suffixes); i++)
+		if (strcmp(env_suffixes[i].service, service) == 0)
+			suffix = env_suffixes[i].suffix;
+	if (*suffix)
+		url = override_in_environment(suffix);
+	if (!url)
+		url = override_in_environment("");
+	if (!url && *suffix)
+		url = override_in_profile(suffix);
+	return url ? url : override_in_profile("");
 }
 
 int
 endpoint_override(const char *service, struct buf *out, struct err *err)
 {
-	struct sv url = SV("");
+	const char *text = configured(service);
+	struct sv url = sv_of(text);
 	struct uri uri;
 
-	if (!env_true("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS")) {
-		url = service_override(service);
-		if (url.n == 0)
-			url = env("AWS_ENDPOINT_URL");
-	}
-	if (url.n == 0)
+	if (!text)
 		return 0;
 	if (uri_split(url, &uri, err) < 0)
-		return err_wrap(err, "endpoint of %s in the environment", service);
+		return err_wrap(err, "endpoint of %s in the environment or profile", service);
 	if (uri.query.n)
-		return err_set(err, ERR_USAGE,
-			       "endpoint of %s in the environment: it may not have a query",
-			       service);
+		return err_set(
+		    err, ERR_USAGE,
+		    "endpoint of %s in the environment or profile: it may not have a query",
+		    service);
 	while (url.n && url.p[url.n - 1] == '/')
 		url.n--;
 	buf_sv(out, url);
@@ -177,8 +192,8 @@ int
 endpoint_url(const char *service, const char *region, struct buf *out, struct err *err)
 {
 	struct variant v = {
-	    .fips = env_true("AWS_USE_FIPS_ENDPOINT"),
-	    .dual = env_true("AWS_USE_DUALSTACK_ENDPOINT"),
+	    .fips = settings_true("AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint"),
+	    .dual = settings_true("AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint"),
 	};
 	const struct partition *p;
 	size_t before = out->n;

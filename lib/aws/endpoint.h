@@ -8,10 +8,10 @@
 
 #include "base/buf.h"
 
-/* Which override is set for a service: AWS_ENDPOINT_URL_<SERVICE> beats AWS_ENDPOINT_URL; AWS_IGNORE_CONFIGURED_ENDPOINT_URLS turns both
- * off. `service` is the signing name (sts, monitoring, logs, s3, xray, organizations, ecs, aps, oam). The environment is read at each
+/* Which override is set for a service: AWS_ENDPOINT_URL_<SERVICE> beats AWS_ENDPOINT_URL beats the `endpoint_url` of the service in the
+ * active profile's `services` section beats the profile's own; AWS_IGNORE_CONFIGURED_ENDPOINT_URLS (or the profile) turns all off. `service` is the signing name (sts, monitoring, logs, s3, xray, organizations, ecs, aps, oam). The environment is read at each
  * call: make the URLs once, before the threads. Appends "https://sts.eu-west-1.amazonaws.com" (no slash at the end). FIPS and dual stack by
- * AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT; either one beside an override is ERR_USAGE. */
+ * AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT (or the profile's keys); either one beside an override is ERR_USAGE. */
 int endpoint_url(const char *service, const char *region, struct buf *out, struct err *err);
 /* Only the override ("" if none): S3 is then addressed path-style. */
 int endpoint_override(const char *service, struct buf *out, struct err *err);

@@ -39,8 +39,8 @@ sts_answer_done(struct sts_answer *a)
 }
 
 int
-sts_call(struct transport *t, struct cred_source *creds, const char *endpoint, const char *region,
-	 const char *operation, const struct buf *form, struct sts_answer *answer, struct err *err)
+sts_call(const struct sts_caller *c, const char *operation, const struct buf *form,
+	 struct sts_answer *answer, struct err *err)
 {
 	CLEANUP(buf_done) struct buf url = BUF_INIT(4096);
 	struct http_req req = {
@@ -50,23 +50,24 @@ sts_call(struct transport *t, struct cred_source *creds, const char *endpoint, c
 	    .service = "sts",
 	    .operation = operation,
 	    .account = "",
-	    .region = region,
-	    .auth = AUTH_SIGV4,
-	    .creds = creds,
+	    .region = c->region,
+	    .auth = c->creds ? AUTH_SIGV4 : AUTH_NONE,
+	    .creds = c->creds,
 	    .proto = PROTO_AWS_QUERY,
+	    .unrecorded = c->unrecorded,
 	};
 
 	resp_init(&answer->resp, MAX_ANSWER);
 	/* All at once: a buffer that grows would leave keys behind in its smaller selves. */
 	(void)buf_reserve(&answer->resp.body, MAX_ANSWER / 2);
-	buf_fmt(&url, "%s/", endpoint);
+	buf_fmt(&url, "%s/", c->endpoint);
 	req.url = buf_cstr(&url);
 	if (buf_check(&url, "URL", err) < 0)
 		return -1;
 	if (req_header(&req, "Content-Type", "application/x-www-form-urlencoded; charset=utf-8",
 		       err) < 0)
 		return -1;
-	if (transport_send(t, &req, &answer->resp, err) < 0)
+	if (transport_send(c->t, &req, &answer->resp, err) < 0)
 		return -1;
 	if (xml_parse(buf_view(&answer->resp.body), "STS's answer", &answer->doc, err) < 0)
 		return -1;
@@ -95,10 +96,55 @@ sts_arn_account(struct sv arn, struct sv *ret)
 	return true;
 }
 
+static bool
+same_account(const char *arn, const char *account)
+{
+	struct sv part;
+
+	return arn && sts_arn_account(sv_of(arn), &part) && sv_eq(part, sv_of(account));
+}
+
+int
+sts_read_keys(const struct xml_node *result, const char *expect_account, struct cred *c,
+	      struct err *err)
+{
+	const char *arn = xml_text(result, "AssumedRoleUser/Arn");
+	const char *key = xml_text(result, "Credentials/AccessKeyId");
+	const char *secret = xml_text(result, "Credentials/SecretAccessKey");
+	const char *token = xml_text(result, "Credentials/SessionToken");
+	const char *expires = xml_text(result, "Credentials/Expiration");
+	struct sv account;
+
+	if (!arn || !key || !secret || !token || !expires || !*key || !*secret || !*token)
+		return err_set(err, ERR_DATA, "STS's answer lacks a part of the credentials");
+	if (strlen(key) >= sizeof(c->key_id) || !sts_arn_account(sv_of(arn), &account))
+		return err_set(err, ERR_DATA,
+			       "STS's answer has a key id or ARN of an unknown form");
+	if (expect_account && !same_account(arn, expect_account))
+		return err_set(err, ERR_AUTH, "STS answered for account %.*s instead of %s",
+			       (int)account.n, account.p, expect_account);
+	if (!time_parse_iso(sv_of(expires), &c->expires_wall_ms))
+		return err_set(err, ERR_DATA, "STS's answer has an expiry that is no time");
+	(void)snprintf(c->key_id, sizeof(c->key_id), "%s", key);
+	(void)snprintf(c->account, sizeof(c->account), "%.*s", (int)account.n, account.p);
+	if (secret_set(&c->secret, sv_of(secret), err) < 0)
+		return -1;
+	return secret_set(&c->token, sv_of(token), err);
+}
+
+void
+sts_settle(struct err *err)
+{
+	if (err->kind == ERR_REJECTED || err->kind == ERR_EXPIRED || err->kind == ERR_NOTFOUND)
+		err->kind = ERR_AUTH;
+}
+
 int
 sts_caller_identity(struct transport *t, struct cred_source *creds, const char *endpoint,
 		    const char *region, struct caller_identity *ret, struct err *err)
 {
+	const struct sts_caller caller = {
+	    .t = t, .creds = creds, .endpoint = endpoint, .region = region};
 	CLEANUP(sts_answer_done) struct sts_answer answer = {0};
 	CLEANUP(buf_done) struct buf form = BUF_INIT(STS_MAX_FORM);
 	struct caller_identity id = {0};
@@ -109,7 +155,7 @@ sts_caller_identity(struct transport *t, struct cred_source *creds, const char *
 	form_add(&form, "Version", SV(STS_VERSION));
 	if (buf_check(&form, "GetCallerIdentity", err) < 0)
 		return -1;
-	if (sts_call(t, creds, endpoint, region, "GetCallerIdentity", &form, &answer, err) < 0)
+	if (sts_call(&caller, "GetCallerIdentity", &form, &answer, err) < 0)
 		return -1;
 	account = xml_text(xml_root(answer.doc), "GetCallerIdentityResult/Account");
 	arn = xml_text(xml_root(answer.doc), "GetCallerIdentityResult/Arn");

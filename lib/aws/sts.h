@@ -16,6 +16,7 @@ struct assume_role {
 	const char *source_identity; /* NULL: none */
 	int duration_s;              /* 0: 3600 */
 	const char *expect_account;  /* 12 digits; the answer's ARN must be of this account, NULL: not checked */
+	bool unrecorded;             /* as in struct http_req: the role is one of our own credentials */
 };
 /* All strings are copied. `base` signs the call and is borrowed, as is `t`. Wrap it in cred_cache. A refused AssumeRole is ERR_AUTH and says
  * what the operator can check: role, trust policy, external id (STS does not say which). A SourceIdentity that the trust policy does not

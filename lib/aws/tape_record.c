@@ -41,7 +41,8 @@ record_send(struct transport *t, const struct http_req *req, struct http_resp *r
 	int result = transport_send(r->next, req, resp, &own);
 
 	/* What a stop cut off did not happen. */
-	if (tape_records(req->service) && !(result < 0 && own.kind == ERR_CANCELLED))
+	if (tape_records(req->service) && !req->unrecorded &&
+	    !(result < 0 && own.kind == ERR_CANCELLED))
 		keep(r, req, resp, result, &own);
 	if (result < 0 && err)
 		*err = own;

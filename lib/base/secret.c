@@ -2,7 +2,13 @@
  */
 #include "base/secret.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PIPE_ROOM (64u << 10) /* for what does not say how long it is */
 
 int
 secret_set(struct secret *s, struct sv v, struct err *err)
@@ -42,4 +48,49 @@ secret_wipe_buf(struct buf *b)
 	if (b->p)
 		OPENSSL_cleanse(b->p, b->cap);
 	buf_done(b);
+}
+
+/* Straight into the buffer, which has its final size from the start: what grows leaves its smaller
+ * selves behind. */
+static int
+read_all(int fd, const char *path, struct buf *out, struct err *err)
+{
+	ssize_t got = 1;
+
+	while (got) {
+		if (out->n + 1 >= out->cap || out->n > out->max)
+			return err_set(err, ERR_LOCAL, "%s: too large", path);
+		got = read(fd, out->p + out->n, out->cap - out->n - 1);
+		if (got < 0 && errno == EINTR)
+			got = 1;
+		else if (got < 0)
+			return err_sys(err, errno, "read %s", path);
+		else
+			out->n += (size_t)got;
+	}
+	out->p[out->n] = '\0';
+	return 0;
+}
+
+int
+secret_read_file(const char *path, struct buf *out, struct err *err)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY), r, why = errno;
+	size_t room = PIPE_ROOM;
+	struct stat st;
+
+	buf_reset(out);
+	if (fd < 0) {
+		(void)err_sys(err, why, "%s", path);
+		if (err && (why == ENOENT || why == ENOTDIR))
+			err->kind = ERR_NOTFOUND;
+		return -1;
+	}
+	if (fstat(fd, &st) == 0 && st.st_size > 0)
+		room = (size_t)st.st_size + 2;
+	if (room > out->max)
+		room = out->max;
+	r = buf_reserve(out, room) ? read_all(fd, path, out, err) : buf_check(out, path, err);
+	(void)close(fd);
+	return r;
 }

@@ -17,5 +17,8 @@ int secret_copy(struct secret *to, const struct secret *from, struct err *err);
 void secret_done(struct secret *s);
 /* OPENSSL_cleanse over the buf's whole allocation, then buf_done. */
 void secret_wipe_buf(struct buf *b);
+/* A whole file (symbolic links are followed) into out, which the caller wipes; nothing of it is left anywhere else. A missing
+ * file is ERR_NOTFOUND, one larger than out's ceiling ERR_LOCAL. */
+int secret_read_file(const char *path, struct buf *out, struct err *err);
 
 #endif

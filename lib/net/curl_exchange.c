@@ -314,7 +314,7 @@ set_network(struct exchange *x)
 		x->rc = curl_trust_use(x->trust, x->h->easy);
 	else if (x->setup->ca_bundle)
 		SET(x, CURLOPT_CAINFO, x->setup->ca_bundle);
-	if (is_local(x->host))
+	if (x->req->direct || is_local(x->host))
 		SET(x, CURLOPT_PROXY, "");
 	/* libcurl repeats a request by itself when a kept connection turns out to be closed. */
 	if (x->req->no_retry)

@@ -76,6 +76,8 @@ struct http_req {
 	enum http_proto proto;
 	bool s3_rules;    /* SigV4: path taken as it is, x-amz-content-sha256 sent */
 	bool no_retry;    /* sent once, on a connection of its own (calls that bill twice) */
+	bool direct;      /* never through a proxy: metadata and container endpoints */
+	bool unrecorded;  /* no cassette keeps it: it is about our own credentials */
 	bool retry_429;   /* PROTO_PLAIN: 429 is throttling (always so for AWS protocols) */
 	int64_t deadline_mono_ms; /* 0: none; no attempt and no wait goes beyond it */
 	/* So long after a cancellation it still goes on, with its retries: for the last words of a run, which has to end

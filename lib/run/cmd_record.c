@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "aws/profile.h"
 #include "aws/tape.h"
 #include "aws/tape_scrub.h"
 #include "base/cleanup.h"
@@ -85,7 +86,7 @@ session_opened(void *arg, struct session *s, struct err *err)
 {
 	struct recorder *r = arg;
 	struct cassette *c = r->rec.cassette;
-	const char *attempts = getenv("AWS_MAX_ATTEMPTS");
+	const char *attempts = settings_get("AWS_MAX_ATTEMPTS", "max_attempts");
 
 	c->now_ms = s->env.now_ms;
 	c->wall_ms = s->started_wall_ms;
@@ -94,7 +95,7 @@ session_opened(void *arg, struct session *s, struct err *err)
 	r->config = tape_config(s->config, err);
 	if (!r->config || tape_config_env(r->config, c, err) || keep_state(r, s, err))
 		return -1;
-	if (attempts && *attempts && cassette_add_env(c, "AWS_MAX_ATTEMPTS", attempts, err))
+	if (attempts && cassette_add_env(c, "AWS_MAX_ATTEMPTS", attempts, err))
 		return -1;
 	r->opened = true;
 	return 0;

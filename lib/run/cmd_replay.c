@@ -329,7 +329,9 @@ set_environment(const struct replay *r, struct err *err)
 	for (size_t i = 0; i < r->cassette->n_env; i++)
 		if (setenv(r->cassette->env[i].name, r->cassette->env[i].value, !r->config))
 			return err_sys(err, errno, "environment");
-	if (setenv("AWS_ACCESS_KEY_ID", "REPLAY", 1) ||
+	if (setenv("AWS_CONFIG_FILE", "/dev/null", 1) ||
+	    setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1) ||
+	    setenv("AWS_ACCESS_KEY_ID", "REPLAY", 1) ||
 	    setenv("AWS_SECRET_ACCESS_KEY", "opens-nothing", 1))
 		return err_sys(err, errno, "environment");
 	return 0;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "aws/profile.h"
 #include "run/report.h"
 #include "run/session.h"
 
@@ -57,7 +58,10 @@ load_config(const struct options *o, struct config **ret)
 
 	if (!faults)
 		return -1;
-	r = config_load(config_path(o), ret, faults, &err);
+	/* The profile may give the region. */
+	r = settings_load(&err);
+	if (!r)
+		r = config_load(config_path(o), ret, faults, &err);
 	if (!r && session_configure(*ret, &err)) {
 		config_free(*ret);
 		r = -1;

@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "aws/profile.h"
+
 #define ARENA_BYTES ((size_t)512 << 20)
 
 struct root_read {
@@ -23,7 +25,7 @@ const struct conf_key config_root_keys[] = {
      .type = CONF_STRING,
      .offset = ROOT(region),
      .node_offset = ROOT(region_node),
-     .help = "The central region. Default: AWS_REGION."},
+     .help = "The central region. Default: AWS_REGION, AWS_DEFAULT_REGION, the profile's."},
     {.name = "state",
      .type = CONF_STRING,
      .offset = ROOT(state),
@@ -88,15 +90,17 @@ env(const char *name)
 static void
 read_region(struct config_read *r, const struct conf_node *root, const struct root_read *in)
 {
-	const char *from_env = env("AWS_REGION") ? env("AWS_REGION") : env("AWS_DEFAULT_REGION");
+	const char *from_env =
+	    env("AWS_REGION") ? env("AWS_REGION") : settings_get("AWS_DEFAULT_REGION", "region");
 
 	if (in->region_node) {
 		if (in->region && config_check_region(r, in->region_node, in->region))
 			r->c->region = in->region;
 	} else if (!from_env) {
 		if (!conf_meant(root, "region"))
-			conf_fault_missing(r->f, root, "region",
-					   "missing, and AWS_REGION is not set");
+			conf_fault_missing(
+			    r->f, root, "region",
+			    "missing, and neither AWS_REGION nor a profile gives one");
 	} else if (config_check_region(r, root, from_env)) {
 		r->c->region = arena_strdup(r->a, sv_of(from_env));
 	}

@@ -8,7 +8,9 @@
 
 #include "aws/aws_err.h"
 #include "aws/endpoint.h"
+#include "aws/profile.h"
 #include "aws/sigv4.h"
+#include "aws/sts.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/num.h"
@@ -90,11 +92,12 @@ make_run_id(struct session *s, struct err *err)
 static int
 max_attempts(struct err *err)
 {
-	const char *text = getenv("AWS_MAX_ATTEMPTS");
+	const char *text = settings_get("AWS_MAX_ATTEMPTS", "max_attempts");
 	int64_t n = RETRY_ATTEMPTS;
 
-	if (text && *text && (!num_i64(sv_of(text), &n) || n < 1 || n > 100))
-		return err_set(err, ERR_USAGE, "AWS_MAX_ATTEMPTS=%s: expected 1 to 100", text);
+	if (text && (!num_i64(sv_of(text), &n) || n < 1 || n > 100))
+		return err_set(err, ERR_USAGE,
+			       "AWS_MAX_ATTEMPTS (max_attempts): %s: expected 1 to 100", text);
 	return (int)n;
 }
 
@@ -110,9 +113,8 @@ open_bottom(struct session *s, const struct curl_options *opt, struct err *err)
 static int
 open_transports(struct session *s, struct err *err)
 {
-	const char *ca = getenv("AWS_CA_BUNDLE");
 	const struct curl_options opt = {
-	    .ca_bundle = ca && *ca ? ca : NULL,
+	    .ca_bundle = settings_get("AWS_CA_BUNDLE", "ca_bundle"),
 	    .user_agent = "muster/" MUSTER_VERSION,
 	    .clock = s->clock,
 	    .classify = aws_classify,
@@ -134,16 +136,29 @@ open_transports(struct session *s, struct err *err)
 	return retry_transport_new(s->top, attempts, seed, s->clock, &s->top, err);
 }
 
+/* Asked for once before anything is signed with them: then what is wrong with them is said alone,
+ * and not repeated. */
 int
 session_base(struct session *s, struct err *err)
 {
-	if (!cred_env_new(&s->base, err))
-		return 0;
-	if (err->kind == ERR_NOTFOUND)
-		return err_set(err, ERR_AUTH,
-			       "no base credentials: set AWS_ACCESS_KEY_ID and "
-			       "AWS_SECRET_ACCESS_KEY (this version reads the environment only)");
-	return err_wrap(err, "base credentials");
+	char session_name[65];
+	const struct cred_setup setup = {
+	    .t = s->top,
+	    .clock = s->clock,
+	    .region = s->config->region,
+	    .session_name = session_name,
+	    .seed = fnv1a64(sv_of(s->run_id)),
+	};
+	CLEANUP(cred_done) struct cred first = {0};
+	CLEANUP(buf_done) struct buf from = BUF_INIT(1u << 16);
+
+	sts_session_name(session_name, "base", s->run_id);
+	if (cred_chain_new(&setup, &s->base, err) || cred_get(s->base, NULL, &first, err))
+		return err_wrap(err, "base credentials");
+	cred_describe(s->base, &from);
+	log_event(LOG_DEBUG, "base credentials", LOG_S("from", buf_cstr(&from)),
+		  LOG_S("key_id", first.key_id));
+	return 0;
 }
 
 /* The last checkpoints of a run are written after it was told to stop. */
@@ -585,5 +600,6 @@ session_close(struct session *s)
 	call_counts_free(s->counts);
 	buf_done(&s->sts_endpoint);
 	found_free(s->found);
+	settings_done();
 	curl_transport_global_done();
 }

@@ -160,7 +160,7 @@ maker_free(struct cred_source *s)
 	(void)s;
 }
 
-static const struct cred_source_ops maker_ops = {"maker", maker_get, maker_free};
+static const struct cred_source_ops maker_ops = {"maker", maker_get, maker_free, NULL};
 
 struct fixture {
 	struct maker maker;

@@ -46,7 +46,7 @@ keys_free(struct cred_source *s)
 	(void)s;
 }
 
-static const struct cred_source_ops keys_ops = {"keys", keys_get, keys_free};
+static const struct cred_source_ops keys_ops = {"keys", keys_get, keys_free, NULL};
 
 struct fixture {
 	struct clock *clock;

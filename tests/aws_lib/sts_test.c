@@ -47,7 +47,7 @@ no_free(struct cred_source *s)
 }
 
 static struct cred_source nobody = {
-    &(const struct cred_source_ops){"nobody", no_get, no_free},
+    &(const struct cred_source_ops){"nobody", no_get, no_free, NULL},
 };
 
 struct fixture {

@@ -128,7 +128,7 @@ own_free(struct cred_source *s)
 	(void)s;
 }
 
-static const struct cred_source_ops own_ops = {"own", own_get, own_free};
+static const struct cred_source_ops own_ops = {"own", own_get, own_free, NULL};
 static struct cred_source own = {&own_ops};
 
 static void

@@ -5,6 +5,9 @@
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 static void
@@ -73,6 +76,42 @@ test_wipe_buf(void **state)
 	assert_int_equal(b.max, 100);
 }
 
+static void
+test_read_file(void **state)
+{
+	struct buf b = BUF_INIT(8), large = BUF_INIT(100000);
+	char path[] = "/tmp/muster-secret-XXXXXX", link_path[64];
+	int fd = mkstemp(path);
+	struct err err = {0};
+
+	(void)state;
+	assert_true(fd >= 0);
+	(void)snprintf(link_path, sizeof(link_path), "%s.link", path);
+	assert_int_equal(symlink(path, link_path), 0);
+	assert_int_equal(secret_read_file(link_path, &b, NULL), 0);
+	assert_string_equal(buf_cstr(&b), "");
+	assert_int_equal(write(fd, "secret\n", 7), 7);
+	assert_int_equal(secret_read_file(link_path, &b, NULL), 0);
+	assert_string_equal(buf_cstr(&b), "secret\n");
+	assert_int_equal(b.n, 7);
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(write(fd, "0123456789", 10), 10);
+	assert_int_equal(secret_read_file(path, &b, &err), -1);
+	assert_int_equal(err.kind, ERR_LOCAL);
+	assert_int_equal(secret_read_file(path, &large, NULL), 0);
+	assert_int_equal(large.n, 10007);
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(secret_read_file(link_path, &b, &err), -1);
+	assert_int_equal(err.kind, ERR_NOTFOUND);
+	assert_int_equal(unlink(link_path), 0);
+	assert_int_equal(secret_read_file("/dev/null", &b, NULL), 0);
+	assert_int_equal(secret_read_file("/", &b, &err), -1);
+	assert_int_equal(err.kind, ERR_LOCAL);
+	(void)close(fd);
+	secret_wipe_buf(&b);
+	secret_wipe_buf(&large);
+}
+
 int
 main(void)
 {
@@ -81,6 +120,7 @@ main(void)
 	    cmocka_unit_test(test_set_from_itself),
 	    cmocka_unit_test(test_copy),
 	    cmocka_unit_test(test_wipe_buf),
+	    cmocka_unit_test(test_read_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
