@@ -281,7 +281,11 @@ run(const struct cred_process *p, struct running *r, struct cred *c, struct err 
 		return failed(r, status, err);
 	if (check_version(buf_view(&r->output), err))
 		return -1;
-	return cred_json_keys(buf_view(&r->output), "SessionToken", c, err);
+	if (!cred_json_keys(buf_view(&r->output), "SessionToken", c, err))
+		return 0;
+	if (err && err->kind == ERR_DATA)
+		err->kind = ERR_AUTH; /* asking it again is no use */
+	return -1;
 }
 
 static int
