@@ -392,7 +392,7 @@ static void
 check_chain(const char *docs, const json_t *chain, const struct key_endpoints *k,
 	    const struct cred *c)
 {
-	char signer[300] = "", last[300] = "";
+	char signer[320] = "", last[300] = "";
 	const json_t *link;
 	int at = 0;
 	size_t i;

@@ -107,10 +107,11 @@ test_the_first_refusal_ends_it(void **state)
 static void
 test_nul(void **state)
 {
+	CLEANUP(buf_done) struct buf got = BUF_INIT(100);
 	struct err err;
 
 	(void)state;
-	assert_int_equal(ini_parse(SV("[a]\nk=1\0\n"), "f", note, &BUF_INIT(100), &err), -1);
+	assert_int_equal(ini_parse(SV("[a]\nk=1\0\n"), "f", note, &got, &err), -1);
 	assert_string_equal(err.msg, "f:2: a NUL byte");
 }
 

@@ -90,7 +90,7 @@ class Standin:
     def _authenticate(self, call):
         """Who calls, judged by the signature, and which account and region the call is about."""
         service, request = call.service, call.request
-        if service.scope:
+        if service.scope and call.operation not in service.unsigned:
             claim = sigv4.read_claim(request.headers)
             now = self.clock.wall()
             principal = self.credentials.find(claim.key_id, request.headers.get("x-amz-security-token"), now)

@@ -205,6 +205,15 @@ class World:
         return [link["account"] for link in self.document.get("links", [])
                 if link["region"] == region and kind in link["types"]]
 
+    @property
+    def central_role(self):
+        """Whose keys instances, containers and web identities of the central account get."""
+        return f"arn:aws:iam::{self.central['account']}:role/{self.central['user']}"
+
+    def central_token(self, kind):
+        """What must be shown for them: of "imds", "container", "web"."""
+        return f"{kind}-{digest(self.central['secret_key'], kind).hex()}"
+
     def __getitem__(self, name):
         return self.document[name]
 

@@ -1,5 +1,6 @@
 """The table of services. A further one is a module here with a subclass of Service, and a row below."""
 from .cloudwatch import CloudWatch
+from .keys import Container, Metadata
 from .logs import Logs
 from .oam import Oam
 from .organizations import Organizations
@@ -7,4 +8,4 @@ from .remote_write import Prometheus, Workspaces
 from .s3 import S3
 from .sts import Sts
 
-TABLE = (Oam, S3, CloudWatch, Logs, Organizations, Sts, Workspaces, Prometheus)
+TABLE = (Metadata, Container, Oam, S3, CloudWatch, Logs, Organizations, Sts, Workspaces, Prometheus)

@@ -56,6 +56,7 @@ class Service:
     """One service: its names, and its operations by name."""
     name = ""           # in stats and fault rules
     scope = None        # the service in a signature's scope; None: not signed
+    unsigned = ()       # the operations that are not, all the same
     iam = ""            # the service in IAM actions
     target = None       # the prefix of X-Amz-Target, for JSON protocols
     version = None      # the API version of the query protocol

@@ -1,5 +1,5 @@
-"""STS: AssumeRole with external ids, GetCallerIdentity."""
-from ..errors import denied, invalid
+"""STS: AssumeRole with external ids, AssumeRoleWithWebIdentity, GetCallerIdentity."""
+from ..errors import Refusal, denied, invalid
 from ..protocols import Query, iso
 from .base import Service
 
@@ -11,6 +11,7 @@ CHAINED = 3600
 
 class Sts(Service):
     name = iam = scope = "sts"
+    unsigned = ("AssumeRoleWithWebIdentity",)
     version = "2011-06-15"
     namespace = "https://sts.amazonaws.com/doc/2011-06-15/"
 
@@ -30,6 +31,18 @@ class Sts(Service):
         issued = self.standin.issue_session(arn, name, seconds)
         return self._answer(issued, source, call.protocol)
 
+    def web_identity(self, call):
+        """The central role, against the world's own token."""
+        arn = call.text("RoleArn", ROLE_ARN, required=True)
+        name = call.text("RoleSessionName", SESSION_NAME, required=True)
+        token = call.text("WebIdentityToken", r".{4,20000}", required=True)
+        if token != self.standin.world.central_token("web"):
+            raise Refusal("InvalidIdentityToken", "No OpenIDConnect provider found in your account", 400, blame=False)
+        if arn != self.standin.world.central_role:
+            raise denied("Not authorized to perform sts:AssumeRoleWithWebIdentity")
+        issued = self.standin.issue_session(arn, name, self._duration(call, {}))
+        return {**self._answer(issued, None, call.protocol), "Provider": "https://standin.example", "Audience": "sts"}
+
     def _trusted(self, call, arn, external_id, needed):
         """The role, if its trust policy lets this caller in. All reasons are told alike, as STS tells them."""
         role = self.standin.world.roles.get(arn)
@@ -48,7 +61,7 @@ class Sts(Service):
             word = "greater than or equal to 900" if seconds < 900 else "less than or equal to 43200"
             raise invalid(f"1 validation error detected: Value '{seconds}' at 'durationSeconds' failed to satisfy "
                           f"constraint: Member must have value {word}")
-        if call.principal.role and seconds > CHAINED:
+        if call.principal and call.principal.role and seconds > CHAINED:
             raise invalid("The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by "
                           "role chaining.")
         if seconds > longest:
@@ -78,4 +91,5 @@ class Sts(Service):
         who = call.principal
         return {"Arn": who.arn, "UserId": who.user_id, "Account": who.account}
 
-    operations = {"AssumeRole": assume_role, "GetCallerIdentity": caller_identity}
+    operations = {"AssumeRole": assume_role, "AssumeRoleWithWebIdentity": web_identity,
+                  "GetCallerIdentity": caller_identity}
