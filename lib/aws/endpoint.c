@@ -213,6 +213,8 @@ endpoint_url(const char *service, const char *region, struct buf *out, struct er
 	if (v.dual && !p->dual_stack_suffix)
 		return err_set(err, ERR_USAGE, "endpoint of %s: %s has no dual-stack names",
 			       service, p->name);
+	if (v.fips && strcmp(service, "s3") == 0 && strcmp(p->name, "aws-cn") == 0)
+		return err_set(err, ERR_USAGE, "endpoint of s3: aws-cn has no FIPS names");
 	buf_str(out, "https://");
 	add_host(service, region, p, v, out);
 	return buf_check(out, "endpoint", err);

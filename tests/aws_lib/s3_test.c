@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "aws/aws_err.h"
+#include "aws/endpoint.h"
 #include "aws/sigv4.h"
 #include "base/cleanup.h"
 #include "tests/support/data.h"
@@ -222,6 +223,84 @@ test_addresses(void **state)
 	assert_int_equal(s3_get(f->s3, "k", &resp, &f->err), 0);
 	assert_string_equal(fake_call(f->fake, 0)->url, "http://minio:1/buck/k");
 	assert_sent(f, 0, "x-amz-checksum-mode", "ENABLED");
+}
+
+/* Of the vectors: ordinary buckets in regions, by name or, behind an endpoint of one's own, by
+ * path. */
+static bool
+applies(const json_t *params)
+{
+	static const char *const flags[] = {"Accelerate",   "UseGlobalEndpoint",
+					    "UseS3Express", "UseObjectLambdaEndpoint",
+					    "UseArnRegion", "DisableAccessPoints",
+					    "UseS3Express", "DisableMultiRegionAccessPoints"};
+	const char *bucket = data_str(params, "Bucket");
+	bool own = *data_str(params, "Endpoint");
+
+	for (size_t i = 0; i < ARRAY_LEN(flags); i++)
+		if (json_is_true(json_object_get(params, flags[i])))
+			return false;
+	return strlen(bucket) >= 3 && !strstr(bucket, "--") &&
+	       strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-") == strlen(bucket) &&
+	       region_valid(sv_of(data_str(params, "Region"))) &&
+	       own == json_is_true(json_object_get(params, "ForcePathStyle"));
+}
+
+static void
+check_address(struct fixture *f, const json_t *j)
+{
+	const struct fake_answer script[] = {A(200, ETAG, "x")};
+	const json_t *params = json_object_get(j, "params");
+	const char *expected =
+	    data_str(json_object_get(json_object_get(j, "expect"), "endpoint"), "url");
+	struct s3_conf conf = conf_of(f);
+	CLEANUP(buf_done) struct buf url = BUF_INIT(2000);
+	CLEANUP(resp_done) struct http_resp resp;
+	struct s3 *refused = NULL;
+
+	resp_init(&resp, 10);
+	conf.bucket = data_str(params, "Bucket");
+	conf.region = data_str(params, "Region");
+	(void)setenv("AWS_ENDPOINT_URL", data_str(params, "Endpoint"), 1);
+	(void)setenv("AWS_USE_FIPS_ENDPOINT",
+		     json_is_true(json_object_get(params, "UseFIPS")) ? "true" : "", 1);
+	(void)setenv("AWS_USE_DUALSTACK_ENDPOINT",
+		     json_is_true(json_object_get(params, "UseDualStack")) ? "true" : "", 1);
+	if (!*expected) {
+		if (!s3_new(&conf, &refused, NULL))
+			fail_msg("%s: no error", data_str(j, "documentation"));
+		return;
+	}
+	play(f, script, 1, &conf);
+	assert_int_equal(s3_get(f->s3, "k", &resp, &f->err), 0);
+	buf_fmt(&url, "%s/k", expected);
+	if (strcmp(fake_call(f->fake, 0)->url, buf_cstr(&url)) != 0)
+		fail_msg("%s: %s instead of %s", data_str(j, "documentation"),
+			 fake_call(f->fake, 0)->url, buf_cstr(&url));
+}
+
+static void
+test_address_vectors(void **state)
+{
+	CLEANUP(json_decrefp) json_t *doc = NULL;
+	const json_t *j;
+	int n = 0;
+	size_t i;
+
+	data_or_skip();
+	doc = data_json("endpoints/s3.json");
+	json_array_foreach(json_object_get(doc, "testCases"), i, j)
+	{
+		if (!applies(json_object_get(j, "params")))
+			continue;
+		check_address(*state, j);
+		n++;
+	}
+	(void)unsetenv("AWS_ENDPOINT_URL");
+	(void)unsetenv("AWS_USE_FIPS_ENDPOINT");
+	(void)unsetenv("AWS_USE_DUALSTACK_ENDPOINT");
+	print_message("%d addresses\n", n);
+	assert_true(n >= 13);
 }
 
 /* ---- conditions and lost replies ---- */
@@ -684,21 +763,14 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(test_put_headers),
-	    T(test_addresses),
-	    T(test_conflicts),
-	    T(test_refusals),
-	    T(test_get),
-	    T(test_head_and_delete),
-	    T(test_regions),
-	    T(test_bad_redirects),
-	    T(test_parts),
-	    T(test_complete_cut_off),
-	    T(test_complete_other_answers),
-	    T(test_complete_recorded),
-	    T(test_list),
-	    T(test_bad_lists),
-	    T(test_old_uploads),
+	    T(test_put_headers),       T(test_addresses),
+	    T(test_address_vectors),   T(test_conflicts),
+	    T(test_refusals),	       T(test_get),
+	    T(test_head_and_delete),   T(test_regions),
+	    T(test_bad_redirects),     T(test_parts),
+	    T(test_complete_cut_off),  T(test_complete_other_answers),
+	    T(test_complete_recorded), T(test_list),
+	    T(test_bad_lists),	       T(test_old_uploads),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "aws/aws_err.h"
+#include "aws/cred_sources.h"
 #include "aws/sigv4.h"
 #include "aws/sts.h"
 #include "base/cleanup.h"
@@ -264,6 +265,75 @@ test_nothing_stays(void **state)
 		assert_int_equal(count_in_process(gone[i]), 0);
 }
 
+/* ---- keys from programs and files ---- */
+
+/* A file with both secrets, the texts before, between and behind them given. Written by a child,
+ * whose memory is its own. */
+static void
+write_keys(const char *path, const char *before, const char *between, const char *behind)
+{
+	int status = 1;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct buf text = BUF_INIT(4000);
+		FILE *f = fopen(path, "we");
+
+		buf_str(&text, before);
+		add_secret(&text, THEIR_SECRET);
+		buf_str(&text, between);
+		add_secret(&text, THEIR_TOKEN);
+		buf_str(&text, behind);
+		_exit(!f || fputs(buf_cstr(&text), f) < 0 || fclose(f));
+	}
+	assert_true(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+/* They are there while the source is, and nowhere afterwards. */
+static void
+assert_comes_and_goes(struct cred_source *s)
+{
+	struct cred c = {0};
+	struct err err = {0};
+
+	if (cred_get(s, NULL, &c, &err))
+		fail_msg("%s", err.msg);
+	assert_int_equal(c.token.n, SECRET_LEN);
+	assert_true(count_in_process(THEIR_SECRET) > 0);
+	cred_done(&c);
+	cred_source_free(s);
+	settings_done();
+	scrub_stack();
+	assert_int_equal(count_in_process(THEIR_SECRET), 0);
+	assert_int_equal(count_in_process(THEIR_TOKEN), 0);
+}
+
+static void
+test_profiles_and_programs(void **state)
+{
+	const struct cred_setup setup = {
+	    .clock = clock_real(), .region = "eu-west-1", .session_name = "muster-test"};
+	char file[] = "/tmp/muster-wipe-XXXXXX", command[64];
+	struct cred_source *s = NULL;
+
+	(void)state;
+	assert_true(close(mkstemp(file)) == 0);
+	write_keys(file, "[a]\naws_access_key_id = AKIDPROFILE\naws_secret_access_key = ",
+		   "\naws_session_token = ", "\n[b]\nx = y\n");
+	assert_int_equal(setenv("AWS_SHARED_CREDENTIALS_FILE", file, 1), 0);
+	assert_int_equal(setenv("AWS_CONFIG_FILE", "/dev/null", 1), 0);
+	assert_int_equal(settings_load(NULL), 0);
+	assert_int_equal(cred_profile_new(&setup, settings_profiles(), "a", &s, NULL), 0);
+	assert_comes_and_goes(s);
+	write_keys(file,
+		   "{\"Version\": 1, \"AccessKeyId\": \"AKIDPROCESS\", \"SecretAccessKey\": \"",
+		   "\", \"SessionToken\": \"", "\"}");
+	(void)snprintf(command, sizeof(command), "cat %s", file);
+	assert_int_equal(cred_process_new(command, CRED_PROCESS_MS, clock_real(), &s, NULL), 0);
+	assert_comes_and_goes(s);
+	assert_int_equal(unlink(file), 0);
+}
+
 static int
 global_init(void **state)
 {
@@ -284,6 +354,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_nothing_stays),
+	    cmocka_unit_test(test_profiles_and_programs),
 	};
 
 	return cmocka_run_group_tests(tests, global_init, global_done);

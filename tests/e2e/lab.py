@@ -29,6 +29,7 @@ from expected import Expected, differences, due_end, first_start, rfc3339, windo
 MUSTER = os.path.abspath(os.environ.get("MUSTER", os.path.join(ROOT, "build", "muster")))
 NOW = 1767240000  # 2026-01-01T04:00:00Z
 REGION = "eu-west-1"
+SOURCES = ("profile", "role", "process", "role of an instance", "web", "container", "instance")
 # Sanitizers and memcheck slow a run down, not the time it may take to stop.
 PATIENCE = float(os.environ.get("MUSTER_PATIENCE", "1"))
 
@@ -109,6 +110,32 @@ class Lab:
         return {**kept, "HOME": self.folder, "AWS_ENDPOINT_URL": self.daemon.url, "AWS_REGION": self.world.region,
                 "AWS_ACCESS_KEY_ID": central["access_key"], "AWS_SECRET_ACCESS_KEY": central["secret_key"],
                 "AWS_EC2_METADATA_DISABLED": "true", "TZ": "Australia/Lord_Howe"}
+
+    def keys_from(self, source):
+        """The environment for base credentials from another source, whose files are written."""
+        central, url = self.world.central, self.daemon.url
+        pair = f"aws_access_key_id = {central['access_key']}\naws_secret_access_key = {central['secret_key']}\n"
+        role = f"role_arn = arn:aws:iam::{central['account']}:role/lake-writer\n"
+        printed = json.dumps({"Version": 1, "AccessKeyId": central["access_key"],
+                              "SecretAccessKey": central["secret_key"]})
+        files = {
+            "profile": f"[profile base]\n{pair}",
+            "role": f"[profile base]\n{role}source_profile = keys\n[profile keys]\n{pair}",
+            "process": f"[profile base]\ncredential_process = cat {self.path('printed', printed)}\n",
+            "role of an instance": f"[profile base]\n{role}credential_source = Ec2InstanceMetadata\n",
+        }
+        variables = {
+            "web": {"AWS_WEB_IDENTITY_TOKEN_FILE": self.path("token", self.world.central_token("web")),
+                    "AWS_ROLE_ARN": self.world.central_role},
+            "container": {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{url}/container-creds/central",
+                          "AWS_CONTAINER_AUTHORIZATION_TOKEN": self.world.central_token("container")},
+        }
+        env = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": "", **variables.get(source, {})}
+        if source in files:
+            env.update(AWS_PROFILE="base", AWS_CONFIG_FILE=self.path("config", files[source]))
+        if "instance" in source:
+            env.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=url)
+        return env
 
     def start(self, *words, now=None, env=None):
         """A muster that has just begun."""

@@ -95,6 +95,35 @@ class Replaying(ReplayCase):
         for workers in ("1", "2", "32"):
             self.replay(lab, "--expect", "out", "--bytes", "--workers", workers)
 
+    def test_base_credentials_are_not_on_it(self):
+        """Wherever they come from: none of these calls is recorded, and none is missed."""
+        for source in ("process", "role of an instance", "web", "container"):
+            with self.subTest(source=source):
+                lab = self.lab(1)
+                files = unpacked(self.record(lab, **lab.keys_from(source)))
+                requests = [json.loads(text)["request"] for name, text in files.items()
+                            if name.endswith("/exchange.json")]
+                asked = [f"{request['service']} {request['operation']}" for request in requests]
+                self.assertIn("sts GetCallerIdentity", asked)
+                self.assertEqual(asked.count("sts AssumeRole"), 1, "the tenant's, and no other")
+                self.assertFalse([one for one in asked if one.startswith(("imds", "container")) or "Web" in one])
+                everything = "".join(files.values())
+                for secret in (lab.world.central["secret_key"], lab.world.central["access_key"], "lake-writer/", "ASIA",
+                               *(lab.world.central_token(kind) for kind in ("web", "container", "imds"))):
+                    self.assertNotIn(secret, everything)
+                self.replay(lab, "-o", "out")
+                self.assertEqual(arrivals.lake(lab.path("out/lake")), arrivals.lake(lab.lake))
+
+    def test_the_profile_is_not_asked_for(self):
+        """What stands in the files of whoever replays has no say: not even a region or an endpoint."""
+        lab = self.lab(1)
+        self.record(lab)
+        os.mkdir(lab.path(".aws"))
+        for text in ("[default]\nregion = us-east-1\nendpoint_url = http://127.0.0.1:9/x\nmax_attempts = 99\n", "broken"):
+            lab.path(".aws/config", text)
+            result = muster("replay", "tape.tar.zst", folder=lab.folder, env={**BARE, "HOME": lab.folder})
+            self.assert_status(result, 0)
+
     def test_the_receiver_gets_the_same(self):
         lab = self.lab(2)
         self.record(lab)

@@ -2,9 +2,10 @@
 """P9, nothing leaks: secrets that go in never come out, whatever is asked for and whatever goes wrong."""
 import base64
 import os
+import re
 import unittest
 
-from lab import Case
+from lab import SOURCES, Case
 
 PASSWORD = "hunter2-Zq8vW3xK"
 BEARER = "bearer-Jd93kfLq02mZ"
@@ -17,11 +18,15 @@ class Secrets(Case):
         central = lab.world.central
         plain = [central["secret_key"], PASSWORD, BEARER, base64.b64encode(f"muster:{PASSWORD}".encode()).decode()]
         plain += [tenant["external_id"] for tenant in lab.world.tenants]
+        plain += [lab.world.central_token(kind) for kind in ("web", "container", "imds")]
         return [word.encode() for word in plain] + self.session_marks(lab)
 
     def session_marks(self, lab):
         """How every session's token begins, whose it is: the stand-in's tokens carry the role's name in base64."""
-        return [base64.b64encode(f'{{"role":"{tenant["role"]}"'.encode())[:40] for tenant in lab.world.tenants]
+        roles = [tenant["role"] for tenant in lab.world.tenants] + [lab.world.central_role, *lab.world.roles]
+        return [base64.b64encode(f'{{"role":"{role}"'.encode())[:40] for role in roles]
+
+    OWN = ("world.json", "muster.yaml", "aws.log", "token", "config", "printed", "keys.sh")  # what the test wrote
 
     def everything_written(self, lab, result):
         yield "stdout", result.out.encode()
@@ -29,14 +34,14 @@ class Secrets(Case):
         for place, _, files in os.walk(lab.folder):
             for name in files:
                 path = os.path.join(place, name)
-                if os.path.relpath(path, lab.folder) in ("world.json", "muster.yaml", "aws.log", "token"):
+                if os.path.relpath(path, lab.folder) in self.OWN:
                     continue
                 with open(path, "rb") as file:
                     yield path, file.read()
 
     def assert_silent(self, lab, result):
         written = list(self.everything_written(lab, result))
-        self.assertGreater(sum(len(data) for _, data in written), 100, "nothing was written at all")
+        self.assertGreater(sum(len(data) for _, data in written), 60, "nothing was written at all")
         for place, data in written:
             for secret in self.secrets(lab):
                 self.assertNotIn(secret, data, place)
@@ -58,6 +63,43 @@ class Secrets(Case):
         result = self.loud(lab)
         self.assert_status(result, 0)
         self.assert_silent(lab, result)
+
+    def test_with_base_credentials_from_anywhere(self):
+        for source in SOURCES:
+            with self.subTest(source=source):
+                lab = self.lab(tenants=1)
+                result = self.loud(lab, env=lab.keys_from(source))
+                self.assert_status(result, 0)
+                self.assert_silent(lab, result)
+
+    def test_when_base_credentials_are_refused(self):
+        for source, service, kind in (("web", "sts", "denied"), ("web", "sts", "badjson"), ("container", "container", "denied"),
+                                      ("container", "container", "badjson"), ("instance", "imds", "badjson"),
+                                      ("instance", "imds", "truncate"), ("role", "sts", "denied"),
+                                      ("role of an instance", "sts", "expired")):
+            with self.subTest(source=source, kind=kind):
+                lab = self.lab(tenants=1)
+                lab.daemon.control("faults", [{"match": {"service": service}, "kind": kind}])
+                result = self.loud(lab, env=lab.keys_from(source))
+                self.assert_status(result, 3)
+                self.assert_silent(lab, result)
+
+    def test_files_with_faults_in_them(self):
+        """What is wrong is said, and neither the line nor what a program printed."""
+        lab = self.lab(tenants=1)
+        secret = lab.world.central["secret_key"]
+        keys = f'{{"Version": 1, "AccessKeyId": "AKIDEXAMPLE", "SecretAccessKey": "{secret}"}}'
+        script = lab.path("keys.sh", f"echo '{keys}'; echo 'cannot use {secret} today' >&2; exit 1")
+        for text in (f"[profile base]\n{secret}\n", f"[profile base]\naws_secret_access_key = {secret}\n",
+                     f"[profile base]\naws_access_key_id = x{'y' * 200}\naws_secret_access_key = {secret}\n",
+                     f"[profile base]\n[{secret}\n", f"{secret}\n", f"[profile base]\ncredential_process = sh {script}\n",
+                     f"[profile base]\ncredential_process = sh -c 'cat {script}'\n"):
+            with self.subTest(text=text.replace(secret, "SECRET")):
+                env = {**lab.keys_from("none"), "AWS_PROFILE": "base", "AWS_CONFIG_FILE": lab.path("config", text)}
+                result = self.loud(lab, env=env)
+                self.assertIn(result.status, (2, 3), result.err)
+                self.assert_silent(lab, result)
+                self.assertTrue(re.search("config:|profile base", result.err), result.err)
 
     def test_when_everything_is_refused(self):
         for match, kind in (({"service": "sts"}, "denied"), (DATA, "denied"), (DATA, "expired"), (DATA, "html"),

@@ -65,11 +65,11 @@ class Simulator(Outside):
         urllib.request.urlopen(urllib.request.Request(f"{self.url}/_sim/now", body, method="PUT"), timeout=30).close()
         self.now = now
 
-    def run_once(self, *words, **how):
+    def run_once(self, *words, keys=None, **how):
         central = self.world["central"]
         return self.muster("--now", rfc3339(self.now) + "Z", *words, **how, env={
-            "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": central["accessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": central["secretAccessKey"]})
+            "AWS_ENDPOINT_URL": self.url, **(keys or {
+                "AWS_ACCESS_KEY_ID": central["accessKeyId"], "AWS_SECRET_ACCESS_KEY": central["secretAccessKey"]})})
 
     def truth(self):
         """{(account, region, name, cluster, service): {ms: value}} that can be seen now."""
@@ -157,6 +157,24 @@ class Simulator(Outside):
         for key, samples in self.received().items():
             self.assertLessEqual(samples.items(), found[key].items())
         self.assertEqual(arrivals.get_json(f"{self.url}/_sim/stats")["violations"], [])
+
+    def test_base_credentials_from_elsewhere(self):
+        """Instance, container and web identity, as it reads them."""
+        role = "arn:aws:iam::999900000001:role/batch-runner"
+        self.begin({}, change=lambda world: world["central"].update(
+            webIdentityTokens=["a.token.of-mine"], containerToken="shown", roles=[{"arn": role, "webIdentity": True}]))
+        self.configure()
+        for keys in ({"AWS_EC2_METADATA_SERVICE_ENDPOINT": self.url},
+                     {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.url}/container-creds/x",
+                      "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": self.path("shown", "shown")},
+                     {"AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.url}/v2/credentials/x"},
+                     {"AWS_WEB_IDENTITY_TOKEN_FILE": self.path("token", "a.token.of-mine"), "AWS_ROLE_ARN": role}):
+            with self.subTest(keys=sorted(keys)):
+                self.run_once(keys=keys)
+                self.assertEqual(len(arrivals.samples_in(arrivals.lake(self.path("lake")))), len(self.truth()))
+                self.assertEqual(arrivals.get_json(f"{self.url}/_sim/stats")["violations"], [])
+                shutil.rmtree(self.path("lake"))
+                shutil.rmtree(self.path("state"))
 
 
 if __name__ == "__main__":
