@@ -48,11 +48,8 @@ static int
 read_token(const struct cred_container *c, struct buf *out, struct err *err)
 {
 	if (c->token_file) {
-		if (secret_read_file(c->token_file, out, err) < 0) {
-			if (err && err->kind == ERR_NOTFOUND)
-				err->kind = ERR_AUTH;
+		if (secret_read_file(c->token_file, out, err) < 0)
 			return err_wrap(err, TOKEN_FILE);
-		}
 		return check_token(buf_view(out), TOKEN_FILE, err);
 	}
 	(void)buf_reserve(out, c->token.n);

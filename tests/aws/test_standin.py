@@ -45,6 +45,50 @@ def question(series, start=START, end=NOW, period=60, stat="Average", **more):
         for number, one in enumerate(series)]}
 
 
+class CentralKeys(Case):
+    """What instances, containers and web identities get: keys that sign, for those who show the right token."""
+    ROLES = "/latest/meta-data/iam/security-credentials/"
+
+    def get(self, path, **headers):
+        return send("GET", self.daemon.url + path, {name.replace("_", "-"): value for name, value in headers.items()})
+
+    def assert_signs(self, document):
+        keys = Keys(document["AccessKeyId"], document["SecretAccessKey"], document["Token"])
+        status, _, body = self.sts("GetCallerIdentity", keys)
+        self.assertEqual(status, 200, body)
+        self.assertIn(f"assumed-role/{self.world.central['user']}/", body.decode())
+
+    def test_instance(self):
+        url = self.daemon.url + "/latest/api/token"
+        self.assertEqual(send("GET", url, {})[0], 403)
+        self.assertEqual(send("PUT", url, {})[0], 400)
+        self.assertEqual(send("PUT", url, {"X-aws-ec2-metadata-token-ttl-seconds": "21601"})[0], 400)
+        token = send("PUT", url, {"X-aws-ec2-metadata-token-ttl-seconds": "60"})[2].decode()
+        before = self.violations()
+        self.assertEqual(self.get(self.ROLES)[0], 401)
+        self.assertEqual(self.violations(), before + 1, "version 1 is what no correct client asks for")
+        role = self.get(self.ROLES, x_aws_ec2_metadata_token=token)[2].decode()
+        self.assert_signs(json.loads(self.get(self.ROLES + role, x_aws_ec2_metadata_token=token)[2]))
+        self.assertEqual(self.get(self.ROLES + "another", x_aws_ec2_metadata_token=token)[0], 404)
+
+    def test_container(self):
+        self.assertEqual(self.get("/container-creds/central", Authorization="wrong")[0], 401)
+        token = self.world.central_token("container")
+        self.assert_signs(json.loads(self.get("/container-creds/central", Authorization=token)[2]))
+        self.assert_signs(json.loads(self.get("/v2/credentials/central")[2]))
+
+    def test_web_identity(self):
+        form = "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleSessionName=test&RoleArn={}&WebIdentityToken={}"
+        for role, token, expected in ((self.world.central_role, "wrong", 400), (self.tenant["role"], None, 403),
+                                      (self.world.central_role, None, 200)):
+            body = form.format(role, token or self.world.central_token("web")).encode()
+            status, _, answer = send("POST", self.daemon.url + "/", {"Content-Type": "application/x-www-form-urlencoded"},
+                                     body)
+            self.assertEqual(status, expected, answer)
+        names = {"AccessKeyId": "AccessKeyId", "SecretAccessKey": "SecretAccessKey", "Token": "SessionToken"}
+        self.assert_signs({name: re.search(f"<{tag}>(.*?)</{tag}>", answer.decode())[1] for name, tag in names.items()})
+
+
 class Signatures(Case):
     def test_own_computation_agrees_with_botocore(self):
         cases = (("GET", "/", "", {}), ("GET", "/a%20b//c/../d/", "Param2=v%2F2&Param1=v1&x", {}),

@@ -116,10 +116,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_set),
-	    cmocka_unit_test(test_set_from_itself),
-	    cmocka_unit_test(test_copy),
-	    cmocka_unit_test(test_wipe_buf),
+	    cmocka_unit_test(test_set),	      cmocka_unit_test(test_set_from_itself),
+	    cmocka_unit_test(test_copy),      cmocka_unit_test(test_wipe_buf),
 	    cmocka_unit_test(test_read_file),
 	};
 

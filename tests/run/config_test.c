@@ -713,7 +713,8 @@ test_region_from_the_environment(void **state)
 	struct config *c;
 
 	(void)state;
-	expect(no_region, "t.yaml:1:1: region: missing, and neither AWS_REGION nor a profile gives one\n");
+	expect(no_region,
+	       "t.yaml:1:1: region: missing, and neither AWS_REGION nor a profile gives one\n");
 	assert_int_equal(setenv("AWS_REGION", "us-gov-west-1", 1), 0);
 	c = load_good(no_region);
 	assert_string_equal(c->region, "us-gov-west-1");
