@@ -302,7 +302,9 @@ set_network(struct exchange *x)
 	SET(x, CURLOPT_NOSIGNAL, 1L);
 	SET(x, CURLOPT_QUICK_EXIT,
 	    1L); /* a hanging resolver thread is left behind, not waited for */
-	SET(x, CURLOPT_BUFFERSIZE, READ_BYTES);
+	/* Refused where a transfer that came to no connection has left its buffer behind; that one
+	 * is as large, and used again. */
+	(void)curl_easy_setopt(x->h->easy, CURLOPT_BUFFERSIZE, READ_BYTES);
 	SET(x, CURLOPT_CONNECTTIMEOUT_MS, (long)x->limits.connect_ms);
 	/* The length in an answer to HEAD is that of a body that does not come. */
 	if (strcmp(x->req->method, "HEAD") != 0)

@@ -262,15 +262,20 @@ test_cut_off(void **state)
 static void
 test_refused_and_unknown_host(void **state)
 {
-	static const struct stub_script scripts[] = {{{READ}}};
+	static const struct stub_script scripts[] = {{{READ, TEXT(OK_HELLO)}}};
 	struct fixture f;
 
 	(void)state;
 	BEGIN(&f, scripts);
 	f.req.url = "http://127.0.0.1:1/";
 	assert_failed(&f, ERR_TRANSIENT, "127.0.0.1: ");
-	f.req.url = "http://no-such-host.invalid/";
-	assert_failed(&f, ERR_TRANSIENT, "no-such-host.invalid: ");
+	/* It passes, and the handle is as good as before. */
+	for (int i = 0; i < 3; i++) {
+		f.req.url = "http://no-such-host.invalid/";
+		assert_failed(&f, ERR_TRANSIENT, "no-such-host.invalid: ");
+	}
+	f.req.url = f.url;
+	assert_int_equal(send_one(&f), 0);
 	end(&f);
 }
 
@@ -619,6 +624,40 @@ test_many_threads(void **state)
 	end(&f);
 }
 
+/* A proxy of the environment is used, except for what says otherwise, and for addresses of this
+ * machine's link. */
+static void
+test_proxies(void **state)
+{
+	static const struct stub_script scripts[] = {{{READ, TEXT(OK_HELLO)}}};
+	static const char *const variables[] = {"http_proxy", "HTTPS_PROXY", "NO_PROXY"};
+	struct fixture f;
+
+	(void)state;
+	BEGIN(&f, scripts);
+	assert_int_equal(setenv("http_proxy", stub_url(f.server), 1), 0);
+	assert_int_equal(setenv("HTTPS_PROXY", stub_url(f.server), 1), 0);
+	f.req.limits.connect_ms = 500;
+	f.req.url = "http://keys.invalid/x";
+	assert_int_equal(send_one(&f), 0);
+	assert_true(request_has(&f, 0, "GET http://keys.invalid/x HTTP/1.1\r\n"));
+	f.req.direct = true;
+	assert_failed(&f, ERR_TRANSIENT, "keys.invalid");
+	f.req.direct = false;
+	assert_int_equal(setenv("NO_PROXY", "other.invalid,keys.invalid", 1), 0);
+	assert_failed(&f, ERR_TRANSIENT, "keys.invalid");
+	assert_int_equal(stub_accepts(f.server), 1);
+	f.req.url = "https://sts.invalid/";
+	assert_int_equal(send_one(&f), -1); /* what answers is no TLS */
+	assert_true(request_has(&f, 1, "CONNECT sts.invalid:443 HTTP/1.1\r\n"));
+	f.req.url = f.url;
+	assert_int_equal(send_one(&f), 0);
+	assert_true(request_has(&f, 2, "GET /a%20b/../c?q=1 HTTP/1.1\r\n"));
+	for (size_t i = 0; i < ARRAY_LEN(variables); i++)
+		assert_int_equal(unsetenv(variables[i]), 0);
+	end(&f);
+}
+
 static int
 global_init(void **state)
 {
@@ -658,6 +697,7 @@ main(void)
 	    cmocka_unit_test(test_bad_requests),
 	    cmocka_unit_test(test_classify),
 	    cmocka_unit_test(test_many_threads),
+	    cmocka_unit_test(test_proxies),
 	};
 
 	return cmocka_run_group_tests(tests, global_init, global_done);
