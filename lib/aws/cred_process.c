@@ -334,6 +334,7 @@ cred_process_new(const char *command, int64_t limit_ms, struct clock *clock,
 	static const struct cred_source_ops ops = {"credential_process", process_get, process_free,
 						   NULL};
 	struct cred_process *p = calloc(1, sizeof(*p));
+	struct err why = {0};
 	size_t n = 0;
 
 	if (!p)
@@ -341,11 +342,10 @@ cred_process_new(const char *command, int64_t limit_ms, struct clock *clock,
 	p->base.ops = &ops;
 	p->limit_ms = limit_ms;
 	p->clock = clock;
-	if (words_split(sv_of(command), &p->argv, &n, err)) {
+	if (words_split(sv_of(command), &p->argv, &n, &why)) {
 		process_free(&p->base);
-		if (err && err->kind == ERR_USAGE)
-			err->kind = ERR_AUTH;
-		return err_wrap(err, "credential_process");
+		return err_set(err, why.kind == ERR_USAGE ? ERR_AUTH : why.kind,
+			       "credential_process: %s", why.msg);
 	}
 	if (n == 0) {
 		process_free(&p->base);

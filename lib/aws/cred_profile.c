@@ -182,16 +182,17 @@ static int
 open_named(struct build *b, const char *profile, const char *name, struct cred_source **ret,
 	   struct err *err)
 {
+	struct err why = {0};
+
 	for (size_t i = 0; i < ARRAY_LEN(named); i++) {
 		if (strcmp(named[i].name, name) != 0)
 			continue;
 		buf_fmt(&b->what, " via credential_source %s", name);
 		b->short_lived = named[i].short_lived;
-		if (!named[i].open(b->setup, ret, err))
+		if (!named[i].open(b->setup, ret, &why))
 			return 0;
-		if (err && err->kind == ERR_NOTFOUND)
-			err->kind = ERR_AUTH;
-		return err_wrap(err, "profile %s: credential_source %s", profile, name);
+		return err_set(err, why.kind == ERR_NOTFOUND ? ERR_AUTH : why.kind,
+			       "profile %s: credential_source %s: %s", profile, name, why.msg);
 	}
 	return err_set(err, ERR_AUTH,
 		       "profile %s: credential_source %s: expected Environment, EcsContainer or "

@@ -265,6 +265,33 @@ recorded(const struct fake_answer *answers, const char *const *bodies, size_t n)
 	return rec.cassette;
 }
 
+/* What is about our own credentials goes through, and on no cassette. */
+static void
+test_unrecorded(void **state)
+{
+	static const struct fake_answer answer = {ERR_NONE, 200, NULL, 0, "", "<keys/>", NULL};
+	struct clock *clock = clock_fake_new(0);
+	struct recording rec = {.cassette = cassette_new()};
+	struct transport *t = fake_transport_new(&answer, 1, clock);
+	struct http_req r = request("sts", "AssumeRoleWithWebIdentity", "Action=x");
+	struct http_resp resp;
+
+	(void)state;
+	assert_int_equal(record_transport_new(t, &rec, &t, NULL), 0);
+	resp_init(&resp, 0);
+	r.unrecorded = true;
+	assert_int_equal(transport_send(t, &r, &resp, NULL), 0);
+	assert_string_equal(buf_cstr(&resp.body), "<keys/>");
+	assert_int_equal(rec.cassette->n, 0);
+	r.unrecorded = false;
+	assert_int_equal(transport_send(t, &r, &resp, NULL), 0);
+	assert_int_equal(rec.cassette->n, 1);
+	resp_done(&resp);
+	transport_free(t);
+	cassette_free(rec.cassette);
+	clock_fake_free(clock);
+}
+
 static enum err_kind
 ask(struct transport *t, const char *body, const char *answer, struct err *err)
 {
@@ -443,6 +470,7 @@ main(void)
 	    cmocka_unit_test(test_bodies_are_searched),
 	    cmocka_unit_test(test_clock),
 	    cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_unrecorded),
 	    cmocka_unit_test(test_matching),
 	    cmocka_unit_test(test_what_is_no_read_goes_to_the_outlet),
 	    cmocka_unit_test(test_scrub),
