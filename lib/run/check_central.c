@@ -90,6 +90,7 @@ static void
 check_base(struct check *c)
 {
 	CLEANUP(buf_done) struct buf caller = BUF_INIT(sizeof(c->caller) - 1);
+	CLEANUP(buf_done) struct buf text = BUF_INIT(1u << 16);
 	struct check_place p = place_of(c);
 	struct err err = {0};
 
@@ -100,7 +101,9 @@ check_base(struct check *c)
 	c->base = true;
 	check_principal(c->s->me.arn, &caller);
 	(void)snprintf(c->caller, sizeof(c->caller), "%s", buf_cstr(&caller));
-	check_say(&p, CHECK_OK, "base credentials", c->s->me.arn);
+	buf_fmt(&text, "%s, from ", c->s->me.arn);
+	cred_describe(c->s->base, &text);
+	check_say(&p, CHECK_OK, "base credentials", buf_cstr(&text));
 	check_clock(c);
 }
 

@@ -57,7 +57,7 @@ held_free(struct cred_source *src)
 	free(h);
 }
 
-static const struct cred_source_ops held_ops = {"session", held_get, held_free};
+static const struct cred_source_ops held_ops = {"session", held_get, held_free, NULL};
 
 static struct assume_role
 role_of(const struct visit *v, const char *session_name)
