@@ -586,37 +586,11 @@ metrics_missing(const struct pull *p, char *out, size_t size)
 
 /* Harvest */
 
-/* A copy that outlives the pull. */
-static struct series *
-copy_series(const struct series *s, struct arena *a)
+/* The row points into the plan: a slot without a number counts as none for whoever reads it. */
+static void
+harvest_series(const struct wanted *w, const double *values, size_t n, struct cell_data *d)
 {
-	struct series *to = arena_alloc(a, sizeof(*to));
-	struct label *labels = arena_array(a, s->n_labels, sizeof(*labels));
-
-	if (!to || !labels)
-		return NULL;
-	*to = *s;
-	to->name = arena_strdup(a, sv_of(s->name));
-	to->stat = arena_strdup(a, sv_of(s->stat));
-	to->labels = labels;
-	if (!to->name || !to->stat)
-		return NULL;
-	for (size_t i = 0; i < s->n_labels; i++) {
-		labels[i].name = arena_strdup(a, sv_of(s->labels[i].name));
-		labels[i].value = arena_strdup(a, sv_of(s->labels[i].value));
-		if (!labels[i].name || !labels[i].value)
-			return NULL;
-	}
-	return to;
-}
-
-static int
-harvest_series(const struct wanted *w, const double *values, size_t n, struct cell_data *d,
-	       struct err *err)
-{
-	struct sample_row *row = &d->rows[d->n_rows];
 	size_t points = 0, rejected = 0;
-	double *copy;
 
 	for (size_t i = 0; i < n; i++) {
 		points += isfinite(values[i]) != 0;
@@ -624,18 +598,13 @@ harvest_series(const struct wanted *w, const double *values, size_t n, struct ce
 	}
 	d->n_rejected += rejected + (w->collides ? points : 0);
 	if (!points || w->collides)
-		return 0;
-	copy = arena_array(&d->arena, n, sizeof(*copy));
-	row->series = copy_series(&w->series, &d->arena);
-	if (!copy || !row->series)
-		return err_nomem(err);
-	for (size_t i = 0; i < n; i++)
-		copy[i] = isfinite(values[i]) ? values[i] : NAN;
-	row->first_ms = d->cell.start_ms;
-	row->values = copy;
-	row->n = n;
-	d->n_rows++;
-	return 0;
+		return;
+	d->rows[d->n_rows++] = (struct sample_row){
+	    .series = &w->series,
+	    .first_ms = d->cell.start_ms,
+	    .values = values,
+	    .n = n,
+	};
 }
 
 static int
@@ -652,8 +621,7 @@ harvest_cell(const struct pull *p, struct cell_data *d, struct err *err)
 	for (size_t i = 0; i < p->plan.n; i++) {
 		const struct wanted *w = p->plan.by_series[i];
 
-		if (harvest_series(w, w->values + first, n, d, err))
-			return -1;
+		harvest_series(w, w->values + first, n, d);
 	}
 	return metric_lines_encode(d, &origin, err);
 }
@@ -671,6 +639,7 @@ metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *e
 	}
 	if (n)
 		cells[0].n_rejected += p->n_outside; /* of no cell: the first one counts them */
+	p->n_outside = 0;
 	return 0;
 }
 

@@ -180,9 +180,27 @@ count_bill(struct stream *s, const struct pull *p)
 	s->stats.bytes_scanned += bytes;
 }
 
+/* One cell of a long span after the other: all of them together would be many times the pull. */
+static int
+hand_over(struct stream *s, struct pull *p, const struct cell *cells, size_t n, cell_taker *take,
+	  struct err *err)
+{
+	struct cell_data d;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < n; i++) {
+		cell_data_init(&d, cells[i]);
+		r = s->job->kind->harvest(p, &d, 1, err);
+		if (!r)
+			r = take(s, &d, err);
+		cell_data_done(&d);
+	}
+	return r;
+}
+
 int
-pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
-	   struct cell_data *data, size_t n, struct err *err)
+pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells, size_t n,
+	   cell_taker *take, struct err *err)
 {
 	const struct job_kind *kind = s->job->kind;
 	json_t *memo = commit_memo(s->commit, s->js.region);
@@ -197,9 +215,9 @@ pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
 		count_bill(s, p);
 	}
 	if (!r)
-		r = kind->harvest(p, data, n, err);
-	if (!r)
 		r = record_gaps(s, p, err);
+	if (!r)
+		r = hand_over(s, p, cells, n, take, err);
 	if (p)
 		kind->close(p);
 	json_decref(memo);

@@ -282,28 +282,28 @@ count_missing(struct stream *s, const struct plan_span *span, struct cell_data *
 }
 
 static int
+take_pulled(struct stream *s, struct cell_data *d, struct err *err)
+{
+	if (cell_through(s, d, false, err))
+		return -1;
+	s->from_ms = d->cell.end_ms;
+	return 0;
+}
+
+static int
 pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t n, struct err *err)
 {
 	struct cell *cells = calloc(n, sizeof(*cells));
-	struct cell_data *data = calloc(n, sizeof(*data));
-	int r = cells && data ? 0 : err_nomem(err);
+	int r;
 
-	for (size_t i = 0; !r && i < n; i++) {
+	if (!cells)
+		return err_nomem(err);
+	for (size_t i = 0; i < n; i++) {
 		int64_t start = first.start_ms + (int64_t)i * s->plan->every_ms;
 
 		cells[i] = (struct cell){start, start + s->plan->every_ms};
-		cell_data_init(&data[i], cells[i]);
 	}
-	if (!r)
-		r = pull_cells(s, mem, cells, data, n, err);
-	for (size_t i = 0; !r && i < n; i++) {
-		r = cell_through(s, &data[i], false, err);
-		if (!r)
-			s->from_ms = cells[i].end_ms;
-	}
-	for (size_t i = 0; data && i < n; i++)
-		cell_data_done(&data[i]);
-	free(data);
+	r = pull_cells(s, mem, cells, n, take_pulled, err);
 	free(cells);
 	return r;
 }
