@@ -42,6 +42,8 @@
 /* Asking again: the pause before a round. */
 #define AGAIN_FIRST_MS 1000
 #define AGAIN_MAX_MS   20000
+/* A point on its way: 16 bytes decoded, some 30 before that in JSON. */
+#define POINT_BYTES    48
 #define DEFINITION_MAX ((size_t)1 << 20)
 #define TOKEN_MAX      ((size_t)64 << 10)
 #define PULL_ARENA_MAX ((size_t)1 << 30)
@@ -240,6 +242,7 @@ data_next(struct pull *p, struct aws_call *call, struct err *err)
 
 		queries[i] = (struct cw_query){id, p->plan.v[id].metric, p->plan.v[id].stat};
 	}
+	call->expect = q.n * p->slots * POINT_BYTES;
 	if (p->round && !p->todo_at && !p->token)
 		call->wait_ms = round_pause_ms(p);
 	return cw_data_call(p->proto, &q, call, err);
@@ -549,11 +552,13 @@ static int
 metrics_reply(struct pull *p, const struct http_resp *resp, struct err *err)
 {
 	struct sv body = buf_view(&resp->body);
+	int r;
 
 	if (resp->status < 200 || resp->status > 299)
 		return refused(p, resp, err);
-	arena_reset(&p->page);
-	if ((p->phase == LIST ? list_reply : data_reply)(p, body, err))
+	r = (p->phase == LIST ? list_reply : data_reply)(p, body, err);
+	arena_done(&p->page);
+	if (r)
 		return -1;
 	p->spoken = true;
 	return 0;

@@ -63,7 +63,7 @@ buf_reset(struct buf *b)
 		b->p[0] = '\0';
 }
 
-/* Makes room for `more` bytes and the NUL; doubles, never beyond the ceiling. */
+/* Makes room for `more` bytes and the NUL; doubles at the least, never beyond the ceiling. */
 bool
 buf_reserve(struct buf *b, size_t more)
 {
@@ -78,8 +78,10 @@ buf_reserve(struct buf *b, size_t more)
 	}
 	if (b->n + more < b->cap)
 		return true;
-	while (cap <= b->n + more)
+	if (cap <= b->n + more)
 		cap *= 2;
+	if (cap <= b->n + more)
+		cap = b->n + more + 1; /* one large piece, whose size is known */
 	p = realloc(b->p, cap);
 	if (!p) {
 		b->failed = true;

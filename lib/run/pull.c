@@ -2,6 +2,7 @@
 #include "run/pull.h"
 
 #define LEAVE_MAX_CALLS 100
+#define KEPT_MAX	((size_t)64 << 10)
 #define LEAVE_GRACE_MS	3000 /* of the 5 s in which a run has to end after a signal */
 
 static int64_t
@@ -53,6 +54,17 @@ send_call(const struct stream *s, struct worker_mem *mem, int64_t deadline_mono_
 	return r ? err_wrap(err, "%s", mem->call.operation) : 0;
 }
 
+/* Large bodies are not kept from span to span: 32 workers would hold 32 of the largest there was.
+ */
+static void
+trim(struct worker_mem *mem)
+{
+	if (mem->resp.body.cap > KEPT_MAX)
+		buf_done(&mem->resp.body);
+	if (mem->call.body.cap > KEPT_MAX)
+		buf_done(&mem->call.body);
+}
+
 /* A refusal that the kind has an answer to (an expired token, another protocol, no free slot) is
  * none. */
 static int
@@ -71,7 +83,7 @@ refused(const struct stream *s, struct worker_mem *mem, struct pull *p, struct e
 
 /* A reply that makes no sense is asked for once more: a proxy's page or a cut-off body passes. */
 static int
-exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+ask(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	for (int attempt = 0;; attempt++) {
 		if (send_call(s, mem, span_deadline(s), err))
@@ -81,6 +93,22 @@ exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct 
 		if (err->kind != ERR_DATA || attempt > 0)
 			return err_wrap(err, "%s", mem->call.operation);
 	}
+}
+
+static int
+exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+{
+	size_t bytes = mem->call.expect;
+	struct gate *gate = bytes > KEPT_MAX ? s->env->pages : NULL;
+	int r;
+
+	if (gate && gate_enter(gate, bytes, s->env->clock, err))
+		return -1;
+	r = ask(s, mem, p, err);
+	trim(mem);
+	if (gate)
+		gate_leave(gate, bytes);
+	return r;
 }
 
 static void

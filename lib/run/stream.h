@@ -10,6 +10,7 @@
 
 #include "run/commit.h"
 #include "run/config.h"
+#include "run/gate.h"
 #include "run/job.h"
 #include "run/outlet.h"
 #include "run/plan.h"
@@ -32,6 +33,7 @@ struct run_env {
 	bool dry_run;
 	struct transport *transport;
 	struct outlet *outlets; /* in the order of config->sinks */
+	struct gate *pages;	/* large answers that are being read; NULL: no bound */
 };
 
 /* What a worker keeps between spans. */
