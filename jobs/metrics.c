@@ -46,6 +46,7 @@
 #define POINT_BYTES    48
 #define DEFINITION_MAX ((size_t)1 << 20)
 #define TOKEN_MAX      ((size_t)64 << 10)
+#define WORDS_MAX      160
 #define PULL_ARENA_MAX ((size_t)1 << 30)
 #define PAGE_ARENA_MAX ((size_t)512 << 20)
 
@@ -284,8 +285,13 @@ take_result(struct pull *p, const struct cw_result *r)
 		take_point(p, w, r->ts_ms[i], r->values[i]);
 	w->answered = true;
 	w->status = r->status;
-	(void)snprintf(w->words, sizeof(w->words), "%s%s%s", r->status_text, r->message ? ": " : "",
-		       r->message ? r->message : "");
+	if (r->status == CW_COMPLETE)
+		return;
+	if (!w->words)
+		w->words = arena_alloc(&p->mem, WORDS_MAX);
+	if (w->words)
+		(void)snprintf(w->words, WORDS_MAX, "%s%s%s", r->status_text,
+			       r->message ? ": " : "", r->message ? r->message : "");
 }
 
 static int
@@ -579,7 +585,7 @@ metrics_missing(const struct pull *p, char *out, size_t size)
 		const struct wanted *w = &p->plan.v[p->todo[i]];
 
 		n += incomplete(w);
-		if (!example && incomplete(w) && w->words[0])
+		if (!example && incomplete(w) && w->words)
 			example = w;
 	}
 	(void)snprintf(out, size, "%zu of %zu metrics not complete%s%s%s%s%s", n, p->plan.n,
