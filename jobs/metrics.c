@@ -32,6 +32,9 @@
 #define KEEP_UNLISTED_MS HOUR_MS
 /* Points younger than this are read from the fastest store; spans are kept inside it. */
 #define SPAN_MAX_MS (3 * HOUR_MS)
+/* And few enough that 32 workers may have as many in memory: half of what one page may hold, which
+ * is 500 series for an hour and a half. */
+#define SPAN_MAX_POINTS (CW_DATAPOINTS_MAX / 2)
 /* 500 metrics a page: a million metrics of one namespace. */
 #define LIST_PAGES_MAX 2000
 /* A call's points come in one page by design; a service that cuts pages to a few points still ends.
@@ -688,14 +691,15 @@ series_of_call(const struct metrics_opts *o, const json_t *memo)
 							    : CW_QUERIES_MAX;
 }
 
-/* One page should hold all points of a call, and the span be young enough to be read fast. */
+/* One page should hold all points of a call, and the span be young enough to be read fast and small
+ * enough to be kept in memory. */
 static size_t
 metrics_span_max(const struct job_stream *s, const json_t *memo)
 {
 	const struct metrics_opts *o = s->opts;
 	int64_t per_cell = s->common->every_ms / o->period_ms;
 	int64_t by_points =
-	    CW_DATAPOINTS_MAX / (series_of_call(o, memo) * (per_cell > 0 ? per_cell : 1));
+	    SPAN_MAX_POINTS / (series_of_call(o, memo) * (per_cell > 0 ? per_cell : 1));
 	int64_t by_time = SPAN_MAX_MS / s->common->every_ms;
 	int64_t cells = by_points < by_time ? by_points : by_time;
 
