@@ -342,7 +342,7 @@ read_answer(const struct cw_doc_ops *ops, struct sv body, struct arena *a, const
 	    const struct member *m, size_t n, void *to, struct err *err)
 {
 	struct reader r = {
-	    .d = {ops, body.p, body.p + body.n},
+	    .d = {.ops = ops, .p = body.p, .end = body.p + body.n},
 	    .start = body.p,
 	    .a = a,
 	    .err = err,

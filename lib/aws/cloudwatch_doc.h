@@ -15,6 +15,7 @@
 struct cw_doc {
 	const struct cw_doc_ops *ops;
 	const char *p, *end;
+	char key[32]; /* of a key that came in pieces */
 };
 
 /* A map or list that is being walked through. */
@@ -27,7 +28,7 @@ struct cw_doc_ops {
 	bool (*map)(struct cw_doc *d, struct cw_walk *w);
 	bool (*list)(struct cw_doc *d, struct cw_walk *w);
 	/* The next key, up to its value; *ret_end: there is none, the map was passed. Keys are only
-	 * compared: one that could not be taken as it stands is "". */
+	 * compared: one too long to be any of ours may be "". */
 	bool (*key)(struct cw_doc *d, struct cw_walk *w, struct sv *ret_key, bool *ret_end);
 	bool (*item)(struct cw_doc *d, struct cw_walk *w, bool *ret_end);
 	/* Passes a null, and nothing else. */

@@ -66,6 +66,7 @@ rig_init(struct rig *r, const char *yaml)
 	aws_call_init(&r->call, (size_t)1 << 20);
 	r->resp.body = BUF_INIT((size_t)16 << 20);
 	cw_proto_forget();
+	cw_proto_begin(CW_JSON); /* what the tests speak */
 }
 
 static inline void
