@@ -105,8 +105,8 @@ struct job_kind {
 	/* What is still missing, in words, when the runner gives up at the cell's deadline: "3
 	 * metrics still InternalError: ..." */
 	void (*missing)(const struct pull *p, char *out, size_t size);
-	/* After next() returned 0: fill cells[0..n) (initialised with their bounds) with lines and
-	 * rows. The first n of the pull, and with each further call those that follow: so that only
+	/* After next() returned 0: fill cells[0..n) (initialised with their bounds) with lines (none if
+	 * rows_only) and rows. The first n of the pull, and with each further call those that follow: so that only
 	 * a few of a long span need be in memory at once. What they point to may be the pull's. */
 	int (*harvest)(struct pull *p, struct cell_data *cells, size_t n, struct err *err);
 	/* The memo to keep, or NULL for "as it was". The caller owns the result. */

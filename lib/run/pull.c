@@ -208,6 +208,19 @@ count_bill(struct stream *s, const struct pull *p)
 	s->stats.bytes_scanned += bytes;
 }
 
+/* Some sink takes lines, and not only samples. */
+static bool
+wants_lines(const struct stream *s)
+{
+	for (size_t k = 0; k < s->plan->n_sinks; k++) {
+		const struct sink *sink = s->env->outlets[s->outlet_of[k]].sink;
+
+		if (!sink || !sink->ops->samples)
+			return true;
+	}
+	return false;
+}
+
 /* One cell of a long span after the other: all of them together would be many times the pull. */
 static int
 hand_over(struct stream *s, struct pull *p, const struct cell *cells, size_t n, cell_taker *take,
@@ -218,6 +231,7 @@ hand_over(struct stream *s, struct pull *p, const struct cell *cells, size_t n, 
 
 	for (size_t i = 0; !r && i < n; i++) {
 		cell_data_init(&d, cells[i]);
+		d.rows_only = !wants_lines(s);
 		r = s->job->kind->harvest(p, &d, 1, err);
 		if (!r)
 			r = take(s, &d, err);
