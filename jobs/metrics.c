@@ -32,9 +32,11 @@
 #define KEEP_UNLISTED_MS HOUR_MS
 /* Points younger than this are read from the fastest store; spans are kept inside it. */
 #define SPAN_MAX_MS (3 * HOUR_MS)
-/* And few enough that 32 workers may have as many in memory: half of what one page may hold, which
- * is 500 series for an hour and a half. */
-#define SPAN_MAX_POINTS (CW_DATAPOINTS_MAX / 2)
+/* And few enough that 32 workers may have as many points in memory: in one call half of what a page
+ * may hold, which is 500 series for an hour and a half; in all calls of a span so many. */
+#define SPAN_CALL_POINTS (CW_DATAPOINTS_MAX / 2)
+#define SPAN_POINTS	 (CW_DATAPOINTS_MAX * 4)
+#define SERIES_MAX	 ((size_t)1 << 30)
 /* 500 metrics a page: a million metrics of one namespace. */
 #define LIST_PAGES_MAX 2000
 /* A call's points come in one page by design; a service that cuts pages to a few points still ends.
@@ -677,9 +679,9 @@ metrics_billed(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned)
 	*bytes_scanned = 0;
 }
 
-/* How many series a call for this memo's metrics has, at most. */
+/* How many series this memo's metrics have, at most; 0: not known. */
 static int64_t
-series_of_call(const struct metrics_opts *o, const json_t *memo)
+series_of(const struct metrics_opts *o, const json_t *memo)
 {
 	size_t metrics = inventory_peek(memo), stats = 1, n;
 	const struct metrics_from *from = metrics_from_list(o, &n);
@@ -687,22 +689,31 @@ series_of_call(const struct metrics_opts *o, const json_t *memo)
 	for (size_t i = 0; i < n; i++)
 		if (metrics_from_stats(&from[i])->n > stats)
 			stats = metrics_from_stats(&from[i])->n;
-	return metrics && metrics <= CW_QUERIES_MAX / stats ? (int64_t)(metrics * stats)
-							    : CW_QUERIES_MAX;
+	return (int64_t)(metrics < SERIES_MAX / stats ? metrics * stats : SERIES_MAX);
 }
 
-/* One page should hold all points of a call, and the span be young enough to be read fast and small
- * enough to be kept in memory. */
+static int64_t
+smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* One page should hold all points of a call, the span be young enough to be read fast, and all of
+ * it small enough to be kept in memory. */
 static size_t
 metrics_span_max(const struct job_stream *s, const json_t *memo)
 {
 	const struct metrics_opts *o = s->opts;
 	int64_t per_cell = s->common->every_ms / o->period_ms;
-	int64_t by_points =
-	    SPAN_MAX_POINTS / (series_of_call(o, memo) * (per_cell > 0 ? per_cell : 1));
-	int64_t by_time = SPAN_MAX_MS / s->common->every_ms;
-	int64_t cells = by_points < by_time ? by_points : by_time;
+	int64_t series = series_of(o, memo);
+	int64_t of_call = series && series < CW_QUERIES_MAX ? series : CW_QUERIES_MAX;
+	int64_t cells = SPAN_MAX_MS / s->common->every_ms;
 
+	if (per_cell < 1)
+		per_cell = 1;
+	cells = smaller(cells, SPAN_CALL_POINTS / (of_call * per_cell));
+	if (series)
+		cells = smaller(cells, SPAN_POINTS / (series * per_cell));
 	return cells > 1 ? (size_t)cells : 1;
 }
 
