@@ -29,10 +29,16 @@ put_member(struct buf *out, const char *key, const char *value)
 static void
 build_list(const struct cw_list_req *q, struct buf *out)
 {
-	cbor_put_head(out, CBOR_MAP, 1u + q->recent + (q->token != NULL));
+	cbor_put_head(out, CBOR_MAP,
+		      1u + q->recent + (q->account ? 2u : 0u) + (q->token ? 1u : 0u));
 	put_member(out, "Namespace", q->ns);
 	if (q->recent)
 		put_member(out, "RecentlyActive", "PT3H");
+	if (q->account) {
+		put_key(out, "IncludeLinkedAccounts");
+		cbor_put_true(out);
+		put_member(out, "OwningAccount", q->account);
+	}
 	if (q->token)
 		put_member(out, "NextToken", q->token);
 }
@@ -54,12 +60,12 @@ build_metric(const struct cw_metric *m, struct buf *out)
 }
 
 static void
-build_query(const struct cw_query *q, int64_t period_s, struct buf *out)
+build_query(const struct cw_query *q, int64_t period_s, const char *account, struct buf *out)
 {
 	char id[32];
 
 	(void)snprintf(id, sizeof(id), "m%zu", q->id);
-	cbor_put_head(out, CBOR_MAP, 2);
+	cbor_put_head(out, CBOR_MAP, account ? 3 : 2);
 	put_member(out, "Id", id);
 	put_key(out, "MetricStat");
 	cbor_put_head(out, CBOR_MAP, 3);
@@ -67,6 +73,8 @@ build_query(const struct cw_query *q, int64_t period_s, struct buf *out)
 	put_key(out, "Period");
 	cbor_put_head(out, CBOR_UINT, (uint64_t)period_s);
 	put_member(out, "Stat", q->stat);
+	if (account)
+		put_member(out, "AccountId", account);
 }
 
 static void
@@ -84,7 +92,7 @@ build_data(const struct cw_data_req *q, long max_datapoints, struct buf *out)
 	put_key(out, "MetricDataQueries");
 	cbor_put_head(out, CBOR_LIST, q->n);
 	for (size_t i = 0; i < q->n; i++)
-		build_query(&q->queries[i], q->period_ms / 1000, out);
+		build_query(&q->queries[i], q->period_ms / 1000, q->account, out);
 	put_time(out, "StartTime", q->start_ms);
 	put_time(out, "EndTime", q->end_ms);
 	put_member(out, "ScanBy", "TimestampAscending");

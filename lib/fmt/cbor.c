@@ -8,6 +8,7 @@
 
 #define BREAK	    0xff
 #define INFO_OPEN   31
+#define INFO_TRUE   21
 #define INFO_NULL   22
 #define INFO_UNDEF  23
 #define INFO_HALF   25
@@ -296,4 +297,10 @@ cbor_put_double(struct buf *out, double v)
 	for (size_t i = 0; i < 8; i++)
 		bytes[1 + i] = (unsigned char)(bits >> (56 - 8 * i));
 	buf_add(out, bytes, sizeof(bytes));
+}
+
+void
+cbor_put_true(struct buf *out)
+{
+	cbor_put_head(out, CBOR_OTHER, INFO_TRUE);
 }

@@ -458,8 +458,13 @@ test_requests(void **state)
 	static const struct cw_dim dims[] = {{"ServiceName", "w\xC3\xA9"}};
 	static const struct cw_metric m = {"A/B", "n", dims, 1};
 	static const struct cw_query q = {24, &m, "p99"};
-	const struct cw_data_req data = {&q, 1, 1767225600000, 1767225900000, 60000, "t"};
-	const struct cw_list_req list = {"A/B", true, NULL};
+	const struct cw_data_req data = {.queries = &q,
+					 .n = 1,
+					 .start_ms = 1767225600000,
+					 .end_ms = 1767225900000,
+					 .period_ms = 60000,
+					 .token = "t"};
+	const struct cw_list_req list = {.ns = "A/B", .recent = true};
 	static const char want_list[] = "\xa2\x69Namespace\x63"
 					"A/B\x6eRecentlyActive\x64PT3H";
 	static const char want_data[] = "\xa6\x71MetricDataQueries\x81\xa2\x62Id\x63m24\x6aMetricSt"
@@ -490,6 +495,104 @@ test_requests(void **state)
 	assert_string_equal(call.path,
 			    "/service/GraniteServiceVersion20100801/operation/GetMetricData");
 	aws_call_done(&call);
+}
+
+/* A request back as JSON, without its tags. */
+static json_t *
+to_json(struct cbor_scan *s)
+{
+	struct cbor_scan before = *s;
+	struct cbor_walk w;
+	bool end = false;
+	struct sv text;
+	double v;
+	json_t *j;
+
+	if (cbor_text(s, &text))
+		return json_stringn(text.p, text.n);
+	*s = before;
+	if (cbor_number(s, &v))
+		return json_real(v);
+	*s = before;
+	if (cbor_tag(s, 1))
+		return to_json(s);
+	*s = before;
+	if (*s->p == '\xf5') {
+		s->p++;
+		return json_true();
+	}
+	if (cbor_open(s, CBOR_LIST, &w)) {
+		for (j = json_array(); cbor_next(s, &w, &end) && !end;)
+			assert_int_equal(json_array_append_new(j, to_json(s)), 0);
+		return j;
+	}
+	*s = before;
+	assert_true(cbor_open(s, CBOR_MAP, &w));
+	for (j = json_object(); cbor_next(s, &w, &end) && !end;) {
+		assert_true(cbor_text(s, &text));
+		assert_int_equal(json_object_setn_new(j, text.p, text.n, to_json(s)), 0);
+	}
+	return j;
+}
+
+/* Whatever is asked is asked for alike in both. */
+static void
+same_request(const struct aws_call *json, const struct aws_call *cbor)
+{
+	struct sv body = buf_view(&cbor->body);
+	struct cbor_scan s = CBOR_SCAN_INIT(body);
+	CLEANUP(json_decrefp) json_t *a = NULL;
+	CLEANUP(json_decrefp) json_t *b = to_json(&s);
+	CLEANUP(buf_done) struct buf one = BUF_INIT(1 << 20);
+	CLEANUP(buf_done) struct buf other = BUF_INIT(1 << 20);
+	struct err err;
+
+	assert_ptr_equal(s.p, s.end);
+	a = json_loadb(json->body.p, json->body.n, JSON_DECODE_INT_AS_REAL, NULL);
+	assert_int_equal(json_dump(a, true, &one, &err), 0);
+	assert_int_equal(json_dump(b, true, &other, &err), 0);
+	assert_string_equal(buf_cstr(&one), buf_cstr(&other));
+}
+
+static void
+test_requests_like_json(void **state)
+{
+	static const struct cw_dim dims[] = {{"A", "1 \"x\""}, {"ServiceName", "w\xC3\xA9"}};
+	static const struct cw_metric m[] = {{"A/B", "n", dims, 2}, {"C", "o", NULL, 0}};
+	static const struct cw_query q[] = {{0, &m[0], "p99"}, {30000, &m[1], "Average"}};
+	struct aws_call calls[2];
+	struct err err;
+
+	(void)state;
+	aws_call_init(&calls[0], (size_t)1 << 20);
+	aws_call_init(&calls[1], (size_t)1 << 20);
+	for (unsigned i = 0; i < 8; i++) {
+		const char *token = i & 1 ? "t\n" : NULL, *account = i & 2 ? "111122223333" : NULL;
+		const struct cw_data_req data = {.queries = q,
+						 .n = i & 4 ? 1 : 2,
+						 .start_ms = 1767225600000,
+						 .end_ms = 1767225900500,
+						 .period_ms = 60000,
+						 .token = token,
+						 .account = account};
+		const struct cw_list_req list = {
+		    .ns = "A/B", .recent = (i & 4) != 0, .token = token, .account = account};
+
+		for (int list_them = 0; list_them < 2; list_them++) {
+			for (int k = 0; k < 2; k++) {
+				enum cw_proto p = k ? CW_CBOR : CW_JSON;
+
+				aws_call_reset(&calls[k]);
+				assert_int_equal(list_them
+						     ? cw_list_call(p, &list, &calls[k], &err)
+						     : cw_data_call(p, &data, &calls[k], &err),
+						 0);
+			}
+			same_request(&calls[0], &calls[1]);
+		}
+	}
+	aws_call_done(&calls[0]);
+	aws_call_done(&calls[1]);
 }
 
 /* Recorded answers */
@@ -539,11 +642,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_requests),  cmocka_unit_test(test_spellings),
-	    cmocka_unit_test(test_numbers),   cmocka_unit_test(test_times),
-	    cmocka_unit_test(test_bad),	      cmocka_unit_test(test_too_deep),
-	    cmocka_unit_test(test_truncated), cmocka_unit_test(test_mutated),
-	    cmocka_unit_test(test_recorded),
+	    cmocka_unit_test(test_requests),  cmocka_unit_test(test_requests_like_json),
+	    cmocka_unit_test(test_spellings), cmocka_unit_test(test_numbers),
+	    cmocka_unit_test(test_times),     cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_too_deep),  cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_mutated),   cmocka_unit_test(test_recorded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
