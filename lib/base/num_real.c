@@ -369,18 +369,25 @@ put_decimal(char out[NUM_DOUBLE_MAX], bool negative, uint64_t n, int decimals)
 #define PLAIN_MIN 1e-3
 #define PLAIN_MAX 1e15
 
+/* Digits before the point; negative: zeros behind it. */
+static int
+count_whole(double size)
+{
+	int n = size < 0.1 ? (size < 0.01 ? -2 : -1) : 0;
+
+	for (uint64_t limit = 1; size >= (double)limit; limit *= 10)
+		n++;
+	return n;
+}
+
 static size_t
 format_plain(double v, char out[NUM_DOUBLE_MAX])
 {
-	double size = fabs(v), limit = 1;
-	int whole = 0; /* digits before the point; negative: zeros behind it */
+	double size = fabs(v);
+	int whole = count_whole(size);
 	uint64_t n = 0;
 	int decimals = 0;
 
-	for (; size >= limit; limit *= 10)
-		whole++;
-	for (limit = 0.1; size < limit; limit /= 10)
-		whole--;
 	for (int digits = DBL_DIG; digits <= DBL_DECIMAL_DIG; digits++) {
 		decimals = digits - whole;
 		n = scaled(size, decimals);

@@ -113,9 +113,11 @@ cmd_help(int argc, char **argv)
 static void
 tune_heap(void)
 {
+	/* NOLINTBEGIN(concurrency-mt-unsafe): there are no threads yet */
 	(void)mallopt(M_ARENA_MAX, HEAPS);
 	(void)mallopt(M_MMAP_THRESHOLD, OWN_MAPPING);
 	(void)mallopt(M_TRIM_THRESHOLD, OWN_MAPPING);
+	/* NOLINTEND(concurrency-mt-unsafe) */
 }
 
 int

@@ -18,7 +18,7 @@
 #define FIND_MS	       300000 /* the longest that accounts may be listed for */
 #define STATE_GRACE_MS 3000   /* of the 5 s in which a run has to end after a signal */
 /* Large pages that are read at once, in bytes: a few keep a processor busy. */
-#define PAGES_AT_ONCE  ((size_t)6 << 20)
+#define PAGES_AT_ONCE ((size_t)6 << 20)
 
 /* Default quotas of AWS per account and region, a little below (its pages on quotas of CloudWatch,
  * IAM, Logs, OAM; of Organizations in the field). */
@@ -546,7 +546,8 @@ session_open(struct session *s, const struct config *config, const struct option
 		return err_wrap(err, "state %s", config->state);
 	fill_env(s);
 	s->commit_env.clock_offset_ms = sign_transport_offset(s->signer);
-	if (session_find(s, !s->options->dry_run, err) || open_outlets(s, err) || make_plans(s, err))
+	if (session_find(s, !s->options->dry_run, err) || open_outlets(s, err) ||
+	    make_plans(s, err))
 		return -1;
 	if (make_tenants(s, err))
 		return -1;
