@@ -187,8 +187,13 @@ lint-python:
 analyze:                  ## gcc's own analyzer over lib/ and jobs/ (slow, and not part of check)
 	$(Q)for f in $(LIB_SRC) $(JOB_SRC); do gcc $(CPPFLAGS) $(CFLAGS) -O1 -fanalyzer -c -o /dev/null $$f || exit 1; done
 
-bench: all                ## CPU and memory of whole runs, for 1, 10 and 100 tenants
-	$(Q)/usr/bin/python3 tests/bench/runs.py
+bench: all $(B)/bench/pages  ## CPU, memory and growth of whole runs beside a script's (BENCH= options of tests/bench/bench.py)
+	$(Q)/usr/bin/python3 tests/bench/bench.py $(BENCH)
+
+$(B)/bench/pages: $(B)/tests/bench/pages.o $(B)/libmuster.a
+	$(call say,LD,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(B)/libmuster.a $(LDLIBS) -lssl
 
 check:                    ## what CI runs: lint, all tests, both compilers, all sanitizers
 	$(Q)scripts/test

@@ -747,33 +747,44 @@ insights_open(const struct job_stream *s, const json_t *memo, const struct cell 
 /* Harvest */
 
 static int
-harvest_cell(const struct pull *p, size_t *at, struct cell_data *d, struct err *err)
+harvest_cell(struct pull *p, struct cell_data *d, struct err *err)
 {
-	size_t first = *at, bytes = 0;
+	size_t first = p->harvest_at, at = first, bytes = 0;
 
-	while (*at < p->n_rows && p->rows[*at].ts_ms < d->cell.end_ms)
-		bytes += p->rows[(*at)++].n;
+	while (at < p->n_rows && p->rows[at].ts_ms < d->cell.end_ms)
+		bytes += p->rows[at++].n;
 	(void)buf_reserve(&d->ndjson, bytes);
-	for (size_t i = first; i < *at; i++)
+	for (size_t i = first; i < at; i++)
 		buf_add(&d->ndjson, p->rows[i].line, p->rows[i].n);
-	d->n_lines = *at - first;
+	d->n_lines = at - first;
+	p->harvest_at = at;
 	return buf_check(&d->ndjson, "cell", err);
+}
+
+/* Before the first cell. */
+static void
+harvest_begin(struct pull *p, struct cell_data *first)
+{
+	size_t unique;
+
+	insights_rows_sort(p->rows, p->n_rows);
+	unique = insights_rows_unique(p->rows, p->n_rows);
+	first->n_rejected += p->n_outside + (p->n_rows - unique);
+	p->n_rows = unique;
+	p->harvesting = true;
 }
 
 static int
 insights_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
 {
-	size_t unique, at = 0;
-
-	insights_rows_sort(p->rows, p->n_rows);
-	unique = insights_rows_unique(p->rows, p->n_rows);
-	if (n)
-		cells[0].n_rejected += p->n_outside + (p->n_rows - unique);
-	p->n_rows = unique;
+	if (n && !p->harvesting)
+		harvest_begin(p, &cells[0]);
 	for (size_t i = 0; i < n; i++)
-		if (harvest_cell(p, &at, &cells[i], err))
+		if (harvest_cell(p, &cells[i], err))
 			return -1;
-	return at == p->n_rows ? 0 : err_set(err, ERR_LOCAL, "a cell that was not pulled");
+	if (n && cells[n - 1].cell.end_ms == p->end_ms && p->harvest_at < p->n_rows)
+		return err_set(err, ERR_LOCAL, "a cell that was not pulled");
+	return 0;
 }
 
 static size_t

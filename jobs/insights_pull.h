@@ -70,6 +70,8 @@ struct pull {
 	size_t n_rows, cap_rows;
 	struct arena lines;
 	uint64_t n_outside;
+	bool harvesting;   /* the rows are sorted, each is there once */
+	size_t harvest_at; /* the first row that is not harvested yet */
 	struct job_gap *gaps;
 	size_t n_gaps, cap_gaps;
 

@@ -36,6 +36,11 @@
 #define BIRTH_MAX_MS	(3 * HOUR_MS)
 /* Points younger than this are read from the fastest store; spans are kept inside it. */
 #define SPAN_MAX_MS (3 * HOUR_MS)
+/* And few enough that 32 workers may have as many points in memory: in one call half of what a page
+ * may hold, which is 500 series for an hour and a half; in all calls of a span so many. */
+#define SPAN_CALL_POINTS (CW_DATAPOINTS_MAX / 2)
+#define SPAN_POINTS	 (CW_DATAPOINTS_MAX * 4)
+#define SERIES_MAX	 ((size_t)1 << 30)
 /* 500 metrics a page: a million metrics of one namespace. */
 #define LIST_PAGES_MAX 2000
 /* A call's points come in one page by design; a service that cuts pages to a few points still ends.
@@ -46,8 +51,11 @@
 /* Asking again: the pause before a round. */
 #define AGAIN_FIRST_MS 1000
 #define AGAIN_MAX_MS   20000
+/* A point on its way: 16 bytes decoded, some 30 before that in JSON. */
+#define POINT_BYTES    48
 #define DEFINITION_MAX ((size_t)1 << 20)
 #define TOKEN_MAX      ((size_t)64 << 10)
+#define WORDS_MAX      160
 #define PULL_ARENA_MAX ((size_t)1 << 30)
 #define PAGE_ARENA_MAX ((size_t)512 << 20)
 
@@ -244,6 +252,7 @@ data_next(struct pull *p, struct aws_call *call, struct err *err)
 
 		queries[i] = (struct cw_query){id, p->plan.v[id].metric, p->plan.v[id].stat};
 	}
+	call->expect = q.n * p->slots * POINT_BYTES;
 	if (p->round && !p->todo_at && !p->token)
 		call->wait_ms = round_pause_ms(p);
 	return cw_data_call(p->proto, &q, call, err);
@@ -285,8 +294,13 @@ take_result(struct pull *p, const struct cw_result *r)
 		take_point(p, w, r->ts_ms[i], r->values[i]);
 	w->answered = true;
 	w->status = r->status;
-	(void)snprintf(w->words, sizeof(w->words), "%s%s%s", r->status_text, r->message ? ": " : "",
-		       r->message ? r->message : "");
+	if (r->status == CW_COMPLETE)
+		return;
+	if (!w->words)
+		w->words = arena_alloc(&p->mem, WORDS_MAX);
+	if (w->words)
+		(void)snprintf(w->words, WORDS_MAX, "%s%s%s", r->status_text,
+			       r->message ? ": " : "", r->message ? r->message : "");
 }
 
 static int
@@ -558,11 +572,13 @@ static int
 metrics_reply(struct pull *p, const struct http_resp *resp, struct err *err)
 {
 	struct sv body = buf_view(&resp->body);
+	int r;
 
 	if (resp->status < 200 || resp->status > 299)
 		return refused(p, resp, err);
-	arena_reset(&p->page);
-	if ((p->phase == LIST ? list_reply : data_reply)(p, body, err))
+	r = (p->phase == LIST ? list_reply : data_reply)(p, body, err);
+	arena_done(&p->page);
+	if (r)
 		return -1;
 	p->spoken = true;
 	return 0;
@@ -583,7 +599,7 @@ metrics_missing(const struct pull *p, char *out, size_t size)
 		const struct wanted *w = &p->plan.v[p->todo[i]];
 
 		n += incomplete(w);
-		if (!example && incomplete(w) && w->words[0])
+		if (!example && incomplete(w) && w->words)
 			example = w;
 	}
 	(void)snprintf(out, size, "%zu of %zu metrics not complete%s%s%s%s%s", n, p->plan.n,
@@ -605,37 +621,11 @@ metrics_make_do(struct pull *p)
 
 /* Harvest */
 
-/* A copy that outlives the pull. */
-static struct series *
-copy_series(const struct series *s, struct arena *a)
+/* The row points into the plan: a slot without a number counts as none for whoever reads it. */
+static void
+harvest_series(const struct wanted *w, const double *values, size_t n, struct cell_data *d)
 {
-	struct series *to = arena_alloc(a, sizeof(*to));
-	struct label *labels = arena_array(a, s->n_labels, sizeof(*labels));
-
-	if (!to || !labels)
-		return NULL;
-	*to = *s;
-	to->name = arena_strdup(a, sv_of(s->name));
-	to->stat = arena_strdup(a, sv_of(s->stat));
-	to->labels = labels;
-	if (!to->name || !to->stat)
-		return NULL;
-	for (size_t i = 0; i < s->n_labels; i++) {
-		labels[i].name = arena_strdup(a, sv_of(s->labels[i].name));
-		labels[i].value = arena_strdup(a, sv_of(s->labels[i].value));
-		if (!labels[i].name || !labels[i].value)
-			return NULL;
-	}
-	return to;
-}
-
-static int
-harvest_series(const struct wanted *w, const double *values, size_t n, struct cell_data *d,
-	       struct err *err)
-{
-	struct sample_row *row = &d->rows[d->n_rows];
 	size_t points = 0, rejected = 0;
-	double *copy;
 
 	for (size_t i = 0; i < n; i++) {
 		points += isfinite(values[i]) != 0;
@@ -643,18 +633,13 @@ harvest_series(const struct wanted *w, const double *values, size_t n, struct ce
 	}
 	d->n_rejected += rejected + (w->collides ? points : 0);
 	if (!points || w->collides)
-		return 0;
-	copy = arena_array(&d->arena, n, sizeof(*copy));
-	row->series = copy_series(&w->series, &d->arena);
-	if (!copy || !row->series)
-		return err_nomem(err);
-	for (size_t i = 0; i < n; i++)
-		copy[i] = isfinite(values[i]) ? values[i] : NAN;
-	row->first_ms = d->cell.start_ms;
-	row->values = copy;
-	row->n = n;
-	d->n_rows++;
-	return 0;
+		return;
+	d->rows[d->n_rows++] = (struct sample_row){
+	    .series = &w->series,
+	    .first_ms = d->cell.start_ms,
+	    .values = values,
+	    .n = n,
+	};
 }
 
 static int
@@ -671,10 +656,9 @@ harvest_cell(const struct pull *p, struct cell_data *d, struct err *err)
 	for (size_t i = 0; i < p->plan.n; i++) {
 		const struct wanted *w = p->plan.by_series[i];
 
-		if (harvest_series(w, w->values + first, n, d, err))
-			return -1;
+		harvest_series(w, w->values + first, n, d);
 	}
-	return d->rows_only ? 0 : metric_lines_encode(d, &origin, err);
+	return metric_lines_encode(d, &origin, err);
 }
 
 static int
@@ -689,7 +673,8 @@ metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *e
 			return -1;
 	}
 	if (n)
-		cells[n - 1].n_rejected += p->n_outside; /* of no cell: the newest counts them */
+		cells[0].n_rejected += p->n_outside; /* of no cell: the first one counts them */
+	p->n_outside = 0;
 	return 0;
 }
 
@@ -713,9 +698,9 @@ metrics_billed(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned)
 	*bytes_scanned = 0;
 }
 
-/* How many series a call for this memo's metrics has, at most. */
+/* How many series this memo's metrics have, at most; 0: not known. */
 static int64_t
-series_of_call(const struct metrics_opts *o, const json_t *memo)
+series_of(const struct metrics_opts *o, const json_t *memo)
 {
 	size_t metrics = inventory_peek(memo), stats = 1, n;
 	const struct metrics_from *from = metrics_from_list(o, &n);
@@ -723,21 +708,31 @@ series_of_call(const struct metrics_opts *o, const json_t *memo)
 	for (size_t i = 0; i < n; i++)
 		if (metrics_from_stats(&from[i])->n > stats)
 			stats = metrics_from_stats(&from[i])->n;
-	return metrics && metrics <= CW_QUERIES_MAX / stats ? (int64_t)(metrics * stats)
-							    : CW_QUERIES_MAX;
+	return (int64_t)(metrics < SERIES_MAX / stats ? metrics * stats : SERIES_MAX);
 }
 
-/* One page should hold all points of a call, and the span be young enough to be read fast. */
+static int64_t
+smaller(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* One page should hold all points of a call, the span be young enough to be read fast, and all of
+ * it small enough to be kept in memory. */
 static size_t
 metrics_span_max(const struct job_stream *s, const json_t *memo)
 {
 	const struct metrics_opts *o = s->opts;
 	int64_t per_cell = s->common->every_ms / o->period_ms;
-	int64_t by_points =
-	    CW_DATAPOINTS_MAX / (series_of_call(o, memo) * (per_cell > 0 ? per_cell : 1));
-	int64_t by_time = SPAN_MAX_MS / s->common->every_ms;
-	int64_t cells = by_points < by_time ? by_points : by_time;
+	int64_t series = series_of(o, memo);
+	int64_t of_call = series && series < CW_QUERIES_MAX ? series : CW_QUERIES_MAX;
+	int64_t cells = SPAN_MAX_MS / s->common->every_ms;
 
+	if (per_cell < 1)
+		per_cell = 1;
+	cells = smaller(cells, SPAN_CALL_POINTS / (of_call * per_cell));
+	if (series)
+		cells = smaller(cells, SPAN_POINTS / (series * per_cell));
 	return cells > 1 ? (size_t)cells : 1;
 }
 

@@ -89,7 +89,7 @@ struct wanted {
 	double *values; /* a slot a period; NaN: no point, infinite: one that was no number */
 	enum cw_status status; /* as of the last page that had it */
 	bool answered;
-	char words[160]; /* the service's own: status and message of an incomplete answer */
+	char *words; /* the service's own, of an incomplete answer: status and message; or NULL */
 };
 struct metrics_plan {
 	struct wanted *v; /* in the order of requests: by metric, then statistic */

@@ -2,12 +2,16 @@
  * The inventory: which metrics an account has. Listing costs calls and time, so it is done every
  * now and then and kept in the stream's memo between runs. A memo is never trusted: what is not
  * exactly as we write it is as good as none.
+ *
+ * In a memo the metrics of one namespace and one set of dimensions stand together, as
+ * {"namespace", "dimensions": {name: value}, "metrics": {name: when it was seen, ms}}. Memos are in
+ * memory as long as their tenants are worked on: an object for each metric took a kilobyte.
  */
 #include "base/cleanup.h"
 #include "fmt/json.h"
 #include "jobs/metrics.h"
 
-#define INVENTORY_VERSION 1
+#define INVENTORY_VERSION 2
 
 static int
 grow(struct inventory *inv, struct arena *a, struct err *err)
@@ -115,21 +119,36 @@ cmp_dims(const void *a, const void *b)
 }
 
 static int
+load_metrics(struct inventory *inv, const json_t *obj, struct cw_metric *m, struct arena *a)
+{
+	json_t *tree = (json_t *)(uintptr_t)obj;
+	const char *name;
+	json_t *seen_ms;
+
+	json_object_foreach(tree, name, seen_ms)
+	{
+		m->name = name;
+		if (!json_is_integer(seen_ms) ||
+		    inventory_add(inv, m, json_integer_value(seen_ms), a, NULL))
+			return -1;
+	}
+	return 0;
+}
+
+static int
 load_entry(struct inventory *inv, const json_t *j, struct arena *a)
 {
 	struct cw_dim dims[CW_DIMENSIONS_MAX];
 	struct cw_metric m = {.dims = dims};
-	int64_t seen_ms = 0;
-	json_t *obj;
+	json_t *obj, *metrics;
 
 	if (json_get_str(j, "", "namespace", true, &m.ns, NULL) ||
-	    json_get_str(j, "", "metric", true, &m.name, NULL) ||
 	    json_get_obj(j, "", "dimensions", true, &obj, NULL) ||
-	    json_get_i64(j, "", "seen_ms", true, &seen_ms, NULL) || load_dims(obj, dims, &m.n_dims))
+	    json_get_obj(j, "", "metrics", true, &metrics, NULL) || load_dims(obj, dims, &m.n_dims))
 		return -1;
 	if (m.n_dims > 1)
 		qsort(dims, m.n_dims, sizeof(*dims), cmp_dims);
-	return inventory_add(inv, &m, seen_ms, a, NULL);
+	return load_metrics(inv, metrics, &m, a);
 }
 
 bool
@@ -154,39 +173,84 @@ inventory_load(struct inventory *inv, const json_t *memo, const char *definition
 	return true;
 }
 
+static int
+cmp_places(const struct cw_metric *a, const struct cw_metric *b)
+{
+	struct cw_metric x = *a, y = *b;
+
+	x.name = y.name = "";
+	return cw_metric_cmp(&x, &y);
+}
+
+/* By namespace and dimensions, then by name. */
+static int
+cmp_grouped(const void *a, const void *b)
+{
+	const struct inventory_entry *x = *(const struct inventory_entry *const *)a;
+	const struct inventory_entry *y = *(const struct inventory_entry *const *)b;
+	int c = cmp_places(&x->metric, &y->metric);
+
+	return c ? c : strcmp(x->metric.name, y->metric.name);
+}
+
+/* A new entry for the place of this metric; its `metrics` in *ret, borrowed. */
 static json_t *
-save_entry(const struct inventory_entry *e)
+save_place(const struct cw_metric *m, json_t **ret)
 {
 	json_t *dims = json_object();
 
-	for (size_t i = 0; dims && i < e->metric.n_dims; i++)
-		if (json_object_set_new(dims, e->metric.dims[i].name,
-					json_string(e->metric.dims[i].value))) {
+	*ret = json_object();
+	for (size_t i = 0; dims && i < m->n_dims; i++)
+		if (json_object_set_new(dims, m->dims[i].name, json_string(m->dims[i].value))) {
 			json_decref(dims);
-			return NULL;
+			dims = NULL;
 		}
-	return json_pack("{s:s, s:s, s:o, s:I}", "namespace", e->metric.ns, "metric",
-			 e->metric.name, "dimensions", dims, "seen_ms", (json_int_t)e->seen_ms);
+	return json_pack("{s:s, s:o, s:o}", "namespace", m->ns, "dimensions", dims, "metrics",
+			 *ret);
+}
+
+static json_t *
+save_entries(const struct inventory_entry **v, size_t n)
+{
+	json_t *entries = json_array(), *metrics = NULL;
+	int r = entries ? 0 : -1;
+
+	for (size_t i = 0; !r && i < n; i++) {
+		if (!i || cmp_places(&v[i - 1]->metric, &v[i]->metric) != 0)
+			r = json_array_append_new(entries, save_place(&v[i]->metric, &metrics));
+		if (!r)
+			r = json_object_set_new(metrics, v[i]->metric.name,
+						json_integer(v[i]->seen_ms));
+	}
+	if (!r)
+		return entries;
+	json_decref(entries);
+	return NULL;
 }
 
 json_t *
 inventory_save(const struct inventory *inv, const char *definition)
 {
-	json_t *entries = json_array();
+	CLEANUP(freep)
+	const struct inventory_entry **v = calloc(inv->n + 1, sizeof(*v));
 
-	for (size_t i = 0; entries && i < inv->n; i++) {
-		if (json_array_append_new(entries, save_entry(&inv->v[i]))) {
-			json_decref(entries);
-			return NULL;
-		}
-	}
+	if (!v)
+		return NULL;
+	for (size_t i = 0; i < inv->n; i++)
+		v[i] = &inv->v[i];
+	qsort(v, inv->n, sizeof(*v), cmp_grouped);
 	return json_pack("{s:i, s:s, s:I, s:b, s:o}", "version", INVENTORY_VERSION, "definition",
 			 definition, "discovered_ms", (json_int_t)inv->discovered_ms, "recent",
-			 inv->recent, "entries", entries);
+			 inv->recent, "entries", save_entries(v, inv->n));
 }
 
 size_t
 inventory_peek(const json_t *memo)
 {
-	return json_array_size(json_object_get(memo, "entries"));
+	const json_t *entries = json_object_get(memo, "entries");
+	size_t n = 0;
+
+	for (size_t i = 0; i < json_array_size(entries); i++)
+		n += json_object_size(json_object_get(json_array_get(entries, i), "metrics"));
+	return n;
 }

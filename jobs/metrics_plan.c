@@ -55,27 +55,8 @@ struct planner {
 	const struct metrics_opts *o;
 	struct arena *a;
 	struct filter keep, drop;
-	size_t cap;
 	size_t metric_start; /* where the present metric's statistics begin in the plan */
 };
-
-static int
-grow(struct planner *pl, struct err *err)
-{
-	size_t cap = pl->cap ? pl->cap * 2 : 64;
-	struct wanted *v;
-
-	if (pl->plan->n < pl->cap)
-		return 0;
-	v = arena_array(pl->a, cap, sizeof(*v));
-	if (!v)
-		return err_nomem(err);
-	if (pl->plan->n)
-		memcpy(v, pl->plan->v, pl->plan->n * sizeof(*v));
-	pl->plan->v = v;
-	pl->cap = cap;
-	return 0;
-}
 
 static bool
 has_stat(const struct planner *pl, const char *stat)
@@ -105,8 +86,6 @@ add_stat(struct planner *pl, const struct cw_metric *m, const struct label *dims
 
 	if (has_stat(pl, stat))
 		return 0;
-	if (grow(pl, err))
-		return -1;
 	w = &pl->plan->v[pl->plan->n];
 	*w = (struct wanted){.metric = m, .stat = stat, .status = CW_OTHER};
 	if (normalise_series(&rules, &owner, &source, pl->o->period_ms, pl->a, &w->series, err))
@@ -143,12 +122,29 @@ add_metric(struct planner *pl, const struct cw_metric *m, bool many_sets, struct
 	return 0;
 }
 
+/* How many series there are at most: what keep and drop leave out is not known yet. */
+static size_t
+count_stats(const struct planner *pl, const struct inventory *inv)
+{
+	size_t n_from, n = 0;
+	const struct metrics_from *from = metrics_from_list(pl->o, &n_from);
+
+	for (size_t i = 0; i < inv->n; i++)
+		for (size_t k = 0; k < n_from; k++)
+			if (metrics_from_selects(&from[k], &inv->v[i].metric))
+				n += metrics_from_stats(&from[k])->n;
+	return n;
+}
+
 static int
 add_inventory(struct planner *pl, const struct inventory *inv, struct err *err)
 {
 	const struct cw_metric *last = NULL;
 	bool many = false;
 
+	pl->plan->v = arena_array(pl->a, count_stats(pl, inv), sizeof(*pl->plan->v));
+	if (!pl->plan->v)
+		return err_nomem(err);
 	for (size_t i = 0; i < inv->n; i++) {
 		const struct cw_metric *m = &inv->v[i].metric;
 
@@ -194,15 +190,17 @@ find_collisions(struct planner *pl, struct err *err)
 static int
 make_slots(struct planner *pl, size_t slots, struct err *err)
 {
-	for (size_t i = 0; i < pl->plan->n; i++) {
-		double *values = arena_array(pl->a, slots, sizeof(*values));
+	double *values = NULL;
+	size_t n;
 
-		if (!values)
-			return err_nomem(err);
-		for (size_t k = 0; k < slots; k++)
-			values[k] = NAN;
-		pl->plan->v[i].values = values;
-	}
+	if (!__builtin_mul_overflow(pl->plan->n, slots, &n))
+		values = arena_array(pl->a, n, sizeof(*values));
+	if (!values)
+		return err_nomem(err);
+	for (size_t i = 0; i < n; i++)
+		values[i] = NAN;
+	for (size_t i = 0; i < pl->plan->n; i++)
+		pl->plan->v[i].values = values + i * slots;
 	return 0;
 }
 

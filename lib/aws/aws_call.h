@@ -15,6 +15,7 @@ struct aws_call {
 	const char *path;      /* "/" by default (NULL) */
 	struct buf body;
 	size_t max_reply;      /* 0: HTTP_MAX_BODY */
+	size_t expect;         /* about how many bytes the answer and what is read from it take; 0: not many */
 	int64_t wait_ms;       /* the runner waits so long before it sends (polling, asking again) */
 	int64_t first_byte_ms; /* 0: default */
 	int64_t grace_ms;      /* as in struct http_req; set by the runner */

@@ -12,6 +12,7 @@
 #include "base/num.h"
 
 static const struct cw_codec *const codecs[CW_N_PROTOS] = {
+    [CW_CBOR] = &cw_codec_cbor,
     [CW_JSON] = &cw_codec_json,
     [CW_QUERY] = &cw_codec_query,
 };
@@ -83,6 +84,7 @@ cw_metric_cmp(const struct cw_metric *a, const struct cw_metric *b)
  */
 #define LEARNT_SLOTS 64
 static _Atomic uint64_t learnt[CW_N_PROTOS][LEARNT_SLOTS];
+static _Atomic unsigned first_proto;
 
 static uint64_t
 region_hash(const char *region)
@@ -111,10 +113,16 @@ cw_proto_of(const char *region)
 {
 	uint64_t h = region_hash(region);
 
-	for (unsigned p = 0; p < CW_N_PROTOS; p++)
+	for (unsigned p = atomic_load(&first_proto); p < CW_N_PROTOS; p++)
 		if (!known_bad((enum cw_proto)p, h))
 			return (enum cw_proto)p;
 	return CW_JSON;
+}
+
+void
+cw_proto_begin(enum cw_proto first)
+{
+	atomic_store(&first_proto, (unsigned)first);
 }
 
 enum cw_proto
@@ -139,6 +147,7 @@ cw_proto_forget(void)
 	for (size_t p = 0; p < CW_N_PROTOS; p++)
 		for (size_t i = 0; i < LEARNT_SLOTS; i++)
 			atomic_store(&learnt[p][i], 0);
+	cw_proto_begin(CW_CBOR);
 }
 
 /* How endpoints that never heard of a protocol say so. */
@@ -153,13 +162,13 @@ static const char *const unknown_codes[] = {
 };
 static const int unknown_statuses[] = {404, 405, 415, 501};
 
-/* A JSON question answered in the Query protocol's error form. */
+/* Another question answered in the Query protocol's error form. */
 static bool
 foreign_error(enum cw_proto p, struct sv body)
 {
 	static const char sign[] = "<ErrorResponse";
 
-	return p == CW_JSON && body.n &&
+	return p != CW_QUERY && body.n &&
 	       memmem(body.p, body.n < 512 ? body.n : 512, sign, sizeof(sign) - 1);
 }
 

@@ -21,7 +21,9 @@
 #define CW_EXPIRED_TOKEN                                                                           \
 	"InvalidNextToken" /* the code (newer: with "Exception" behind) of a token that ran out */
 
+/* In the order in which they are tried. */
 enum cw_proto {
+	CW_CBOR,  /* Smithy RPC v2 CBOR */
 	CW_JSON,  /* AWS JSON 1.0 */
 	CW_QUERY, /* form in, XML out: old stand-ins */
 	CW_N_PROTOS,
@@ -94,13 +96,15 @@ int cw_list_read(enum cw_proto p, struct sv body, struct arena *a, struct cw_lis
 int cw_data_read(enum cw_proto p, struct sv body, struct arena *a, struct cw_data_page *ret,
 		 struct err *err);
 
-/* The protocol to begin with for a region (and so for an endpoint) in this process: CW_JSON until
- * cw_proto_avoid() was called for it. Thread-safe. */
+/* The protocol to begin with for a region (and so for an endpoint) in this process: CW_CBOR until
+ * cw_proto_avoid() was called for it, or what cw_proto_begin() said. Thread-safe. */
 enum cw_proto cw_proto_of(const char *region);
 /* This region's endpoint does not understand `p`; returns the next to try, or CW_N_PROTOS when
  * there is none. */
 enum cw_proto cw_proto_avoid(const char *region, enum cw_proto p);
-/* Forget what was learnt (tests). */
+/* Try none before this one: CW_JSON where exchanges are to be kept as text. */
+void cw_proto_begin(enum cw_proto first);
+/* Forget what was learnt, and what to begin with (tests). */
 void cw_proto_forget(void);
 /* Does this refusal say "I do not know this protocol" (and not "I refuse this request")? */
 bool cw_proto_unknown(enum cw_proto p, const struct http_resp *resp, const struct err *err);

@@ -17,7 +17,7 @@ struct cw_codec {
 			 struct err *err);
 };
 
-extern const struct cw_codec cw_codec_json, cw_codec_query;
+extern const struct cw_codec cw_codec_cbor, cw_codec_json, cw_codec_query;
 
 /* What readers share. */
 size_t cw_id_parse(const char *id);

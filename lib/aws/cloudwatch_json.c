@@ -2,10 +2,13 @@
 #include <math.h>
 
 #include "aws/cloudwatch_codec.h"
+#include "aws/cloudwatch_doc.h"
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/timefmt.h"
+#include "base/utf8.h"
 #include "fmt/json.h"
+#include "fmt/json_scan.h"
 
 /* Requests */
 
@@ -78,211 +81,181 @@ build_data(const struct cw_data_req *q, long max_datapoints, struct buf *out)
 
 /* Answers */
 
-static int
-copy_str(const json_t *obj, const char *path, const char *key, struct arena *a, const char **ret,
-	 struct err *err)
+static struct json_scan
+scan_of(const struct cw_doc *d)
 {
-	const char *s = NULL;
-
-	if (json_get_str(obj, path, key, true, &s, err))
-		return -1;
-	*ret = cw_strdup(a, s);
-	return *ret ? 0 : err_nomem(err);
+	return (struct json_scan){d->p, d->end};
 }
 
-static int
-read_dims(const json_t *arr, const char *path, struct arena *a, struct cw_metric *m,
-	  struct err *err)
+static bool
+open_with(struct cw_doc *d, char c, struct cw_walk *w)
 {
-	size_t n = json_array_size(arr);
-	struct cw_dim *dims = arena_array(a, n, sizeof(*dims));
+	struct json_scan s = scan_of(d);
+	bool ok = json_scan_ch(&s, c);
 
-	if (!dims)
-		return err_nomem(err);
-	for (size_t i = 0; i < n; i++) {
-		const json_t *d = json_array_get(arr, i);
-		char at[96];
+	*w = (struct cw_walk){.first = true};
+	d->p = s.p;
+	return ok;
+}
 
-		(void)snprintf(at, sizeof(at), "%s/Dimensions/%zu", path, i);
-		if (copy_str(d, at, "Name", a, &dims[i].name, err) ||
-		    copy_str(d, at, "Value", a, &dims[i].value, err))
-			return -1;
+static bool
+open_map(struct cw_doc *d, struct cw_walk *w)
+{
+	return open_with(d, '{', w);
+}
+
+static bool
+open_list(struct cw_doc *d, struct cw_walk *w)
+{
+	return open_with(d, '[', w);
+}
+
+static bool
+next_key(struct cw_doc *d, struct cw_walk *w, struct sv *ret_key, bool *ret_end)
+{
+	struct json_scan s = scan_of(d);
+	bool ok = json_scan_member(&s, w->first, ret_key, ret_end);
+
+	w->first = false;
+	d->p = s.p;
+	return ok;
+}
+
+static bool
+next_item(struct cw_doc *d, struct cw_walk *w, bool *ret_end)
+{
+	struct json_scan s = scan_of(d);
+	bool ok = json_scan_item(&s, w->first, ret_end);
+
+	w->first = false;
+	d->p = s.p;
+	return ok;
+}
+
+static bool
+skip_value(struct cw_doc *d)
+{
+	struct json_scan s = scan_of(d);
+	bool ok = json_scan_skip(&s);
+
+	d->p = s.p;
+	return ok;
+}
+
+static bool
+take_null(struct cw_doc *d)
+{
+	struct json_scan s = scan_of(d);
+	bool ok = json_scan_null(&s);
+
+	if (ok)
+		d->p = s.p;
+	return ok;
+}
+
+static bool
+at_end(struct cw_doc *d)
+{
+	struct json_scan s = scan_of(d);
+
+	return json_scan_end(&s);
+}
+
+/* Copied as it stands, unless there are escapes in it. */
+static const char *
+take_text(struct cw_doc *d, struct arena *a, struct err *err)
+{
+	CLEANUP(buf_done) struct buf plain = BUF_INIT((size_t)(d->end - d->p));
+	struct json_scan s = scan_of(d);
+	const char *copy;
+	struct sv raw;
+
+	if (!json_scan_str(&s, &raw))
+		return NULL;
+	if (memchr(raw.p, '\\', raw.n)) {
+		json_unescape(&plain, raw);
+		if (buf_check(&plain, "text", err))
+			return NULL;
+		raw = buf_view(&plain);
 	}
-	cw_dims_sort(dims, n);
-	m->dims = dims;
-	m->n_dims = n;
-	return 0;
+	if (memchr(raw.p, '\0', raw.n))
+		return NULL;
+	copy = arena_strdup(a, raw);
+	if (!copy)
+		(void)err_nomem(err);
+	d->p = s.p;
+	return copy;
 }
 
-static int
-read_metric(const json_t *j, size_t at, struct arena *a, struct cw_metric *m, struct err *err)
+static bool
+take_time(struct cw_doc *d, int64_t *ret_ms)
 {
-	char path[48];
-	json_t *dims;
+	struct json_scan s = scan_of(d);
+	struct sv raw;
+	double seconds;
+	bool ok;
 
-	(void)snprintf(path, sizeof(path), "/Metrics/%zu", at);
-	if (copy_str(j, path, "Namespace", a, &m->ns, err) ||
-	    copy_str(j, path, "MetricName", a, &m->name, err) ||
-	    json_get_arr(j, path, "Dimensions", false, &dims, err))
-		return -1;
-	return read_dims(dims, path, a, m, err);
+	if (json_scan_num(&s, &seconds))
+		ok = cw_seconds(seconds, ret_ms);
+	else
+		ok = json_scan_str(&s, &raw) && time_parse_iso(raw, ret_ms);
+	if (ok)
+		d->p = s.p;
+	return ok;
 }
 
-static int
-read_token(const json_t *doc, struct arena *a, const char **ret, struct err *err)
+static bool
+take_number(struct cw_doc *d, double *ret)
 {
-	const char *token = NULL;
+	static const struct {
+		struct sv word;
+		double v;
+	} words[] = {{{"NaN", 3}, NAN}, {{"Infinity", 8}, INFINITY}, {{"-Infinity", 9}, -INFINITY}};
+	struct json_scan s = scan_of(d);
+	struct sv raw;
+	bool ok = json_scan_num(&s, ret);
 
-	if (json_get_str(doc, "", "NextToken", false, &token, err))
-		return -1;
-	return cw_token_copy(a, token, ret, err);
+	if (!ok && json_scan_str(&s, &raw)) {
+		for (size_t i = 0; i < ARRAY_LEN(words) && !ok; i++) {
+			ok = sv_eq(raw, words[i].word);
+			*ret = words[i].v;
+		}
+	}
+	if (ok)
+		d->p = s.p;
+	return ok;
+}
+
+static const struct cw_doc_ops json_doc = {
+    .map = open_map,
+    .list = open_list,
+    .key = next_key,
+    .item = next_item,
+    .null = take_null,
+    .text = take_text,
+    .time = take_time,
+    .number = take_number,
+    .skip = skip_value,
+    .end = at_end,
+};
+
+/* Texts are copied as they are, so what is no UTF-8 must not be in the answer. */
+static int
+check_utf8(struct sv body, struct err *err)
+{
+	return utf8_valid(body) ? 0 : err_set(err, ERR_DATA, "the answer is not UTF-8");
 }
 
 static int
 read_list(struct sv body, struct arena *a, struct cw_list_page *ret, struct err *err)
 {
-	CLEANUP(json_decrefp) json_t *doc = NULL;
-	json_t *arr;
-
-	if (json_parse(body, "ListMetrics answer", &doc, err) ||
-	    json_get_arr(doc, "", "Metrics", true, &arr, err) ||
-	    read_token(doc, a, &ret->token, err))
-		return -1;
-	ret->metrics = arena_array(a, json_array_size(arr), sizeof(*ret->metrics));
-	if (!ret->metrics)
-		return err_nomem(err);
-	for (; ret->n < json_array_size(arr); ret->n++)
-		if (read_metric(json_array_get(arr, ret->n), ret->n, a, &ret->metrics[ret->n], err))
-			return -1;
-	return 0;
-}
-
-/* Seconds to milliseconds, cut as ISO times are; the quarter is for what the double lost. */
-static int
-read_time(const json_t *j, int64_t *ret_ms)
-{
-	const double limit_s = 1e11; /* some three thousand years around 1970 */
-	double s;
-
-	if (json_is_string(j))
-		return time_parse_iso(sv_of(json_string_value(j)), ret_ms) ? 0 : -1;
-	if (!json_is_number(j))
-		return -1;
-	s = json_number_value(j);
-	if (!(fabs(s) < limit_s))
-		return -1;
-	*ret_ms = (int64_t)floor(s * 1000 + 0.25);
-	return 0;
-}
-
-static int
-read_value(const json_t *j, double *ret)
-{
-	static const struct {
-		const char *word;
-		double v;
-	} words[] = {{"NaN", NAN}, {"Infinity", INFINITY}, {"-Infinity", -INFINITY}};
-
-	if (json_is_number(j)) {
-		*ret = json_number_value(j);
-		return 0;
-	}
-	for (size_t i = 0; json_is_string(j) && i < ARRAY_LEN(words); i++) {
-		if (!strcmp(json_string_value(j), words[i].word)) {
-			*ret = words[i].v;
-			return 0;
-		}
-	}
-	return -1;
-}
-
-static int
-read_points(const json_t *ts, const json_t *vs, const char *path, struct arena *a,
-	    struct cw_result *r, struct err *err)
-{
-	size_t n = json_array_size(ts);
-	int64_t *t = arena_array(a, n, sizeof(*t));
-	double *v = arena_array(a, n, sizeof(*v));
-
-	if (json_array_size(vs) != n)
-		return err_set(err, ERR_DATA, "%s: %zu timestamps but %zu values", path, n,
-			       json_array_size(vs));
-	if (!t || !v)
-		return err_nomem(err);
-	for (size_t i = 0; i < n; i++) {
-		if (read_time(json_array_get(ts, i), &t[i]))
-			return err_set(err, ERR_DATA, "%s/Timestamps/%zu: expected a time", path,
-				       i);
-		if (read_value(json_array_get(vs, i), &v[i]))
-			return err_set(err, ERR_DATA, "%s/Values/%zu: expected a number", path, i);
-	}
-	r->ts_ms = t;
-	r->values = v;
-	r->n = n;
-	return 0;
-}
-
-/* The last of a list of {Code, Value}. */
-static int
-read_messages(const json_t *obj, const char *path, struct arena *a, const char **ret,
-	      struct err *err)
-{
-	const char *code = "", *text = "";
-	const json_t *last;
-	json_t *arr;
-
-	if (json_get_arr(obj, path, "Messages", false, &arr, err))
-		return -1;
-	if (!json_array_size(arr))
-		return 0;
-	last = json_array_get(arr, json_array_size(arr) - 1);
-	if (json_get_str(last, "/Messages", "Code", false, &code, err) ||
-	    json_get_str(last, "/Messages", "Value", false, &text, err))
-		return -1;
-	*ret = cw_message(a, code, text);
-	return *ret ? 0 : err_nomem(err);
-}
-
-static int
-read_result(const json_t *j, size_t at, struct arena *a, struct cw_result *r, struct err *err)
-{
-	const char *id = "", *status = "";
-	json_t *ts, *vs;
-	char path[48];
-
-	(void)snprintf(path, sizeof(path), "/MetricDataResults/%zu", at);
-	if (json_get_str(j, path, "Id", true, &id, err) ||
-	    json_get_str(j, path, "StatusCode", false, &status, err) ||
-	    json_get_arr(j, path, "Timestamps", false, &ts, err) ||
-	    json_get_arr(j, path, "Values", false, &vs, err))
-		return -1;
-	r->id = cw_id_parse(id);
-	r->status = cw_status_parse(status);
-	r->status_text = cw_strdup(a, status);
-	if (!r->status_text)
-		return err_nomem(err);
-	return read_points(ts, vs, path, a, r, err) || read_messages(j, path, a, &r->message, err)
-		   ? -1
-		   : 0;
+	return check_utf8(body, err) ? -1 : cw_doc_list(&json_doc, body, a, ret, err);
 }
 
 static int
 read_data(struct sv body, struct arena *a, struct cw_data_page *ret, struct err *err)
 {
-	CLEANUP(json_decrefp) json_t *doc = NULL;
-	json_t *arr;
-
-	if (json_parse(body, "GetMetricData answer", &doc, err) ||
-	    json_get_arr(doc, "", "MetricDataResults", true, &arr, err) ||
-	    read_token(doc, a, &ret->token, err) || read_messages(doc, "", a, &ret->message, err))
-		return -1;
-	ret->results = arena_array(a, json_array_size(arr), sizeof(*ret->results));
-	if (!ret->results)
-		return err_nomem(err);
-	for (; ret->n < json_array_size(arr); ret->n++)
-		if (read_result(json_array_get(arr, ret->n), ret->n, a, &ret->results[ret->n], err))
-			return -1;
-	return 0;
+	return check_utf8(body, err) ? -1 : cw_doc_data(&json_doc, body, a, ret, err);
 }
 
 const struct cw_codec cw_codec_json = {

@@ -195,24 +195,12 @@ read_status(struct json_scan *s, enum logs_status *ret)
 }
 
 static bool
-is_null(struct json_scan *s)
-{
-	struct json_scan at = *s;
-
-	if (json_scan_ch(&at, 'n') && at.end - at.p >= 3 && !memcmp(at.p, "ull", 3)) {
-		s->p = at.p + 3;
-		return true;
-	}
-	return false;
-}
-
-static bool
 read_statistics(struct json_scan *s, struct logs_results *r)
 {
 	struct sv name;
 	bool end = false, ok;
 
-	if (is_null(s))
+	if (json_scan_null(s))
 		return true;
 	if (!json_scan_ch(s, '{'))
 		return false;
@@ -237,7 +225,7 @@ read_statistics(struct json_scan *s, struct logs_results *r)
 static bool
 read_rows(struct json_scan *s, struct logs_results *r)
 {
-	if (is_null(s))
+	if (json_scan_null(s))
 		return true;
 	if (!json_scan_ch(s, '['))
 		return false;
@@ -270,7 +258,7 @@ read_member(struct json_scan *s, struct sv name, struct logs_results *r, unsigne
 	case 2:
 		return read_statistics(s, r);
 	case 3:
-		return is_null(s) || json_scan_str(s, &r->token);
+		return json_scan_null(s) || json_scan_str(s, &r->token);
 	default:
 		return json_scan_skip(s);
 	}
@@ -314,7 +302,7 @@ read_field(struct json_scan *s, struct json_raw *f, bool *has_value)
 			return false;
 		if (end)
 			break;
-		if (is_null(s))
+		if (json_scan_null(s))
 			continue;
 		if (sv_eq(name, SV("field"))) {
 			if (has_name || !json_scan_str(s, &f->name))

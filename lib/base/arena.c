@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define BLOCK_MIN 4096
-#define BLOCK_MAX ((size_t)1 << 20)
+#define BLOCK_MAX ((size_t)256 << 10)
 #define ALIGN	  alignof(max_align_t)
 
 struct arena_block {
@@ -24,24 +24,27 @@ room(const struct arena_block *b)
 	return b ? b->cap - b->n : 0;
 }
 
-/* A block of at least n bytes. One that was made for a single large piece goes behind the head,
- * which has room left for small ones. */
+/* A block of at least n bytes. A piece that would fill most of one gets a block of its own size
+ * behind the head, which has room left for small ones: so nothing large is ever half empty. */
 static struct arena_block *
 add_block(struct arena *a, size_t n)
 {
 	size_t cap = a->head ? a->head->cap * 2 : BLOCK_MIN;
 	struct arena_block *b;
 
+	bool own;
+
 	if (cap > BLOCK_MAX)
 		cap = BLOCK_MAX;
-	if (cap < n)
+	own = n > cap / 2;
+	if (own)
 		cap = n;
 	b = malloc(sizeof(*b) + cap);
 	if (!b)
 		return NULL;
 	b->cap = cap;
 	b->n = 0;
-	if (a->head && n > BLOCK_MAX) {
+	if (a->head && own) {
 		b->next = a->head->next;
 		a->head->next = b;
 	} else {

@@ -63,7 +63,7 @@ buf_reset(struct buf *b)
 		b->p[0] = '\0';
 }
 
-/* Makes room for `more` bytes and the NUL; doubles, never beyond the ceiling. */
+/* Makes room for `more` bytes and the NUL; doubles at the least, never beyond the ceiling. */
 bool
 buf_reserve(struct buf *b, size_t more)
 {
@@ -78,8 +78,10 @@ buf_reserve(struct buf *b, size_t more)
 	}
 	if (b->n + more < b->cap)
 		return true;
-	while (cap <= b->n + more)
+	if (cap <= b->n + more)
 		cap *= 2;
+	if (cap <= b->n + more)
+		cap = b->n + more + 1; /* one large piece, whose size is known */
 	p = realloc(b->p, cap);
 	if (!p) {
 		b->failed = true;
@@ -91,7 +93,7 @@ buf_reserve(struct buf *b, size_t more)
 }
 
 void
-buf_add(struct buf *b, const void *p, size_t n)
+buf_add_slowly(struct buf *b, const void *p, size_t n)
 {
 	if (!buf_reserve(b, n))
 		return;
@@ -99,24 +101,6 @@ buf_add(struct buf *b, const void *p, size_t n)
 		memcpy(b->p + b->n, p, n);
 	b->n += n;
 	b->p[b->n] = '\0';
-}
-
-void
-buf_sv(struct buf *b, struct sv s)
-{
-	buf_add(b, s.p, s.n);
-}
-
-void
-buf_str(struct buf *b, const char *s)
-{
-	buf_add(b, s, strlen(s));
-}
-
-void
-buf_ch(struct buf *b, char c)
-{
-	buf_add(b, &c, 1);
 }
 
 void

@@ -49,10 +49,35 @@ struct buf {
 void buf_done(struct buf *b);  /* frees; the buf may be used again */
 void buf_reset(struct buf *b); /* empties and forgives a failure, keeps the memory */
 bool buf_reserve(struct buf *b, size_t more);
-void buf_add(struct buf *b, const void *p, size_t n);
-void buf_sv(struct buf *b, struct sv s);
-void buf_str(struct buf *b, const char *s);
-void buf_ch(struct buf *b, char c);
+void buf_add_slowly(struct buf *b, const void *p, size_t n);
+/* Most appends find room: pages are put together from millions of them. */
+static inline void
+buf_add(struct buf *b, const void *p, size_t n)
+{
+	if (b->failed || n >= b->cap - b->n || n > b->max - b->n) {
+		buf_add_slowly(b, p, n);
+		return;
+	}
+	if (n)
+		memcpy(b->p + b->n, p, n);
+	b->n += n;
+	b->p[b->n] = '\0';
+}
+static inline void
+buf_sv(struct buf *b, struct sv s)
+{
+	buf_add(b, s.p, s.n);
+}
+static inline void
+buf_str(struct buf *b, const char *s)
+{
+	buf_add(b, s, strlen(s));
+}
+static inline void
+buf_ch(struct buf *b, char c)
+{
+	buf_add(b, &c, 1);
+}
 void buf_fmt(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static inline bool
 buf_ok(const struct buf *b)

@@ -1,19 +1,14 @@
 /*
- * Numbers as text, strictly. strtol and its kin take blanks, hexadecimal and trailing text, and
- * look at the locale; what comes from a configuration or a service must be exactly a number.
+ * Integers, durations and sizes as text, strictly. strtol and its kin take blanks, hexadecimal and
+ * trailing text, and look at the locale; what comes from a configuration or a service must be
+ * exactly a number.
  */
 #include "base/num.h"
 
-#include <float.h>
 #include <inttypes.h>
-#include <locale.h>
-#include <math.h>
-#include <pthread.h>
+#include <stdio.h>
 
 #include "base/cleanup.h"
-
-/* The longest exact decimal text of a double has less than 1100 characters. */
-#define DOUBLE_TEXT_MAX 1200
 
 static bool
 is_digit(char c)
@@ -70,146 +65,6 @@ num_i64(struct sv s, int64_t *ret)
 		return false;
 	*ret = neg ? (int64_t)(0 - v) : (int64_t)v;
 	return true;
-}
-
-static pthread_once_t c_locale_once = PTHREAD_ONCE_INIT;
-static locale_t c_locale_value;
-
-static void
-c_locale_init(void)
-{
-	c_locale_value = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-}
-
-static locale_t
-c_locale(void)
-{
-	(void)pthread_once(&c_locale_once, c_locale_init);
-	return c_locale_value;
-}
-
-static size_t
-count_digits(struct sv s, size_t from)
-{
-	size_t i = from;
-
-	while (i < s.n && is_digit(s.p[i]))
-		i++;
-	return i - from;
-}
-
-/* [+-] digits [. digits] [e [+-] digits], with a digit before or after the point. */
-static bool
-is_decimal(struct sv s)
-{
-	size_t i = 0, whole, part = 0, n;
-
-	if (i < s.n && (s.p[i] == '+' || s.p[i] == '-'))
-		i++;
-	whole = count_digits(s, i);
-	i += whole;
-	if (i < s.n && s.p[i] == '.') {
-		part = count_digits(s, i + 1);
-		i += 1 + part;
-	}
-	if (whole + part == 0)
-		return false;
-	if (i < s.n && (s.p[i] == 'e' || s.p[i] == 'E')) {
-		i++;
-		if (i < s.n && (s.p[i] == '+' || s.p[i] == '-'))
-			i++;
-		n = count_digits(s, i);
-		if (n == 0)
-			return false;
-		i += n;
-	}
-	return i == s.n;
-}
-
-static bool
-read_special(struct sv s, double *ret)
-{
-	static const struct {
-		const char *text;
-		double value;
-	} special[] = {
-	    {"NaN", NAN},	{"Infinity", INFINITY}, {"-Infinity", -INFINITY},
-	    {"+Inf", INFINITY}, {"-Inf", -INFINITY},
-	};
-
-	for (size_t i = 0; i < ARRAY_LEN(special); i++)
-		if (sv_eq(s, sv_of(special[i].text))) {
-			*ret = special[i].value;
-			return true;
-		}
-	return false;
-}
-
-bool
-num_double(struct sv s, double *ret)
-{
-	char text[DOUBLE_TEXT_MAX];
-	locale_t loc = c_locale();
-	double v;
-
-	if (read_special(s, ret))
-		return true;
-	if (!loc || s.n >= sizeof(text) || !is_decimal(s))
-		return false;
-	memcpy(text, s.p, s.n);
-	text[s.n] = '\0';
-	v = strtod_l(text, NULL, loc);
-	if (isinf(v))
-		return false;
-	*ret = v;
-	return true;
-}
-
-static size_t
-put(char out[NUM_DOUBLE_MAX], const char *s)
-{
-	size_t n = strlen(s);
-
-	memcpy(out, s, n + 1);
-	return n;
-}
-
-/* Every decimal of up to DBL_DIG digits survives the way through a normal double and back, so a
- * shorter text than that of %.15g exists only for subnormal numbers. */
-static size_t
-format_real(double v, char out[NUM_DOUBLE_MAX])
-{
-	int first = fabs(v) < DBL_MIN ? 1 : DBL_DIG;
-	int n = 0;
-
-	for (int digits = first; digits <= DBL_DECIMAL_DIG; digits++) {
-		n = snprintf(out, NUM_DOUBLE_MAX, "%.*g", digits, v);
-		if (strtod(out, NULL) == v)
-			break;
-	}
-	return (size_t)n;
-}
-
-size_t
-num_format(double v, char out[NUM_DOUBLE_MAX])
-{
-	locale_t loc, old;
-	size_t n;
-
-	if (isnan(v))
-		return put(out, "NaN");
-	if (isinf(v))
-		return put(out, v > 0 ? "+Inf" : "-Inf");
-	if (v == 0 && signbit(v))
-		return put(out, "-0");
-	if (fabs(v) <= 0x1p53 && v == trunc(v))
-		return (size_t)snprintf(out, NUM_DOUBLE_MAX, "%" PRId64, (int64_t)v);
-	loc = c_locale();
-	old = loc ? uselocale(loc) : (locale_t)0;
-	n = format_real(v, out);
-	if (old)
-		(void)uselocale(old);
-	return n;
 }
 
 /* Longest first: "ms" must be tried before "m". */

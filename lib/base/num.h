@@ -15,6 +15,9 @@ bool num_u64(struct sv s, uint64_t *ret);
 /* Decimal floating point as strtod in the C locale reads it; also NaN, Infinity, -Infinity, +Inf, -Inf. */
 bool num_double(struct sv s, double *ret);
 
+/* The decimal number at the start of s; returns how long it is, 0 if there is none or it is too large. */
+size_t num_scan(struct sv s, double *ret);
+
 /* The shortest decimal text that reads back as the same double, JSON compatible for finite values
  * (integers up to 2^53 without exponent or fraction: "5", else %.17g shortened). NaN, +Inf and -Inf for the rest.
  * Writes at most 32 bytes with NUL, returns the length. */

@@ -46,6 +46,16 @@ utf8_next(struct sv s, uint32_t *ret_cp)
 	return i;
 }
 
+/* Eight bytes at once, without their highest bits. */
+static bool
+ascii_word(const char *p)
+{
+	uint64_t word;
+
+	memcpy(&word, p, sizeof(word));
+	return !(word & 0x8080808080808080u);
+}
+
 bool
 utf8_valid(struct sv s)
 {
@@ -53,6 +63,9 @@ utf8_valid(struct sv s)
 	size_t n;
 
 	for (; s.n; s.p += n, s.n -= n) {
+		n = 8;
+		if (s.n >= n && ascii_word(s.p))
+			continue;
 		n = utf8_next(s, &cp);
 		if (cp == UTF8_BAD)
 			return false;

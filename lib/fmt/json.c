@@ -269,6 +269,17 @@ escape_control(struct buf *out, char c)
 		buf_fmt(out, "\\u%04x", (unsigned)c);
 }
 
+/* How many characters at the start of s stand for themselves. */
+static size_t
+plain_run(struct sv s)
+{
+	size_t n = 0;
+
+	while (n < s.n && s.p[n] >= 0x20 && s.p[n] != '"' && s.p[n] != '\\')
+		n++;
+	return n;
+}
+
 bool
 json_escape(struct buf *out, struct sv s)
 {
@@ -278,6 +289,11 @@ json_escape(struct buf *out, struct sv s)
 
 	buf_ch(out, '"');
 	for (; s.n; s.p += n, s.n -= n) {
+		n = plain_run(s);
+		if (n) {
+			buf_add(out, s.p, n);
+			continue;
+		}
 		n = utf8_next(s, &cp);
 		if (cp == UTF8_BAD) {
 			buf_str(out, UTF8_REPLACE);

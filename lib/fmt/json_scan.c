@@ -10,8 +10,6 @@
 #include "base/utf8.h"
 #include "fmt/json.h"
 
-#define NUMBER_MAX 64
-
 /* Bytes of a string that need a look: quotes, escapes, control characters, all beyond ASCII. */
 static bool
 is_plain(char c)
@@ -94,33 +92,38 @@ json_scan_str(struct json_scan *s, struct sv *ret_raw)
 bool
 json_scan_num(struct json_scan *s, double *ret)
 {
-	const char *p;
+	size_t n;
 
 	skip_blanks(s);
-	for (p = s->p; p < s->end && p - s->p < NUMBER_MAX && strchr("+-.0123456789eE", *p); p++)
-		if (!*p)
-			break;
-	if (!num_double((struct sv){s->p, (size_t)(p - s->p)}, ret))
-		return false;
-	s->p = p;
-	return true;
+	n = num_scan((struct sv){s->p, (size_t)(s->end - s->p)}, ret);
+	s->p += n;
+	return n > 0;
+}
+
+static bool
+take_word(struct json_scan *s, struct sv word)
+{
+	bool ok;
+
+	skip_blanks(s);
+	ok = sv_starts((struct sv){s->p, (size_t)(s->end - s->p)}, word);
+	s->p += ok ? word.n : 0;
+	return ok;
+}
+
+bool
+json_scan_null(struct json_scan *s)
+{
+	return take_word(s, SV("null"));
 }
 
 static bool
 skip_word(struct json_scan *s)
 {
-	static const char *const words[] = {"true", "false", "null"};
 	double number;
 
-	for (size_t i = 0; i < ARRAY_LEN(words); i++) {
-		size_t n = strlen(words[i]);
-
-		if ((size_t)(s->end - s->p) >= n && !memcmp(s->p, words[i], n)) {
-			s->p += n;
-			return true;
-		}
-	}
-	return json_scan_num(s, &number);
+	return take_word(s, SV("true")) || take_word(s, SV("false")) || json_scan_null(s) ||
+	       json_scan_num(s, &number);
 }
 
 static bool

@@ -31,6 +31,8 @@ bool json_scan_ch(struct json_scan *s, char c);
 bool json_scan_end(struct json_scan *s);
 bool json_scan_str(struct json_scan *s, struct sv *ret_raw);
 bool json_scan_num(struct json_scan *s, double *ret);
+/* Passes a null; anything else stays where it is. */
+bool json_scan_null(struct json_scan *s);
 /* Any value, with all that is in it. */
 bool json_scan_skip(struct json_scan *s);
 /* The next member of an object whose '{' was passed (`first`: no comma stands before it), up to its

@@ -2,19 +2,59 @@
  * zstd frames. Compressing is done in one call over the whole input: a streaming compressor may cut
  * its blocks by the size of the output buffer, and then equal input would not always give equal
  * bytes.
+ *
+ * A compressor is a megabyte or more of tables: a few are shared by all threads, and who finds none
+ * free waits, for there are not many processors either. Made anew for each cell of 2,500 samples
+ * they cost a tenth of the whole work, most of it for pages that the kernel has to clear.
  */
 #include "fmt/zst.h"
 
+#include <pthread.h>
 #include <zstd.h>
 
 #include "base/cleanup.h"
 
-#define CHUNK ((size_t)128 << 10)
+#define CHUNK	    ((size_t)128 << 10)
+#define COMPRESSORS 4
+#define KEPT_MAX    ((size_t)4 << 20) /* larger ones, of high levels, are not kept */
+
+static struct {
+	pthread_mutex_t mu;
+	pthread_cond_t given_back;
+	unsigned in_use;
+	unsigned n_idle;
+	ZSTD_CCtx *idle[COMPRESSORS];
+} pool = {.mu = PTHREAD_MUTEX_INITIALIZER, .given_back = PTHREAD_COND_INITIALIZER};
+
+static ZSTD_CCtx *
+take_compressor(void)
+{
+	ZSTD_CCtx *c = NULL;
+
+	(void)pthread_mutex_lock(&pool.mu);
+	while (pool.in_use == COMPRESSORS)
+		(void)pthread_cond_wait(&pool.given_back, &pool.mu);
+	pool.in_use++;
+	if (pool.n_idle)
+		c = pool.idle[--pool.n_idle];
+	(void)pthread_mutex_unlock(&pool.mu);
+	return c ? c : ZSTD_createCCtx();
+}
 
 static void
-free_cctx(ZSTD_CCtx **c)
+give_compressor(ZSTD_CCtx **c)
 {
-	(void)ZSTD_freeCCtx(*c);
+	bool keep = *c && ZSTD_sizeof_CCtx(*c) <= KEPT_MAX &&
+		    !ZSTD_isError(ZSTD_CCtx_reset(*c, ZSTD_reset_session_and_parameters));
+
+	if (!keep)
+		(void)ZSTD_freeCCtx(*c);
+	(void)pthread_mutex_lock(&pool.mu);
+	if (keep)
+		pool.idle[pool.n_idle++] = *c;
+	pool.in_use--;
+	(void)pthread_cond_signal(&pool.given_back);
+	(void)pthread_mutex_unlock(&pool.mu);
 }
 
 static void
@@ -26,7 +66,7 @@ free_dctx(ZSTD_DCtx **d)
 int
 zst_compress(struct sv in, int level, struct buf *out, struct err *err)
 {
-	CLEANUP(free_cctx) ZSTD_CCtx *c = ZSTD_createCCtx();
+	CLEANUP(give_compressor) ZSTD_CCtx *c = take_compressor();
 	size_t bound = ZSTD_compressBound(in.n), n;
 	CLEANUP(freep) char *tmp = ZSTD_isError(bound) ? NULL : malloc(bound);
 

@@ -14,6 +14,8 @@
 #include "fmt/json.h"
 #include "model/series.h"
 
+#define START_MAX 4096
+
 /* Labels that are members of the line itself. */
 static bool
 is_common(const char *label)
@@ -93,11 +95,10 @@ add_values(struct buf *out, const struct cell *c, const struct sample_row *row, 
 	return samples;
 }
 
-static uint64_t
-add_line(struct buf *out, const struct cell *c, const struct line_origin *o,
-	 const struct sample_row *row, int64_t offset)
+/* What all lines of a cell begin with. */
+static void
+add_start(struct buf *out, const struct cell *c, const struct line_origin *o)
 {
-	const struct series *s = row->series;
 	char ts[TIME_TEXT_MAX];
 
 	time_format_ms(c->start_ms, ts);
@@ -106,6 +107,15 @@ add_line(struct buf *out, const struct cell *c, const struct line_origin *o,
 	add_str(out, ",\"account_id\":", o->account_id);
 	add_str(out, ",\"region\":", o->region);
 	add_str(out, ",\"job\":", o->job);
+}
+
+static uint64_t
+add_line(struct buf *out, const struct buf *start, const struct cell *c,
+	 const struct sample_row *row, int64_t offset)
+{
+	const struct series *s = row->series;
+
+	buf_sv(out, buf_view(start));
 	add_str(out, ",\"name\":", s->name);
 	add_str(out, ",\"stat\":", s->stat);
 	add_str(out, ",\"unit\":", s->unit);
@@ -113,6 +123,16 @@ add_line(struct buf *out, const struct cell *c, const struct line_origin *o,
 	add_num(out, (double)s->period_ms / 1000);
 	add_labels(out, s);
 	return add_values(out, c, row, offset);
+}
+
+static uint64_t
+count_points(const struct sample_row *row)
+{
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < row->n; i++)
+		n += isfinite(row->values[i]) != 0;
+	return n;
 }
 
 static bool
@@ -127,6 +147,11 @@ row_empty(const struct sample_row *row)
 int
 metric_lines_encode(struct cell_data *d, const struct line_origin *o, struct err *err)
 {
+	CLEANUP(buf_done) struct buf start = BUF_INIT(START_MAX);
+
+	add_start(&start, &d->cell, o);
+	if (buf_check(&start, "line", err))
+		return -1;
 	for (size_t i = 0; i < d->n_rows; i++) {
 		int64_t offset = row_offset(&d->cell, &d->rows[i]);
 
@@ -135,7 +160,9 @@ metric_lines_encode(struct cell_data *d, const struct line_origin *o, struct err
 				       d->rows[i].series->name);
 		if (row_empty(&d->rows[i]))
 			continue;
-		d->n_samples += add_line(&d->ndjson, &d->cell, o, &d->rows[i], offset);
+		d->n_samples += d->rows_only
+				    ? count_points(&d->rows[i])
+				    : add_line(&d->ndjson, &start, &d->cell, &d->rows[i], offset);
 		d->n_lines++;
 	}
 	return buf_check(&d->ndjson, "cell", err);
@@ -146,6 +173,7 @@ metric_lines_encode(struct cell_data *d, const struct line_origin *o, struct err
 struct decoder {
 	struct cell_data *d;
 	const struct line_origin *o;
+	struct buf start; /* of each line */
 	struct buf again; /* the line written back */
 	size_t cap;	  /* rows there is room for */
 };
@@ -273,7 +301,7 @@ read_line(struct decoder *dec, struct sv text, struct sample_row *row, struct er
 	if (json_parse(text, "line", &line, err) || read_row(dec, line, row, err))
 		return -1;
 	buf_reset(&dec->again);
-	dec->d->n_samples += add_line(&dec->again, &dec->d->cell, dec->o, row, 0);
+	dec->d->n_samples += add_line(&dec->again, &dec->start, &dec->d->cell, row, 0);
 	if (buf_check(&dec->again, "line", err))
 		return -1;
 	if (!sv_eq(buf_view(&dec->again), (struct sv){text.p, text.n + 1}))
@@ -316,10 +344,13 @@ add_row(struct decoder *dec, struct sv text, struct err *err)
 int
 metric_lines_decode(struct cell_data *d, const struct line_origin *o, struct err *err)
 {
-	struct decoder dec = {.d = d, .o = o, .again = BUF_INIT(CELL_NDJSON_MAX)};
+	struct decoder dec = {
+	    .d = d, .o = o, .start = BUF_INIT(START_MAX), .again = BUF_INIT(CELL_NDJSON_MAX)};
 	struct sv rest = buf_view(&d->ndjson);
-	int r = 0;
+	int r;
 
+	add_start(&dec.start, &d->cell, o);
+	r = buf_check(&dec.start, "line", err);
 	d->rows = NULL;
 	d->n_rows = 0;
 	d->n_lines = d->n_samples = 0;
@@ -334,6 +365,7 @@ metric_lines_decode(struct cell_data *d, const struct line_origin *o, struct err
 		rest.p += text.n + (nl != NULL);
 		rest.n -= text.n + (nl != NULL);
 	}
+	buf_done(&dec.start);
 	buf_done(&dec.again);
 	return r;
 }

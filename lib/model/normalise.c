@@ -316,19 +316,21 @@ taken(const struct label_set *set, const char *name)
 	return false;
 }
 
+/* Both live as long as the series. */
 static void
-put(struct label_set *set, const char *name, struct sv value)
+put(struct label_set *set, const char *name, const char *value)
 {
-	struct label *l = &set->v[set->n];
+	if (*value && !set->failed)
+		set->v[set->n++] = (struct label){name, value};
+}
 
-	if (!value.n || set->failed)
-		return;
-	l->name = arena_strdup(set->a, sv_of(name));
-	l->value = arena_strdup(set->a, value);
-	if (l->name && l->value)
-		set->n++;
-	else
-		set->failed = true;
+static const char *
+keep(struct label_set *set, const struct buf *text)
+{
+	const char *kept = buf_ok(text) ? arena_strdup(set->a, buf_view(text)) : NULL;
+
+	set->failed = set->failed || !kept;
+	return kept ? kept : "";
 }
 
 /* Labels of ours beside the reserved ones: the tenant's labels, which are there already, win. */
@@ -336,7 +338,7 @@ static void
 put_ours(struct label_set *set, const char *name, const char *value)
 {
 	if (!taken(set, name))
-		put(set, name, sv_of(value));
+		put(set, name, value);
 }
 
 static void
@@ -351,8 +353,7 @@ put_dimension(struct label_set *set, struct buf *name, const struct label *dim)
 		buf_reset(name);
 		buf_sv(name, buf_view(&prefixed));
 	}
-	set->failed = set->failed || !buf_ok(name);
-	put(set, buf_cstr(name), sv_of(dim->value));
+	put(set, *dim->value ? keep(set, name) : "", dim->value);
 }
 
 static void
@@ -406,8 +407,7 @@ put_dimension_set(struct label_set *set, const struct metric_source *m)
 			buf_ch(&text, '_');
 		buf_str(&text, names[i]);
 	}
-	set->failed = set->failed || !buf_ok(&text);
-	put(set, "dimension_set", buf_view(&text));
+	put(set, "dimension_set", keep(set, &text));
 }
 
 static const char *
@@ -448,8 +448,7 @@ put_yace(struct label_set *set, const struct series_owner *o, const struct metri
 	buf_fmt(&arn, "%s/%s", service ? "service" : "cluster", cluster);
 	if (service)
 		buf_fmt(&arn, "/%s", service);
-	set->failed = set->failed || !buf_ok(&arn);
-	put_ours(set, "name", buf_cstr(&arn));
+	put_ours(set, "name", keep(set, &arn));
 }
 
 static int
@@ -466,14 +465,16 @@ make_labels(const struct naming_rules *r, const struct series_owner *o,
 {
 	/* tenant, account_id, region, dimension_set, name, cloud_account_id, cloud_region */
 	size_t ours = 7 + ARRAY_LEN(ecs_dims);
-	struct label_set set = {
-	    .a = a, .v = arena_array(a, ours + o->n_labels + m->n_dims, sizeof(*set.v))};
+	CLEANUP(freep)
+	struct label *v = calloc(ours + o->n_labels + m->n_dims, sizeof(*v));
+	struct label_set set = {.a = a, .v = v};
+	struct label *kept;
 
-	if (!set.v)
+	if (!v)
 		return err_nomem(err);
-	put(&set, "tenant", sv_of(o->tenant));
-	put(&set, "account_id", sv_of(o->account));
-	put(&set, "region", sv_of(o->region));
+	put(&set, "tenant", o->tenant);
+	put(&set, "account_id", o->account);
+	put(&set, "region", o->region);
 	for (size_t i = 0; i < o->n_labels; i++)
 		put_ours(&set, o->labels[i].name, o->labels[i].value);
 	if (m->many_sets)
@@ -486,7 +487,11 @@ make_labels(const struct naming_rules *r, const struct series_owner *o,
 	if (set.failed)
 		return err_nomem(err);
 	qsort(set.v, set.n, sizeof(*set.v), label_by_name);
-	s->labels = set.v;
+	kept = arena_array(a, set.n, sizeof(*kept));
+	if (!kept)
+		return err_nomem(err);
+	memcpy(kept, set.v, set.n * sizeof(*kept));
+	s->labels = kept;
 	s->n_labels = set.n;
 	return 0;
 }
@@ -504,11 +509,11 @@ normalise_series(const struct naming_rules *r, const struct series_owner *o,
 		return -1;
 	*ret = (struct series){
 	    .name = arena_strdup(a, buf_view(&name)),
-	    .stat = arena_strdup(a, sv_of(m->stat)),
+	    .stat = m->stat,
 	    .unit = e ? e->unit : NULL,
 	    .period_ms = period_ms,
 	};
-	if (!ret->name || !ret->stat)
+	if (!ret->name)
 		return err_nomem(err);
 	return make_labels(r, o, m, a, ret, err);
 }

@@ -47,7 +47,8 @@ struct metric_source {
 	bool many_sets; /* the job asks for more than one dimension set of it */
 };
 
-/* Everything *ret points to lives in the arena. */
+/* What *ret points to lives in the arena, is constant, or is a string of the owner's or the source's: these have to
+ * live as long. Thousands of series are in memory at once, and most of their labels are all the same. */
 int normalise_series(const struct naming_rules *r, const struct series_owner *o,
 		     const struct metric_source *m, int64_t period_ms, struct arena *a,
 		     struct series *ret, struct err *err);

@@ -42,13 +42,13 @@ struct sample_row {
 struct cell_data {
 	struct cell cell;
 	struct arena arena; /* rows and whatever they point to, unless these outlive the cell */
+	bool rows_only;     /* nobody asks for the lines: they are counted, not written */
 	struct buf ndjson;  /* canonical lines; empty: the cell holds nothing */
 	struct sample_row *rows; /* sorted by series_cmp, no two equal */
 	size_t n_rows;
 	uint64_t n_lines, n_samples; /* frozen */
 	uint64_t n_rejected;         /* read but unusable (not finite, colliding identity), counted never silent */
 	unsigned late;               /* the number of the late object that it is or will be; 0: the cell itself */
-	bool rows_only;              /* its lines are not wanted */
 	struct cell_data *later;     /* the cell's next late object; freed with it */
 };
 #define CELL_NDJSON_MAX ((size_t)1 << 30)
@@ -64,7 +64,7 @@ int cell_data_merge(struct cell_data *d, struct err *err);
 struct line_origin {
 	const char *tenant, *account_id, *region, *job;
 };
-/* Metrics lines: appends d->rows to d->ndjson, one line a row that has a point; counts lines and samples. */
+/* Metrics lines: appends d->rows to d->ndjson (unless rows_only), one line a row that has a point; counts lines and samples. */
 int metric_lines_encode(struct cell_data *d, const struct line_origin *o, struct err *err);
 /* The reverse, from d->ndjson into rows in d->arena (an adopted object). ERR_DATA names the line. */
 int metric_lines_decode(struct cell_data *d, const struct line_origin *o, struct err *err);

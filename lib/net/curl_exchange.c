@@ -19,8 +19,8 @@
 #include "fmt/uri.h"
 #include "net/header.h"
 
-#define POLL_MS	   100
-#define READ_BYTES (64L << 10) /* a handle's receive buffer */
+#define POLL_MS	     100
+#define BUFFER_BYTES (16L << 10) /* a handle's buffers each way: the size of a TLS record */
 #define MAX_HEADER_TOTAL                                                                           \
 	(256u << 10)	   /* all header lines, interim answers and trailers included              \
 			    */
@@ -304,7 +304,8 @@ set_network(struct exchange *x)
 	    1L); /* a hanging resolver thread is left behind, not waited for */
 	/* Refused where a transfer that came to no connection has left its buffer behind; that one
 	 * is as large, and used again. */
-	(void)curl_easy_setopt(x->h->easy, CURLOPT_BUFFERSIZE, READ_BYTES);
+	(void)curl_easy_setopt(x->h->easy, CURLOPT_BUFFERSIZE, BUFFER_BYTES);
+	SET(x, CURLOPT_UPLOAD_BUFFERSIZE, BUFFER_BYTES);
 	SET(x, CURLOPT_CONNECTTIMEOUT_MS, (long)x->limits.connect_ms);
 	/* The length in an answer to HEAD is that of a body that does not come. */
 	if (strcmp(x->req->method, "HEAD") != 0)

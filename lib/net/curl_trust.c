@@ -5,17 +5,19 @@
  */
 #include "net/curl_trust.h"
 
-#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "net/ca_index.h"
 
 /* Of libssl, which libcurl brings along if it was built with OpenSSL, and not otherwise. */
 #pragma weak SSL_CTX_set1_cert_store
 
 struct curl_trust {
 	X509_STORE *store;
+	struct ca_index *bundle;
 };
 
 static bool
@@ -28,18 +30,17 @@ curl_has_openssl(void)
 }
 
 static int
-load(X509_STORE *store, const char *path, struct err *err)
+load(struct curl_trust *t, const char *path, struct err *err)
 {
 	/* What libcurl sets on the stores that it fills. */
 	unsigned long flags = X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN;
-	int ok;
 
-	ERR_clear_error();
-	ok = X509_STORE_load_file(store, path) == 1 && X509_STORE_set_flags(store, flags) == 1;
-	ERR_clear_error();
-	if (!ok)
-		return err_set(err, ERR_USAGE, "%s: no file of CA certificates in PEM form", path);
-	return 0;
+	t->store = X509_STORE_new();
+	if (!t->store || X509_STORE_set_flags(t->store, flags) != 1)
+		return err_nomem(err);
+	if (ca_index_new(path, &t->bundle, err))
+		return -1;
+	return ca_index_serve(t->bundle, t->store, err);
 }
 
 int
@@ -56,12 +57,7 @@ curl_trust_new(const char *ca_bundle, struct curl_trust **ret, struct err *err)
 	t = calloc(1, sizeof(*t));
 	if (!t)
 		return err_nomem(err);
-	t->store = X509_STORE_new();
-	if (!t->store) {
-		curl_trust_free(t);
-		return err_nomem(err);
-	}
-	if (load(t->store, ca_bundle, err) < 0) {
+	if (load(t, ca_bundle, err) < 0) {
 		curl_trust_free(t);
 		return -1;
 	}
@@ -75,6 +71,7 @@ curl_trust_free(struct curl_trust *t)
 	if (!t)
 		return;
 	X509_STORE_free(t->store);
+	ca_index_free(t->bundle);
 	free(t);
 }
 

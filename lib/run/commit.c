@@ -504,7 +504,7 @@ commit_memo(struct commit *c, const char *region)
 	lock(c);
 	s = ckpt_stream_find(c->locked.ckpt, region);
 	if (s && s->memo)
-		memo = json_deep_copy(s->memo);
+		memo = json_incref(s->memo);
 	unlock(c);
 	return memo;
 }

@@ -97,7 +97,8 @@ void commit_cell_tried(struct commit *c, const char *region, const char *sink, s
 /* May a sink have a part of a cell that it is not known to have in full, from an earlier run or an
  * earlier try in this one? */
 bool commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct cell cell);
-/* A copy of the stream's memo (the caller owns it), NULL if none. */
+/* The stream's memo, NULL if none: a reference that the caller gives back with json_decref. It is read by others too, and
+ * never changed: commit_memo_set() puts another in its place. */
 json_t *commit_memo(struct commit *c, const char *region);
 /* Takes the reference. */
 void commit_memo_set(struct commit *c, const char *region, json_t *memo);

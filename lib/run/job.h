@@ -112,8 +112,9 @@ struct job_kind {
 	/* What is still missing will not be had: make do with what is there, so that harvest() may be
 	 * called. False: nothing can be made of it. NULL: never. */
 	bool (*make_do)(struct pull *p);
-	/* After next() returned 0, once: fill cells[i] (initialised with their bounds) with lines
-	 * (unless rows_only) and rows. */
+	/* After next() returned 0: fill cells[0..n) (initialised with their bounds) with lines (none if
+	 * rows_only) and rows. The first n of the pull, and with each further call those that follow: so that only
+	 * a few of a long span need be in memory at once. What they point to may be the pull's. */
 	int (*harvest)(struct pull *p, struct cell_data *cells, size_t n, struct err *err);
 	/* The memo to keep, or NULL for "as it was". The caller owns the result. */
 	json_t *(*memo)(struct pull *p);
@@ -124,7 +125,7 @@ struct job_kind {
 	 * 1; 0: nothing more. Answers are not read. NULL: nothing to end. */
 	int (*leave)(struct pull *p, struct aws_call *call);
 	/* Ranges of time whose events cannot be had although the pull is complete, with the reason;
-	 * called after harvest. NULL: never any. */
+	 * called before harvest. NULL: never any. */
 	size_t (*gaps)(const struct pull *p, const struct job_gap **ret);
 	/* What is billed: metrics requested, bytes scanned; added up by the runner. */
 	void (*billed)(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned);

@@ -1,6 +1,7 @@
 /*
  * The program: one row a command.
  */
+#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,6 +12,9 @@
 #include "run/job.h"
 #include "run/options.h"
 #include "run/report.h"
+
+#define HEAPS	    2
+#define OWN_MAPPING (256 << 10)
 
 static int cmd_version(int argc, char **argv);
 static int cmd_help(int argc, char **argv);
@@ -103,12 +107,26 @@ cmd_help(int argc, char **argv)
 	return c->run(2, (char *[]){argv[1], help, NULL});
 }
 
+/* What is freed is to go back to the system, whoever freed it: few heaps for many threads, large
+ * pieces always in mappings of their own. Left alone, glibc makes eight heaps a processor, and lets
+ * the bound for mappings grow to the largest piece ever freed. */
+static void
+tune_heap(void)
+{
+	/* NOLINTBEGIN(concurrency-mt-unsafe): there are no threads yet */
+	(void)mallopt(M_ARENA_MAX, HEAPS);
+	(void)mallopt(M_MMAP_THRESHOLD, OWN_MAPPING);
+	(void)mallopt(M_TRIM_THRESHOLD, OWN_MAPPING);
+	/* NOLINTEND(concurrency-mt-unsafe) */
+}
+
 int
 main(int argc, char **argv)
 {
 	const struct rlimit no_core = {0, 0};
 	const struct command *c;
 
+	tune_heap();
 	/* A core file would hold credentials. */
 	(void)setrlimit(RLIMIT_CORE, &no_core);
 	if (argc < 2) {

@@ -6,6 +6,7 @@
 #include "base/log.h"
 
 #define LEAVE_MAX_CALLS 100
+#define KEPT_MAX	((size_t)64 << 10)
 #define LEAVE_GRACE_MS	3000 /* of the 5 s in which a run has to end after a signal */
 
 static int64_t
@@ -57,6 +58,17 @@ send_call(const struct stream *s, struct worker_mem *mem, int64_t deadline_mono_
 	return r ? err_wrap(err, "%s", mem->call.operation) : 0;
 }
 
+/* Large bodies are not kept from span to span: 32 workers would hold 32 of the largest there was.
+ */
+static void
+trim(struct worker_mem *mem)
+{
+	if (mem->resp.body.cap > KEPT_MAX)
+		buf_done(&mem->resp.body);
+	if (mem->call.body.cap > KEPT_MAX)
+		buf_done(&mem->call.body);
+}
+
 /* A refusal that the kind has an answer to (an expired token, another protocol, no free slot) is
  * none. */
 static int
@@ -75,7 +87,7 @@ refused(const struct stream *s, struct worker_mem *mem, struct pull *p, struct e
 
 /* A reply that makes no sense is asked for once more: a proxy's page or a cut-off body passes. */
 static int
-exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+ask(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	for (int attempt = 0;; attempt++) {
 		if (send_call(s, mem, span_deadline(s), err))
@@ -85,6 +97,22 @@ exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct 
 		if (err->kind != ERR_DATA || attempt > 0)
 			return err_wrap(err, "%s", mem->call.operation);
 	}
+}
+
+static int
+exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+{
+	size_t bytes = mem->call.expect;
+	struct gate *gate = bytes > KEPT_MAX ? s->env->pages : NULL;
+	int r;
+
+	if (gate && gate_enter(gate, bytes, s->env->clock, err))
+		return -1;
+	r = ask(s, mem, p, err);
+	trim(mem);
+	if (gate)
+		gate_leave(gate, bytes);
+	return r;
 }
 
 static void
@@ -177,13 +205,9 @@ record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err
 }
 
 static int64_t
-first_new_ms(const struct cell_data *data, size_t n)
+first_new_ms(const struct pull_span *span)
 {
-	size_t i = 0;
-
-	while (i < n && data[i].rows_only)
-		i++;
-	return i < n ? data[i].cell.start_ms : INT64_MAX;
+	return span->cells[span->again].start_ms;
 }
 
 static void
@@ -213,9 +237,9 @@ pull_makes_do_before(const struct stream *s)
 
 /* The time is up, the answer is not whole, and it has been so for long. */
 static int
-make_do(struct stream *s, struct pull *p, const struct cell_data *data, size_t n, struct err *err)
+make_do(struct stream *s, struct pull *p, const struct pull_span *span, struct err *err)
 {
-	struct cell gap = {first_new_ms(data, n), data[n - 1].cell.end_ms};
+	struct cell gap = {first_new_ms(span), span->cells[span->n - 1].end_ms};
 	char reason[200];
 
 	if (err->kind != ERR_DATA || !strstr(err->msg, PULL_INCOMPLETE) ||
@@ -231,9 +255,41 @@ make_do(struct stream *s, struct pull *p, const struct cell_data *data, size_t n
 	return commit_gap(s->commit, s->js.region, gap, reason, s->env->now_ms, err);
 }
 
+/* Some sink takes lines, and not only samples. */
+static bool
+wants_lines(const struct stream *s)
+{
+	for (size_t k = 0; k < s->plan->n_sinks; k++) {
+		const struct sink *sink = s->env->outlets[s->outlet_of[k]].sink;
+
+		if (!sink || !sink->ops->samples)
+			return true;
+	}
+	return false;
+}
+
+/* One cell of a long span after the other: all of them together would be many times the pull. */
+static int
+hand_over(struct stream *s, struct pull *p, const struct pull_span *span, cell_taker *take,
+	  struct err *err)
+{
+	struct cell_data d;
+	int r = 0;
+
+	for (size_t i = 0; !r && i < span->n; i++) {
+		cell_data_init(&d, span->cells[i]);
+		d.rows_only = i < span->again || !wants_lines(s);
+		r = s->job->kind->harvest(p, &d, 1, err);
+		if (!r)
+			r = take(s, span, &d, err);
+		cell_data_done(&d);
+	}
+	return r < 0 ? -1 : 0;
+}
+
 int
-pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
-	   struct cell_data *data, size_t n, struct err *err)
+pull_cells(struct stream *s, struct worker_mem *mem, const struct pull_span *span, cell_taker *take,
+	   struct err *err)
 {
 	const struct job_kind *kind = s->job->kind;
 	json_t *memo = commit_memo(s->commit, s->js.region);
@@ -241,20 +297,20 @@ pull_cells(struct stream *s, struct worker_mem *mem, const struct cell *cells,
 	int r;
 
 	s->made_do = false;
-	r = kind->open(&s->js, memo, cells, n, s->env->now_ms, &p, err);
+	r = kind->open(&s->js, memo, span->cells, span->n, s->env->now_ms, &p, err);
 	if (!r) {
 		r = pull_loop(s, mem, p, err);
 		if (r)
-			r = make_do(s, p, data, n, err);
+			r = make_do(s, p, span, err);
 		if (r && !comes_back(err->kind) && !out_of_time(s, mem))
 			leave(s, mem, p);
 		keep_memo(s, p);
 		count_bill(s, p);
 	}
 	if (!r)
-		r = kind->harvest(p, data, n, err);
+		r = record_gaps(s, p, first_new_ms(span), err);
 	if (!r)
-		r = record_gaps(s, p, first_new_ms(data, n), err);
+		r = hand_over(s, p, span, take, err);
 	if (p)
 		kind->close(p);
 	json_decref(memo);

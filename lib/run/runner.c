@@ -16,7 +16,8 @@
 #include "base/log.h"
 #include "run/late.h"
 
-#define WINDOW_PER_WORKER 2 /* open tenants for each worker */
+/* Tenants open beside those that keep the workers busy: each holds its checkpoint in memory. */
+#define WINDOW_SPARE	  8
 #define TICK_MS		  200
 #define DEADLINE_GRACE_MS 5000 /* for what is in flight when the run's deadline comes */
 #define WORKER_STACK	  (512u * 1024)
@@ -674,7 +675,7 @@ sched_init(struct sched *sc, struct runner *r, struct err *err)
 {
 	pthread_condattr_t attr;
 
-	*sc = (struct sched){.r = r, .window = r->workers * WINDOW_PER_WORKER};
+	*sc = (struct sched){.r = r, .window = r->workers + WINDOW_SPARE};
 	sc->open = calloc(sc->window, sizeof(struct tenant_run *));
 	if (!sc->open)
 		return err_nomem(err);

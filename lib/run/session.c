@@ -19,6 +19,8 @@
 #define RETRY_ATTEMPTS 3      /* the SDKs' standard mode */
 #define FIND_MS	       300000 /* the longest that accounts may be listed for */
 #define STATE_GRACE_MS 3000   /* of the 5 s in which a run has to end after a signal */
+/* Large pages that are read at once, in bytes: a few keep a processor busy. */
+#define PAGES_AT_ONCE ((size_t)6 << 20)
 
 /* Default quotas of AWS per account and region, a little below (its pages on quotas of CloudWatch,
  * IAM, Logs, OAM; of Organizations in the field). */
@@ -514,6 +516,7 @@ fill_env(struct session *s)
 	s->env.cell_deadline_ms = run->cell_deadline_ms;
 	s->env.dry_run = s->options->dry_run;
 	s->env.transport = s->top;
+	s->env.pages = &s->pages;
 	s->commit_env = (struct commit_env){
 	    .state = s->state,
 	    .base = "",
@@ -537,6 +540,7 @@ session_begin(struct session *s, const struct config *config, const struct optio
 	*s = (struct session){
 	    .config = config, .options = options, .clock = clock, .sts_endpoint = BUF_INIT(4096)};
 	s->started_wall_ms = clock_wall_ms(clock);
+	gate_init(&s->pages, PAGES_AT_ONCE);
 	/* What was typed is judged before anything is touched. */
 	if (check_globs(s, err) || read_now(s, s->started_wall_ms, err) || make_run_id(s, err) ||
 	    open_transports(s, err))
@@ -557,7 +561,8 @@ session_open(struct session *s, const struct config *config, const struct option
 		return err_wrap(err, "state %s", config->state);
 	fill_env(s);
 	s->commit_env.clock_offset_ms = sign_transport_offset(s->signer);
-	if (session_find(s, !s->options->dry_run, err) || open_outlets(s, err) || make_plans(s, err))
+	if (session_find(s, !s->options->dry_run, err) || open_outlets(s, err) ||
+	    make_plans(s, err))
 		return -1;
 	if (make_tenants(s, err))
 		return -1;
@@ -598,6 +603,7 @@ session_close(struct session *s)
 	cred_source_free(s->base);
 	transport_free(s->top);
 	call_counts_free(s->counts);
+	gate_done(&s->pages);
 	buf_done(&s->sts_endpoint);
 	found_free(s->found);
 	settings_done();

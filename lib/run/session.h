@@ -38,6 +38,7 @@ struct session {
 	char host[65];
 	int64_t started_wall_ms, aws_wall_ms;
 	struct run_env env;
+	struct gate pages;
 	struct commit_env commit_env;
 	struct sink_env sink_env;
 	struct runner runner;

@@ -388,72 +388,33 @@ count_missing(struct stream *s, const struct plan_span *span, struct cell_data *
 	return 0;
 }
 
-/* What one call is asked for: n cells, the first `again` of them done before and only looked at. */
-struct haul {
-	struct cell *cells;
-	struct cell_data *data;
-	size_t n, again;
-};
-
-static int
-haul_init(const struct stream *s, struct haul *h, int64_t from_ms, struct cell first, size_t n,
-	  struct err *err)
-{
-	int64_t every = s->plan->every_ms;
-
-	h->again = (size_t)((first.start_ms - from_ms) / every);
-	h->n = h->again + n;
-	h->cells = calloc(h->n, sizeof(*h->cells));
-	h->data = calloc(h->n, sizeof(*h->data));
-	if (!h->cells || !h->data)
-		return err_nomem(err);
-	for (size_t i = 0; i < h->n; i++) {
-		int64_t start = from_ms + (int64_t)i * every;
-
-		h->cells[i] = (struct cell){start, start + every};
-		cell_data_init(&h->data[i], h->cells[i]);
-		h->data[i].rows_only = i < h->again;
-	}
-	return 0;
-}
-
-static void
-haul_done(struct haul *h)
-{
-	for (size_t i = 0; h->data && i < h->n; i++)
-		cell_data_done(&h->data[i]);
-	free(h->data);
-	free(h->cells);
-}
-
 /* Cells from this one on are left to a later run: this pass is through. */
 static void
-hold(struct stream *s, const struct cell_data *d, size_t n)
+hold(struct stream *s, const struct pull_span *span, const struct cell_data *d)
 {
+	int64_t end_ms = span->cells[span->n - 1].end_ms;
+
 	log_event(LOG_INFO, "cell held for the rest of its series", LOG_S("tenant", s->tenant->id),
 		  LOG_S("job", s->job->name), LOG_S("region", s->js.region),
 		  LOG_I("series", (int64_t)d->n_rows),
 		  LOG_I("series_before", (int64_t)s->seen.newest_series));
 	s->held_ms = d->cell.start_ms;
-	s->stats.held += n;
+	s->stats.held += (uint64_t)((end_ms - d->cell.start_ms) / s->plan->every_ms);
 }
 
 /* Late points first: a receiver takes them only before newer ones. */
 static int
-haul_through(struct stream *s, struct haul *h, struct err *err)
+take_pulled(struct stream *s, const struct pull_span *span, struct cell_data *d, struct err *err)
 {
-	for (size_t i = 0; i < h->again; i++)
-		if (late_look(s, &h->data[i], err))
-			return -1;
-	for (size_t i = h->again; i < h->n; i++) {
-		if (late_holds(s, &h->data[i])) {
-			hold(s, &h->data[i], h->n - i);
-			return 0;
-		}
-		if (cell_through(s, &h->data[i], false, err))
-			return -1;
-		s->from_ms = h->cells[i].end_ms;
+	if (d->cell.start_ms < span->cells[span->again].start_ms)
+		return late_look(s, d, err);
+	if (late_holds(s, d)) {
+		hold(s, span, d);
+		return 1;
 	}
+	if (cell_through(s, d, false, err))
+		return -1;
+	s->from_ms = d->cell.end_ms;
 	return 0;
 }
 
@@ -472,20 +433,26 @@ static int
 pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t n, bool again,
 	     struct err *err)
 {
+	int64_t every = s->plan->every_ms;
 	int64_t from_ms = again ? late_from(s, first.start_ms) : first.start_ms;
+	struct pull_span span = {.again = (size_t)((first.start_ms - from_ms) / every)};
 	size_t most = span_max(s);
-	struct haul h = {0};
+	struct cell *cells;
 	int r;
 
 	/* Together no more than what calls are made for. */
-	while (n > 1 && n + (size_t)((first.start_ms - from_ms) / s->plan->every_ms) > most)
+	while (n > 1 && n + span.again > most)
 		n--;
-	r = haul_init(s, &h, from_ms, first, n, err);
-	if (!r)
-		r = pull_cells(s, mem, h.cells, h.data, h.n, err);
-	if (!r)
-		r = haul_through(s, &h, err);
-	haul_done(&h);
+	span.n = span.again + n;
+	cells = calloc(span.n, sizeof(*cells));
+	if (!cells)
+		return err_nomem(err);
+	for (size_t i = 0; i < span.n; i++)
+		cells[i] = (struct cell){from_ms + (int64_t)i * every,
+					 from_ms + (int64_t)(i + 1) * every};
+	span.cells = cells;
+	r = pull_cells(s, mem, &span, take_pulled, err);
+	free(cells);
 	return r;
 }
 

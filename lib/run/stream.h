@@ -11,6 +11,7 @@
 #include "model/seen.h"
 #include "run/commit.h"
 #include "run/config.h"
+#include "run/gate.h"
 #include "run/job.h"
 #include "run/outlet.h"
 #include "run/plan.h"
@@ -34,6 +35,7 @@ struct run_env {
 	bool dry_run;
 	struct transport *transport;
 	struct outlet *outlets; /* in the order of config->sinks */
+	struct gate *pages;	/* large answers that are being read; NULL: no bound */
 };
 
 /* What a worker keeps between spans. */

@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "aws/cloudwatch.h"
 #include "base/cleanup.h"
 #include "run/command.h"
 #include "run/report.h"
@@ -95,5 +96,8 @@ tape_command_run(int argc, char **argv)
 {
 	int i = find(argv[0]);
 
+	/* What is kept is for people to read, so CloudWatch is asked in JSON; a replay asks the
+	 * same. */
+	cw_proto_begin(CW_JSON);
 	return i < 0 ? EXIT_USAGE : commands[i].run(argc, argv);
 }

@@ -2,9 +2,8 @@
  * Remote write's protobuf, written straight into the body.
  *
  * The size of each series is computed before its first byte is written, so nothing is moved
- * afterwards, and the same arithmetic decides where a request ends. Samples are put together in a
- * small array, one append for each, and not field by field: 58 against 94 ns for each of five
- * samples of a series.
+ * afterwards, there is room for all of it at once, and the same arithmetic decides where a request
+ * ends.
  *
  * As every proto3 writer does, fields that hold their default are left out: a value of +0.0 (not
  * -0.0, whose bits differ) and a timestamp of 0.
@@ -26,7 +25,6 @@ enum {
 #define TAG_SAMPLE	 0x12
 #define TAG_SAMPLE_VALUE 0x09
 #define TAG_SAMPLE_TIME	 0x10
-#define SAMPLE_MAX	 32 /* bytes of one sample with its own tag and length */
 
 static int
 check_row(const struct sample_row *r)
@@ -145,26 +143,24 @@ sample_size(double v, int64_t ts)
 	return (is_default(v) ? 0 : 9) + (ts == 0 ? 0 : 1 + wire_varint_len((uint64_t)ts));
 }
 
-static void
-add_sample(struct buf *out, double v, int64_t ts)
+static unsigned char *
+put_sample(unsigned char *p, double v, int64_t ts)
 {
-	unsigned char s[SAMPLE_MAX];
 	uint64_t bits;
-	size_t n = 0;
 
-	s[n++] = TAG_SAMPLE;
-	s[n++] = (unsigned char)sample_size(v, ts);
+	*p++ = TAG_SAMPLE;
+	*p++ = (unsigned char)sample_size(v, ts);
 	if (!is_default(v)) {
-		s[n++] = TAG_SAMPLE_VALUE;
+		*p++ = TAG_SAMPLE_VALUE;
 		memcpy(&bits, &v, sizeof(bits));
 		for (int i = 0; i < 8; i++)
-			s[n++] = (unsigned char)(bits >> (8 * i));
+			*p++ = (unsigned char)(bits >> (8 * i));
 	}
 	if (ts != 0) {
-		s[n++] = TAG_SAMPLE_TIME;
-		n += wire_varint_put(s + n, (uint64_t)ts);
+		*p++ = TAG_SAMPLE_TIME;
+		p += wire_varint_put(p, (uint64_t)ts);
 	}
-	buf_add(out, s, n);
+	return p;
 }
 
 /* A length-delimited field with a tag of one byte. */
@@ -176,40 +172,43 @@ field_size(size_t len)
 
 /* A Label message without its tag and length. */
 static size_t
-label_size(const char *name, const char *value)
+label_size(size_t n_name, size_t n_value)
 {
-	return field_size(strlen(name)) + field_size(strlen(value));
+	return field_size(n_name) + field_size(n_value);
 }
 
-static void
-add_label(struct buf *out, const char *name, const char *value)
+static unsigned char *
+put_label(unsigned char *p, const char *name, const char *value)
 {
-	wire_len(out, SERIES_LABEL, label_size(name, value));
-	wire_bytes(out, LABEL_NAME, sv_of(name));
-	wire_bytes(out, LABEL_VALUE, sv_of(value));
+	struct sv n = sv_of(name), v = sv_of(value);
+
+	p = wire_len(p, SERIES_LABEL, label_size(n.n, v.n));
+	p = wire_bytes(p, LABEL_NAME, n);
+	return wire_bytes(p, LABEL_VALUE, v);
 }
 
 static size_t
 labels_size(const struct series *s)
 {
-	size_t n = field_size(label_size("__name__", s->name));
+	size_t n = field_size(label_size(strlen("__name__"), strlen(s->name)));
 
 	for (size_t i = 0; i < s->n_labels; i++)
-		n += field_size(label_size(s->labels[i].name, s->labels[i].value));
+		n += field_size(label_size(strlen(s->labels[i].name), strlen(s->labels[i].value)));
 	return n;
 }
 
 /* Sorted bytewise: names that begin with a capital letter stand before __name__. */
-static void
-add_labels(struct buf *out, const struct series *s)
+static unsigned char *
+put_labels(unsigned char *p, const struct series *s)
 {
 	size_t i = 0;
 
 	for (; i < s->n_labels && strcmp(s->labels[i].name, "__name__") < 0; i++)
-		add_label(out, s->labels[i].name, s->labels[i].value);
-	add_label(out, "__name__", s->name);
+		p = put_label(p, s->labels[i].name, s->labels[i].value);
+	p = put_label(p, "__name__", s->name);
 	for (; i < s->n_labels; i++)
-		add_label(out, s->labels[i].name, s->labels[i].value);
+		p = put_label(p, s->labels[i].name, s->labels[i].value);
+	return p;
 }
 
 static size_t
@@ -226,6 +225,25 @@ samples_size(const struct sample_row *r, size_t i0, size_t i1, uint64_t *n_sampl
 	return n;
 }
 
+/* The samples [i0, i1) of a row, `size` bytes of them, with the labels. */
+static void
+add_series(struct buf *out, const struct sample_row *r, size_t i0, size_t i1, size_t size)
+{
+	unsigned char *p;
+
+	size += labels_size(r->series);
+	if (!buf_reserve(out, field_size(size)))
+		return;
+	p = (unsigned char *)out->p + out->n;
+	p = wire_len(p, REQUEST_TIMESERIES, size);
+	p = put_labels(p, r->series);
+	for (size_t i = i0; i < i1; i++)
+		if (isfinite(r->values[i]))
+			p = put_sample(p, r->values[i], rw_time(r, i));
+	out->n += field_size(size);
+	out->p[out->n] = '\0';
+}
+
 int
 rw_encode(const struct cell_data *d, struct rw_part *part, struct buf *out, struct err *err)
 {
@@ -239,11 +257,7 @@ rw_encode(const struct cell_data *d, struct rw_part *part, struct buf *out, stru
 		size = samples_size(r, i0, i1, &count);
 		if (count == 0)
 			continue;
-		wire_len(out, REQUEST_TIMESERIES, labels_size(r->series) + size);
-		add_labels(out, r->series);
-		for (size_t i = i0; i < i1; i++)
-			if (isfinite(r->values[i]))
-				add_sample(out, r->values[i], rw_time(r, i));
+		add_series(out, r, i0, i1, size);
 		part->n_samples += count;
 	}
 	return buf_check(out, "remote-write request", err);

@@ -20,7 +20,7 @@ from botocore.auth import SigV4Auth  # noqa: E402
 from botocore.awsrequest import AWSRequest  # noqa: E402
 from botocore.credentials import Credentials as Keys  # noqa: E402
 
-from standin import prompb, sigv4, snappy  # noqa: E402
+from standin import cbor, prompb, sigv4, snappy  # noqa: E402
 from standin.faults import KINDS  # noqa: E402
 from standin.receiver import STALE  # noqa: E402
 from standin.truth import Truth  # noqa: E402
@@ -316,12 +316,41 @@ class CloudWatch(Case):
         have = [float(value) for value in re.findall("<member>(.*?)</member>", values)]
         self.assertEqual(have, self.truth.points(series, START, NOW, 60, "Sum", NOW)[1][::-1])
 
-    def test_cbor_is_not_spoken(self):
-        path = "/service/GraniteServiceVersion20100801/operation/ListMetrics"
-        headers = signed(self.daemon.url + path, self.keys, "monitoring", REGION, b"\xa0",
-                         {"Content-Type": "application/cbor"})
-        status, headers, _ = send("POST", self.daemon.url + path, headers, b"\xa0")
+    def cbor(self, operation, value, **more):
+        url = f"{self.daemon.url}/service/GraniteServiceVersion20100801/operation/{operation}"
+        body = cbor.dumps(value)
+        headers = signed(url, self.keys, "monitoring", REGION, body, {"Content-Type": "application/cbor", **more})
+        return send("POST", url, headers, body)
+
+    def test_cbor_answers_the_same(self):
+        spoken = {"smithy-protocol": "rpc-v2-cbor"}
+        series = self.all[1]
+        stat = {"Metric": {"Namespace": series.namespace, "MetricName": series.metric,
+                           "Dimensions": [{"Name": name, "Value": value} for name, value in series.dimensions]},
+                "Period": 60, "Stat": "Sum"}
+        value = {"MetricDataQueries": [{"Id": "a", "MetricStat": stat}], "StartTime": START, "EndTime": NOW}
+        json_rows = self.metrics("GetMetricData", self.keys, value)[2]["MetricDataResults"]
+        status, headers, body = self.cbor("GetMetricData", {**value, "StartTime": cbor.Instant(START),
+                                                            "EndTime": cbor.Instant(NOW)}, **spoken)
+        self.assertEqual((status, headers["smithy-protocol"]), (200, "rpc-v2-cbor"))
+        rows = cbor.loads(body)["MetricDataResults"]
+        self.assertEqual(rows, json_rows)
+        self.assertTrue(all(isinstance(time, cbor.Instant) for time in rows[0]["Timestamps"]))
+        status, headers, body = self.cbor("GetMetricData", value, **spoken)  # times without their tag
+        self.assertEqual((status, cbor.loads(body)["__type"]), (400, "com.amazonaws.standin#SerializationException"))
+        status, headers, _ = self.cbor("ListMetrics", {})  # without the header it is no protocol
         self.assertEqual((status, headers["x-amzn-ErrorType"]), (404, "UnknownOperationException"))
+
+    def test_cbor_reads_what_it_writes(self):
+        values = [0, 1, -1, 23, 24, 255, 256, -500, 1 << 40, 0.1, 1.5, -2.0, 1e300, "", "é", "x" * 300, None, True, False,
+                  [], {}, {"a": [1, {"b": "c"}]}]
+        for compact in (False, True):
+            self.assertEqual(cbor.loads(cbor.dumps(values, compact)), values)
+            whole = cbor.dumps(values, compact)
+            for cut in range(len(whole)):
+                self.assertRaises(ValueError, cbor.loads, whole[:cut])
+        self.assertEqual(cbor.loads(b"\x7f\x61a\x61b\xff"), "ab")
+        self.assertEqual(cbor.loads(b"\xf9\x3c\x00"), 1.0)
 
     @unittest.skipUnless(boto3, "python3-boto3 is not installed")
     def test_boto3_is_satisfied(self):

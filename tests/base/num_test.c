@@ -150,6 +150,77 @@ test_long_double_text(void **state)
 	assert_false(num_double((struct sv){text, sizeof(text)}, &v));
 }
 
+/* Where the number at the start ends. */
+static void
+test_scan(void **state)
+{
+	static const struct {
+		const char *text;
+		size_t n;
+		double value;
+	} rows[] = {
+	    {"1,2", 1, 1},
+	    {"-2.5e3]", 6, -2500},
+	    {"1e", 1, 1},
+	    {"1e+x", 1, 1},
+	    {"1.", 2, 1},
+	    {"1.e1", 4, 10},
+	    {"0012", 4, 12},
+	    {"1e400", 0, 0},
+	    {"x", 0, 0},
+	    {"", 0, 0},
+	    {".", 0, 0},
+	    {"-", 0, 0},
+	    {"NaN", 0, 0},
+	    {"1.5.5", 3, 1.5},
+	    {"--1", 0, 0},
+	    {"1e-99999999999", 14, 0},
+	    {"0e99999999999", 13, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		double v = 0;
+
+		assert_int_equal(num_scan(sv_of(rows[i].text), &v), rows[i].n);
+		assert_true(v == rows[i].value);
+	}
+}
+
+static void
+check_read(const char *text)
+{
+	double v, want = strtod(text, NULL);
+
+	if (!num_double(sv_of(text), &v) || memcmp(&v, &want, sizeof(v)) != 0)
+		fail_msg("%s", text);
+}
+
+/* The fast way and the libc's come to the same bits: at the edges between the two, and half-way
+ * between two doubles. */
+static void
+test_like_strtod(void **state)
+{
+	uint64_t x = 0x9E3779B97F4A7C15;
+	char text[64];
+
+	(void)state;
+	for (int i = 0; i < RANDOM_DOUBLES; i++) {
+		uint64_t digits = next_random(&x) >> (next_random(&x) % 64);
+		int e = (int)(next_random(&x) % 64) - 32;
+
+		(void)snprintf(text, sizeof(text), "%llue%d", (unsigned long long)digits, e);
+		check_read(text);
+		(void)snprintf(text, sizeof(text), "0.%020llu", (unsigned long long)digits);
+		check_read(text);
+		(void)snprintf(text, sizeof(text), "%llu.5",
+			       (unsigned long long)((1ULL << 53) | (digits >> (i % 12 + 11))));
+		check_read(text);
+		(void)snprintf(text, sizeof(text), "-%.17g", (double)digits / (double)(i + 1));
+		check_read(text);
+	}
+}
+
 static void
 check_text(double v, const char *expected)
 {
@@ -467,6 +538,8 @@ main(void)
 	    cmocka_unit_test(test_u64),
 	    cmocka_unit_test(test_double),
 	    cmocka_unit_test(test_long_double_text),
+	    cmocka_unit_test(test_scan),
+	    cmocka_unit_test(test_like_strtod),
 	    cmocka_unit_test(test_format),
 	    cmocka_unit_test(test_round_trip),
 	    cmocka_unit_test(test_round_trip_subnormal),

@@ -71,6 +71,19 @@ class Exact(Case):
         self.assert_status(lab.run(), 0)
         self.assert_exact(lab)
 
+    def test_each_protocol_brings_the_same(self):
+        """CloudWatch in CBOR, however it is written, and in JSON where CBOR is not understood: asked for once."""
+        bytes_of = []
+        for style in ("open", "compact", "off"):
+            lab = self.lab(tenants=5, flags=("--cbor", style))
+            self.assert_status(lab.run("--workers", "1"), 0)
+            self.assert_exact(lab)
+            refused = lab.daemon.control("stats")["errors"].get("monitoring", {}).get("UnknownOperation", {})
+            self.assertEqual(sum(refused.values()), 1 if style == "off" else 0)
+            bytes_of.append({key: read(os.path.join(lab.lake, key)) for key in arrivals.lake_keys(lab.lake)})
+        self.assertEqual(bytes_of[0], bytes_of[1])
+        self.assertEqual(bytes_of[0], bytes_of[2])
+
     def test_workers_and_order_do_not_show(self):
         """P11: the same world, configuration and now give the same bytes, whatever the number of workers."""
         bytes_of = []

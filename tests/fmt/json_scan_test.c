@@ -53,6 +53,24 @@ test_values(void **state)
 }
 
 static void
+test_null(void **state)
+{
+	static const struct {
+		const char *text;
+		bool null;
+	} rows[] = {{"null", true},   {" \tnull,", true},  {"nul", false},
+		    {"n ull", false}, {"\"null\"", false}, {"", false}};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct sv sv = sv_of(rows[i].text);
+		struct json_scan s = JSON_SCAN_INIT(sv);
+
+		assert_int_equal(json_scan_null(&s), rows[i].null);
+	}
+}
+
+static void
 expect_recoded(const char *raw, const char *want)
 {
 	struct buf out = BUF_INIT(4096);
@@ -161,6 +179,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_null),
 	    cmocka_unit_test(test_recoded),
 	    cmocka_unit_test(test_against_jansson),
 	    cmocka_unit_test(test_members_and_items),

@@ -1,6 +1,7 @@
 /* zstd: round trips, equal bytes for equal input, and input that is broken or too good. */
 #include "fmt/zst.h"
 
+#include <pthread.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,47 @@ test_round_trip(void **state)
 	check_round_trip(SV(""), LEVEL);
 	memset(data, 0, n);
 	check_round_trip((struct sv){data, n}, LEVEL);
+}
+
+#define THREADS 12
+
+static void *
+compress_often(void *arg)
+{
+	struct buf out = BUF_INIT((size_t)1 << 20);
+	const struct sv *data = arg;
+	uintptr_t bad = 0;
+	size_t n = 0;
+
+	for (int i = 0; i < 20; i++) {
+		buf_reset(&out);
+		bad += zst_compress(*data, i % 5 ? LEVEL : 1, &out, NULL) != 0;
+		if (i % 5 && n)
+			bad += out.n != n;
+		if (i % 5)
+			n = out.n;
+	}
+	buf_done(&out);
+	return (void *)bad;
+}
+
+/* More threads than compressors: each waits for its turn, and the levels of others do not show. */
+static void
+test_threads(void **state)
+{
+	pthread_t threads[THREADS];
+	char text[20000];
+	struct sv data = {text, sizeof(text)};
+	void *bad;
+
+	(void)state;
+	fill(text, sizeof(text));
+	for (size_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, compress_often, &data), 0);
+	for (size_t i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i], &bad), 0);
+		assert_null(bad);
+	}
 }
 
 static void
@@ -134,9 +176,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_round_trip),
-	    cmocka_unit_test(test_frames),
-	    cmocka_unit_test(test_broken),
+	    cmocka_unit_test(test_round_trip), cmocka_unit_test(test_threads),
+	    cmocka_unit_test(test_frames),     cmocka_unit_test(test_broken),
 	    cmocka_unit_test(test_ceilings),
 	};
 

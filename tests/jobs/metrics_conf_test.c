@@ -169,7 +169,12 @@ memo_after(struct rig *r, const json_t *memo, const char *list, int64_t now_ms)
 static size_t
 memo_size(const json_t *memo)
 {
-	return json_array_size(json_object_get(memo, "entries"));
+	const json_t *entries = json_object_get(memo, "entries");
+	size_t n = 0;
+
+	for (size_t i = 0; i < json_array_size(entries); i++)
+		n += json_object_size(json_object_get(json_array_get(entries, i), "metrics"));
+	return n;
 }
 
 static void
@@ -187,9 +192,8 @@ test_memo_saves_listing(void **state)
 	assert_string_equal(buf_cstr(&text),
 			    "{\"discovered_ms\":1767226800000,\"entries\":[{\"dimensions\":{"
 			    "\"ClusterName\":\"c\",\"ServiceName\":\"web\"},"
-			    "\"metric\":\"CpuUtilized\",\"namespace\":\"ECS/"
-			    "ContainerInsights\",\"seen_ms\":1767226800000}],\"recent\":true,"
-			    "\"version\":1}");
+			    "\"metrics\":{\"CpuUtilized\":1767226800000},\"namespace\":\"ECS/"
+			    "ContainerInsights\"}],\"recent\":true,\"version\":2}");
 	json_decref(memo);
 
 	memo = memo_after(&r, NULL, LIST_OF(CPU), NOW);
@@ -291,8 +295,9 @@ test_unlisted_metrics_stay_a_while(void **state)
 static const struct {
 	const char *key, *value;
 } damage[] = {
-    {"version", "2"},
-    {"version", "\"1\""},
+    {"version", "1"},
+    {"version", "3"},
+    {"version", "\"2\""},
     {"definition", "\"\""},
     {"definition", "null"},
     {"discovered_ms", "\"now\""},
@@ -301,11 +306,12 @@ static const struct {
     {"entries", "{}"},
     {"entries", "[1]"},
     {"entries", "[{}]"},
-    {"entries", "[{\"namespace\":\"a\",\"metric\":\"b\",\"dimensions\":[],\"seen_ms\":1}]"},
-    {"entries", "[{\"namespace\":\"a\",\"metric\":\"b\",\"dimensions\":{\"x\":1},\"seen_ms\":1}]"},
-    {"entries", "[{\"namespace\":\"a\",\"metric\":\"b\",\"dimensions\":{},\"seen_ms\":\"1\"}]"},
-    {"entries", "[{\"namespace\":\"a\",\"metric\":\"b\",\"dimensions\":{}}]"},
-    {"entries", "[{\"namespace\":\"a\",\"metric\":7,\"dimensions\":{},\"seen_ms\":1}]"},
+    {"entries", "[{\"namespace\":\"a\",\"dimensions\":[],\"metrics\":{\"b\":1}}]"},
+    {"entries", "[{\"namespace\":\"a\",\"dimensions\":{\"x\":1},\"metrics\":{\"b\":1}}]"},
+    {"entries", "[{\"namespace\":\"a\",\"dimensions\":{},\"metrics\":{\"b\":\"1\"}}]"},
+    {"entries", "[{\"namespace\":\"a\",\"dimensions\":{},\"metrics\":[\"b\"]}]"},
+    {"entries", "[{\"namespace\":\"a\",\"dimensions\":{}}]"},
+    {"entries", "[{\"namespace\":7,\"dimensions\":{},\"metrics\":{\"b\":1}}]"},
 };
 
 static void
@@ -366,7 +372,8 @@ memo_of(size_t n)
 	json_t *entries = json_array();
 
 	for (size_t i = 0; i < n; i++)
-		assert_int_equal(json_array_append_new(entries, json_object()), 0);
+		assert_int_equal(
+		    json_array_append_new(entries, json_pack("{s:{s:i}}", "metrics", "b", 1)), 0);
 	return json_pack("{s:o}", "entries", entries);
 }
 
@@ -376,20 +383,25 @@ static const struct {
 	size_t series; /* SIZE_MAX: no memo */
 	size_t cells;
 } spans[] = {
-    {"{}", 300000, SIZE_MAX, 36},	 /* 500 * 5 * 36 = 90,000, and three hours */
-    {"{}", 300000, 10, 36},		 /* three hours */
-    {"{}", 300000, 100000, 36},		 /* calls are of 500 at most */
-    {"{}", 3600000, SIZE_MAX, 3},	 /* 500 * 60 * 3 = 90,000 */
-    {"{}", 86400000, SIZE_MAX, 1},	 /* never none */
+    {"{}", 300000, SIZE_MAX, 20}, /* 500 * 5 * 20 = 50,000: half a page */
+    {"{}", 300000, 10, 36},	  /* three hours */
+    {"{}", 300000, 280, 36},	  /* 280 * 5 * 36 = 50,400 */
+    {"{}", 300000, 281, 35},
+    {"{}", 300000, 4000, 20},  /* calls are of 500 at most */
+    {"{}", 300000, 10000, 8},  /* 10,000 * 5 * 8 = 400,000 in all calls together */
+    {"{}", 300000, 100000, 1}, /* never none */
+    {"{}", 3600000, SIZE_MAX, 1},
+    {"{}", 3600000, 250, 3},
+    {"{}", 86400000, SIZE_MAX, 1},
     {"period: 1s", 300000, SIZE_MAX, 1}, /* 500 * 300 = 150,000 points in one cell: then in pages */
-    {"period: 1s", 60000, SIZE_MAX, 3},	 /* 500 * 60 * 3 = 90,000 */
-    {"period: 10s", 300000, SIZE_MAX, 6}, /* 500 * 30 * 6 = 90,000 */
-    {"period: 10s", 300000, 50, 36},
+    {"period: 1s", 60000, SIZE_MAX, 1},
+    {"period: 10s", 300000, SIZE_MAX, 3}, /* 500 * 30 * 3 = 45,000 */
+    {"period: 10s", 300000, 40, 36},
     {"{from: [{namespace: A, statistics: [Average, Sum, p99, Maximum]}], period: 10s}", 300000, 125,
-     6},
+     3},
     {"{from: [{namespace: A, statistics: [Average, Sum, p99, Maximum]}], period: 10s}", 300000, 126,
-     6},
-    {"{from: [{namespace: A}], period: 10s}", 300000, 125, 26},
+     3},
+    {"{from: [{namespace: A}], period: 10s}", 300000, 125, 13},
 };
 
 static void

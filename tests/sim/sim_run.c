@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "aws/cloudwatch.h"
 #include "base/timefmt.h"
 #include "run/command.h"
 #include "run/session.h"
@@ -52,6 +53,7 @@ sim_run(struct sim *s, const char *const *words)
 	if (!hooks.clock)
 		abort();
 	set_environment();
+	cw_proto_begin(CW_JSON); /* this CloudWatch speaks nothing else */
 	time_format_ms(s->now_ms, now);
 	while (words && words[argc - 8] && argc < MAX_WORDS - 1) {
 		argv[argc] = words[argc - 8];

@@ -37,6 +37,13 @@ def _burst(text):
     return {"at": at, "events": events, "within": within}
 
 
+def add_metrics(parser):
+    """The options of CloudWatch metrics."""
+    group = parser.add_argument_group("metrics")
+    group.add_argument("--cbor", choices=("open", "compact", "off"), default="open",
+                       help="how CBOR is written: lengths left open and doubles, as few bytes as possible, not at all")
+
+
 def add_logs(parser):
     """The options of CloudWatch Logs."""
     group = parser.add_argument_group("logs")

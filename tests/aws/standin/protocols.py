@@ -11,6 +11,7 @@ import time
 from urllib.parse import parse_qsl
 from xml.sax.saxutils import escape
 
+from . import cbor
 from .errors import Refusal, invalid
 from .wire import Reply
 
@@ -112,6 +113,30 @@ class Json:
         return Reply(refusal.status, {**headers, **refusal.headers}, json.dumps(body).encode())
 
 
+class Cbor(Json):
+    """Smithy's RPC v2 CBOR: the operation is in the path, instants are tag 1."""
+    headers = {"Content-Type": "application/cbor", "smithy-protocol": "rpc-v2-cbor"}
+
+    def __init__(self, compact, query_modes=False, old_codes=False):
+        super().__init__("", query_modes, old_codes)
+        self.compact = compact
+
+    @staticmethod
+    def instant(name, value):
+        if not isinstance(value, cbor.Instant) or not math.isfinite(value):
+            raise _serialization(name)
+        return float(value)
+
+    def result(self, _operation, result, _request_id):
+        return Reply(200, dict(self.headers), cbor.dumps(_instants(result), self.compact))
+
+    def error(self, refusal, request_id):
+        reply = super().error(refusal, request_id)
+        reply.headers.update(self.headers)
+        reply.body = cbor.dumps(json.loads(reply.body), self.compact)
+        return reply
+
+
 class RestJson:
     """REST with JSON errors; what a success looks like is up to the operation, which returns a Reply."""
 
@@ -179,6 +204,25 @@ def read_json(body):
     if not isinstance(value, dict):
         raise invalid("the body is not a JSON object", "SerializationException")
     return value
+
+
+def read_cbor(body):
+    try:
+        value = cbor.loads(body) if body else {}
+    except ValueError as error:
+        raise invalid(f"the body is not CBOR: {error}", "SerializationException") from None
+    if not isinstance(value, dict):
+        raise invalid("the body is not a map", "SerializationException")
+    return value
+
+
+def _instants(value, name=None):
+    """A result with its members that hold instants marked as such."""
+    if isinstance(value, dict):
+        return {key: _instants(inner, key) for key, inner in value.items() if inner is not None}
+    if isinstance(value, list):
+        return [_instants(inner, name) for inner in value]
+    return cbor.Instant(value) if name in INSTANTS and isinstance(value, (int, float)) else value
 
 
 def iso(seconds):

@@ -1,8 +1,8 @@
-"""CloudWatch metrics: ListMetrics and GetMetricData, over JSON 1.0 and Query."""
+"""CloudWatch metrics: ListMetrics and GetMetricData, over CBOR, JSON 1.0 and Query."""
 import re
 
 from ..errors import Refusal, invalid
-from ..protocols import RestJson
+from ..protocols import Cbor, RestJson, read_cbor
 from ..truth import statistic
 from .base import Call, Service, checked, missing, rows
 from .paging import Pager
@@ -31,9 +31,14 @@ class CloudWatch(Service):
         self.pager = Pager(standin.credentials.master)
 
     def read(self, request):
-        if request.path.startswith(CBOR_PATH):  # a protocol the service speaks and the stand-in does not
+        if not request.path.startswith(CBOR_PATH):
+            return super().read(request)
+        style = self.standin.options.cbor
+        if style == "off" or request.headers.get("smithy-protocol") != "rpc-v2-cbor":
             return Call(self, "UnknownOperation", RestJson, lambda _body: {}, request)
-        return super().read(request)
+        old_codes = request.headers.get("x-amzn-query-mode") == "true"
+        protocol = Cbor(style == "compact", self.query_modes, old_codes)
+        return Call(self, request.path[len(CBOR_PATH):], protocol, read_cbor, request)
 
     # ListMetrics
 

@@ -1,0 +1,214 @@
+/*
+ * The certificates of a CA bundle, found by their subject.
+ *
+ * A bundle holds some 150 certificates, of which a run needs two or three. Reading them all took
+ * OpenSSL 3.0 some 40 ms, more than everything else before the first request, and a megabyte. So
+ * only their subjects are read, and the store that verifies gets those certificates that it asks
+ * for by name.
+ */
+#include "net/ca_index.h"
+
+#include <openssl/asn1.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct ca {
+	X509_NAME *subject;
+	unsigned char *der; /* OpenSSL's */
+	long n;
+};
+
+struct ca_index {
+	struct ca *v;
+	size_t n, cap;
+	pthread_mutex_t mu; /* one answer at a time: nobody parses what another has just parsed */
+	X509_LOOKUP_METHOD *method;
+};
+
+/* Passes the head of an element; its content is at *p then, *ret_end behind it. */
+static bool
+enter(const unsigned char **p, const unsigned char *end, int want_tag, int want_class,
+      const unsigned char **ret_end)
+{
+	int tag, class;
+	long n;
+	int r = ASN1_get_object(p, &n, &tag, &class, end - *p);
+
+	if (r & 0x80 || tag != want_tag || class != want_class || n > end - *p)
+		return false;
+	*ret_end = *p + n;
+	return true;
+}
+
+static bool
+pass(const unsigned char **p, const unsigned char *end, int tag, int class)
+{
+	const unsigned char *behind;
+
+	if (!enter(p, end, tag, class, &behind))
+		return false;
+	*p = behind;
+	return true;
+}
+
+/* TBSCertificate of RFC 5280: [0] version, serial, signature, issuer, validity, subject, ... */
+static X509_NAME *
+subject_of(const unsigned char *p, long n)
+{
+	const unsigned char *end = p + n, *at;
+
+	if (!enter(&p, end, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL, &end) ||
+	    !enter(&p, end, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL, &end))
+		return NULL;
+	at = p;
+	if (pass(&at, end, 0, V_ASN1_CONTEXT_SPECIFIC))
+		p = at;
+	if (!pass(&p, end, V_ASN1_INTEGER, V_ASN1_UNIVERSAL) ||
+	    !pass(&p, end, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL) ||
+	    !pass(&p, end, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL) ||
+	    !pass(&p, end, V_ASN1_SEQUENCE, V_ASN1_UNIVERSAL))
+		return NULL;
+	return d2i_X509_NAME(NULL, &p, end - p);
+}
+
+/* Takes the bytes. What is no certificate is left out, as OpenSSL would find nothing in it. */
+static int
+add(struct ca_index *ix, unsigned char *der, long n, struct err *err)
+{
+	struct ca c = {.subject = subject_of(der, n), .der = der, .n = n};
+	struct ca *v = ix->v;
+
+	if (!c.subject) {
+		OPENSSL_free(der);
+		return 0;
+	}
+	if (ix->n == ix->cap) {
+		ix->cap = ix->cap ? ix->cap * 2 : 64;
+		v = reallocarray(ix->v, ix->cap, sizeof(*v));
+		if (!v) {
+			X509_NAME_free(c.subject);
+			OPENSSL_free(der);
+			return err_nomem(err);
+		}
+		ix->v = v;
+	}
+	ix->v[ix->n++] = c;
+	return 0;
+}
+
+static bool
+is_certificate(const char *name)
+{
+	return !strcmp(name, PEM_STRING_X509) || !strcmp(name, PEM_STRING_X509_OLD) ||
+	       !strcmp(name, PEM_STRING_X509_TRUSTED);
+}
+
+static int
+read_all(struct ca_index *ix, BIO *in, const char *path, struct err *err)
+{
+	char *name, *header;
+	unsigned char *der;
+	int r = 0;
+	long n;
+
+	while (!r && PEM_read_bio(in, &name, &header, &der, &n) == 1) {
+		if (is_certificate(name))
+			r = add(ix, der, n, err);
+		else
+			OPENSSL_free(der);
+		OPENSSL_free(name);
+		OPENSSL_free(header);
+	}
+	/* Text without any further certificate is how a bundle ends; all else is damage. */
+	if (!r && (!ix->n || ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE))
+		r = err_set(err, ERR_USAGE, "%s: no file of CA certificates in PEM form", path);
+	return r;
+}
+
+/* What the store asks when it has no certificate of that name. */
+static int
+by_subject(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type, const X509_NAME *name, X509_OBJECT *ret)
+{
+	struct ca_index *ix = X509_LOOKUP_get_method_data(lookup);
+	X509_STORE *store = X509_LOOKUP_get_store(lookup);
+	int found = 0;
+
+	if (type != X509_LU_X509)
+		return 0;
+	(void)pthread_mutex_lock(&ix->mu);
+	for (size_t i = 0; i < ix->n; i++) {
+		struct ca *c = &ix->v[i];
+		const unsigned char *p = c->der;
+		X509 *x;
+
+		if (X509_NAME_cmp(c->subject, name) != 0)
+			continue;
+		x = d2i_X509(NULL, &p, c->n);
+		/* The store keeps what it has been given; the first one is the answer. */
+		if (x && X509_STORE_add_cert(store, x) == 1 && !found)
+			found = X509_OBJECT_set1_X509(ret, x);
+		X509_free(x);
+	}
+	(void)pthread_mutex_unlock(&ix->mu);
+	return found;
+}
+
+int
+ca_index_new(const char *path, struct ca_index **ret, struct err *err)
+{
+	struct ca_index *ix = calloc(1, sizeof(*ix));
+	BIO *in = BIO_new_file(path, "r");
+	int r;
+
+	ERR_clear_error();
+	if (!ix) {
+		BIO_free(in);
+		return err_nomem(err);
+	}
+	(void)pthread_mutex_init(&ix->mu, NULL);
+	ix->method = X509_LOOKUP_meth_new("bundle");
+	if (!in)
+		r = err_set(err, ERR_USAGE, "%s: no file of CA certificates in PEM form", path);
+	else if (!ix->method || !X509_LOOKUP_meth_set_get_by_subject(ix->method, by_subject))
+		r = err_nomem(err);
+	else
+		r = read_all(ix, in, path, err);
+	BIO_free(in);
+	ERR_clear_error();
+	if (r) {
+		ca_index_free(ix);
+		return -1;
+	}
+	*ret = ix;
+	return 0;
+}
+
+void
+ca_index_free(struct ca_index *ix)
+{
+	if (!ix)
+		return;
+	for (size_t i = 0; i < ix->n; i++) {
+		X509_NAME_free(ix->v[i].subject);
+		OPENSSL_free(ix->v[i].der);
+	}
+	X509_LOOKUP_meth_free(ix->method);
+	(void)pthread_mutex_destroy(&ix->mu);
+	free(ix->v);
+	free(ix);
+}
+
+int
+ca_index_serve(struct ca_index *ix, X509_STORE *store, struct err *err)
+{
+	X509_LOOKUP *lookup = X509_STORE_add_lookup(store, ix->method);
+
+	if (!lookup || !X509_LOOKUP_set_method_data(lookup, ix))
+		return err_nomem(err);
+	return 0;
+}

@@ -1,0 +1,260 @@
+#!/usr/bin/python3
+"""What whole runs cost, measured side by side in one session on one machine.
+
+    tests/bench/bench.py [--size small|full] [--rounds N] [--svg FILE]      (make bench)
+
+pages (tests/bench/pages.c) serves made pages over TLS on loopback and takes what is pushed. Each subject is started, with
+everything it needs, as one process; its CPU seconds and peak memory are what the kernel says of it when it ends. In each
+round every subject runs once; of the rounds the median is shown. A result that lacks a sample is no result.
+
+  metrics    muster from CBOR and from JSON, to remote write and a lake, and to remote write alone; the same by a script
+             of the kind that muster replaces (script.py: boto3, threads)
+  growth     muster for 1, 10, 100, ... tenants
+  latency    muster against a service that answers after 50 ms
+  start      until the first request comes
+"""
+import argparse
+import json
+import os
+import shutil
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+HERE = os.path.dirname(os.path.realpath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+MUSTER = os.environ.get("MUSTER", os.path.join(ROOT, "build", "muster"))
+PAGES = os.path.join(ROOT, "build", "bench", "pages")
+NOW = "2026-01-01T04:00:00Z"
+WORKERS = 32
+BUDGET = {"JSON to both": 1.5, "CBOR to both": 1.5, "CBOR to remote write": 0.5}  # microseconds of CPU a sample
+RSS_BUDGET = 48                                                                   # MiB
+SIZES = {
+    # series, minutes, tenants of: the metrics table, the script, growth, latency
+    "small": (500, 95, 24, 4, (1, 10, 100, 1000), 200),
+    "full": (500, 95, 240, 24, (1, 10, 100, 1000, 10000), 1000),
+}
+
+
+class Bench:
+    """A folder in memory, a certificate, and the server."""
+
+    def __init__(self):
+        self.folder = tempfile.mkdtemp(prefix="muster-bench.", dir="/dev/shm" if os.path.isdir("/dev/shm") else None)
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", "key.pem", "-out",
+                        "cert.pem", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"],
+                       cwd=self.folder, check=True, capture_output=True)
+        self.trust = ssl.create_default_context(cafile=self.path("cert.pem"))
+        self.server = None
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def serve(self, *flags):
+        """Start the server anew with these flags."""
+        self.stop()
+        self.server = subprocess.Popen([PAGES, self.path("port"), "--tls", self.path("cert.pem"), self.path("key.pem"),
+                                        *map(str, flags)])
+        deadline = time.monotonic() + 10
+        while not (os.path.exists(self.path("port")) and os.path.getsize(self.path("port"))):
+            if time.monotonic() > deadline:
+                sys.exit("bench: the server did not start")
+            time.sleep(0.01)
+        with open(self.path("port"), encoding="ascii") as file:
+            self.url = f"https://localhost:{file.read().strip()}"
+
+    def stop(self):
+        if self.server:
+            self.server.kill()
+            self.server.wait()
+            os.remove(self.path("port"))
+            self.server = None
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def stats(self):
+        """What came since the last time, and forget it."""
+        with urllib.request.urlopen(self.url + "/stats", context=self.trust, timeout=10) as answer:
+            return json.load(answer)
+
+    def environment(self):
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MUSTER_"))}
+        return {**kept, "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench",
+                "AWS_CA_BUNDLE": self.path("cert.pem"), "AWS_REGION": "eu-west-1", "HOME": self.folder}
+
+    def configure(self, tenants, minutes, sinks):
+        document = {
+            "region": "eu-west-1", "state": f"file://{self.path('state')}",
+            "tenants": [{"id": f"t{n:05}", "account": str(200000000000 + n), "role": "reader", "external_id": "bench"}
+                        for n in range(tenants)],
+            "jobs": {"ecs": {"kind": "metrics", "to": sinks, "lookback": f"{minutes}m"}},
+            "sinks": {name: conf for name, conf in {
+                "prom": {"kind": "remote_write", "url": self.url + "/api/v1/write"},
+                "lake": {"kind": "objects", "url": f"file://{self.path('lake')}"}}.items() if name in sinks},
+            "run": {"workers": WORKERS}}
+        with open(self.path("muster.yaml"), "w", encoding="ascii") as file:
+            json.dump(document, file)
+
+    def run(self, command):
+        """(CPU seconds, MiB, wall seconds) of a process, which must succeed and leave nothing behind."""
+        self.stats()
+        began = time.monotonic()
+        process = subprocess.Popen(command, env=self.environment(), cwd=self.folder)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            sys.exit(f"bench: {command[0]}: exit {process.returncode}")
+        for name in ("state", "lake"):
+            shutil.rmtree(self.path(name), ignore_errors=True)
+        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, wall
+
+    def muster(self, series, minutes, tenants, sinks):
+        """One run, checked: (samples, CPU, MiB, wall, calls)."""
+        self.configure(tenants, minutes, sinks)
+        cpu, rss, wall = self.run([MUSTER, "run", "-q", "-c", self.path("muster.yaml"), "--now", NOW])
+        return self.checked(series, minutes, tenants, cpu, rss, wall)
+
+    def script(self, series, minutes, tenants):
+        command = ["/usr/bin/python3", os.path.join(HERE, "script.py"), self.path("lake"), str(tenants), str(minutes), NOW]
+        cpu, rss, wall = self.run(command)
+        return self.checked(series, minutes, tenants, cpu, rss, wall)
+
+    def checked(self, series, minutes, tenants, cpu, rss, wall):
+        stats = self.stats()
+        expected = series * (minutes - 5) * tenants  # what is younger than `delay` is not due
+        if stats["samples"] != expected:
+            sys.exit(f"bench: {stats['samples']} samples arrived, {expected} were expected")
+        return expected, cpu, rss, wall, stats["calls"]
+
+
+def median(rounds):
+    return [statistics.median(column) for column in zip(*rounds)]
+
+
+def rule(title):
+    print(f"\n{title}")
+
+
+def metrics(bench, size, rounds):
+    series, minutes, tenants, script_tenants, _, _ = size
+    subjects = {
+        "CBOR to both": ([], lambda: bench.muster(series, minutes, tenants, ["prom", "lake"])),
+        "JSON to both": (["--no-cbor"], lambda: bench.muster(series, minutes, tenants, ["prom", "lake"])),
+        "CBOR to remote write": ([], lambda: bench.muster(series, minutes, tenants, ["prom"])),
+        "JSON to remote write": (["--no-cbor"], lambda: bench.muster(series, minutes, tenants, ["prom"])),
+        "boto3 script to both": ([], lambda: bench.script(series, minutes, script_tenants)),
+    }
+    found = {name: [] for name in subjects}
+    for _ in range(rounds):
+        for name, (flags, run) in subjects.items():
+            bench.serve("--series", series, *flags)
+            found[name].append(run())
+    rule(f"metrics: {tenants} tenants (the script: {script_tenants}), {series} series, {minutes - 5} minutes, TLS")
+    print(f"{'':22} {'samples':>9} {'CPU s':>7} {'us/sample':>10} {'budget':>7} {'peak MiB':>9} {'wall s':>7}")
+    for name, results in found.items():
+        samples, cpu, rss, wall, _ = median(results)
+        print(f"{name:22} {samples:9.0f} {cpu:7.2f} {cpu / samples * 1e6:10.2f} {BUDGET.get(name, ''):>7} {rss:9.1f} "
+              f"{wall:7.2f}")
+    ours, theirs = median(found["JSON to both"]), median(found["boto3 script to both"])
+    print(f"script : muster = {theirs[1] / theirs[0] / (ours[1] / ours[0]):.1f} in CPU a sample (at least 25), "
+          f"{theirs[2] / ours[2]:.1f} in memory (at least 8)")
+
+
+def growth(bench, size):
+    series, minutes = 128, 35
+    rows = []
+    rule(f"growth: {series} series, {minutes - 5} minutes a tenant, CBOR to both, {WORKERS} workers, TLS")
+    print(f"{'tenants':>8} {'samples':>10} {'CPU s':>7} {'us/sample':>10} {'peak MiB':>9} {'wall s':>7}")
+    bench.serve("--series", series)
+    for tenants in size[4]:
+        samples, cpu, rss, wall, _ = bench.muster(series, minutes, tenants, ["prom", "lake"])
+        rows.append((tenants, cpu, rss))
+        print(f"{tenants:8} {samples:10} {cpu:7.2f} {cpu / samples * 1e6:10.2f} {rss:9.1f} {wall:7.2f}", flush=True)
+    print(f"budget: {RSS_BUDGET} MiB, the same for 10 and for 10,000 tenants")
+    return rows
+
+
+def latency(bench, size):
+    tenants, delay = size[5], 0.05
+    bench.serve("--series", 24, "--latency", int(delay * 1000))
+    _, _, rss, wall, calls = bench.muster(24, 15, tenants, ["prom", "lake"])
+    ideal = calls * delay / WORKERS
+    rule(f"latency: {tenants} tenants, {delay * 1000:.0f} ms a call, {calls} calls")
+    print(f"wall {wall:.2f} s, {wall / ideal:.2f} of calls x latency / workers (at most 1.2); peak {rss:.1f} MiB")
+
+
+def start(bench):
+    """Until the server is reached for the first time: a run whose first call is refused at once is over then."""
+    bench.serve("--series", 1)
+    bench.configure(1, 15, ["prom"])
+    environment = {**bench.environment(), "AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_MAX_ATTEMPTS": "1"}
+    times = []
+    for _ in range(9):
+        began = time.monotonic()
+        subprocess.run([MUSTER, "run", "-q", "-c", bench.path("muster.yaml")], env=environment, cwd=bench.folder,
+                       stderr=subprocess.DEVNULL, check=False)
+        times.append((time.monotonic() - began) * 1000)
+    stripped = bench.path("stripped")
+    subprocess.run(["strip", "-o", stripped, MUSTER], check=True)
+    rule("start")
+    print(f"{statistics.median(times):.0f} ms from the command to the end of a run whose first call is refused (under 20); "
+          f"{os.path.getsize(stripped) / 1024:.0f} KiB stripped (under 1024)")
+
+
+def plot(path, rows):
+    """CPU and memory over tenants, both axes logarithmic, as an SVG by hand."""
+    width, height, left, top = 560, 300, 60, 20
+    spans = {"CPU s": (1e-2, 1e3, "#1f77b4", 1), "peak MiB": (1, 1e3, "#d62728", 2)}
+    most = max(row[0] for row in rows)
+
+    def x(tenants):
+        return left + (width - 2 * left) * _share(tenants, 1, most)
+
+    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
+             'font-size="11">', f'<rect width="{width}" height="{height}" fill="white"/>']
+    for tenants, _, _ in rows:
+        parts.append(f'<text x="{x(tenants):.0f}" y="{height - 8}" text-anchor="middle">{tenants:,}</text>')
+    for number, (name, (low, high, colour, column)) in enumerate(spans.items()):
+        points = [(x(row[0]), top + (height - 50) * (1 - _share(row[column], low, high)), row[column]) for row in rows]
+        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
+                     + " ".join(f"{px:.0f},{py:.0f}" for px, py, _ in points) + '"/>')
+        parts += [f'<circle cx="{px:.0f}" cy="{py:.0f}" r="3" fill="{colour}"/><text x="{px:.0f}" y="{py - 7:.0f}" '
+                  f'text-anchor="middle" fill="{colour}">{value:.3g}</text>' for px, py, value in points]
+        parts.append(f'<text x="{left}" y="{top + 14 * number}" fill="{colour}">{name} over tenants</text>')
+    with open(path, "w", encoding="ascii") as file:
+        file.write("\n".join([*parts, "</svg>\n"]))
+
+
+def _share(value, low, high):
+    """Where a value lies between two others, on a logarithmic scale."""
+    from math import log
+    return log(max(value, low) / low) / log(high / low) if high > low else 0.5
+
+
+def main():
+    parser = argparse.ArgumentParser(description="what whole runs cost")
+    parser.add_argument("--size", choices=SIZES, default="small", help="full: 10 million samples a subject and more")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--svg", metavar="FILE", help="a plot of the growth")
+    args = parser.parse_args()
+    bench = Bench()
+    try:
+        start(bench)
+        metrics(bench, SIZES[args.size], args.rounds)
+        latency(bench, SIZES[args.size])
+        rows = growth(bench, SIZES[args.size])
+        if args.svg:
+            plot(args.svg, rows)
+    finally:
+        bench.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,136 @@
+/* The gate: never more inside than there is room for, nobody starves, and who is told to stop does.
+ */
+#include "run/gate.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <cmocka.h>
+
+#include "base/cleanup.h"
+
+#define MAX	100
+#define THREADS 8
+#define ROUNDS	300
+
+struct shared {
+	struct gate gate;
+	struct clock *clock;
+	atomic_size_t inside, most, entered;
+};
+
+static void *
+go_in_and_out(void *arg)
+{
+	struct shared *s = arg;
+	uintptr_t bad = 0;
+
+	for (size_t i = 0; i < ROUNDS; i++) {
+		size_t bytes = 1 + (i * 37) % 70, now, most;
+
+		bad += gate_enter(&s->gate, bytes, s->clock, NULL) != 0;
+		now = atomic_fetch_add(&s->inside, bytes) + bytes;
+		most = atomic_load(&s->most);
+		while (now > most && !atomic_compare_exchange_weak(&s->most, &most, now))
+			continue;
+		(void)atomic_fetch_add(&s->entered, 1);
+		(void)atomic_fetch_sub(&s->inside, bytes);
+		gate_leave(&s->gate, bytes);
+	}
+	return (void *)bad;
+}
+
+static void
+test_never_more_than_there_is(void **state)
+{
+	struct shared s = {.clock = clock_fake_new(0)};
+	pthread_t threads[THREADS];
+	void *bad;
+
+	(void)state;
+	gate_init(&s.gate, MAX);
+	for (size_t i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, go_in_and_out, &s), 0);
+	for (size_t i = 0; i < THREADS; i++) {
+		assert_int_equal(pthread_join(threads[i], &bad), 0);
+		assert_null(bad);
+	}
+	assert_true(s.most <= MAX);
+	assert_int_equal(s.entered, THREADS * ROUNDS);
+	assert_int_equal(s.gate.used, 0);
+	gate_done(&s.gate);
+	clock_fake_free(s.clock);
+}
+
+static void *
+enter_large(void *arg)
+{
+	struct shared *s = arg;
+
+	if (gate_enter(&s->gate, 10 * MAX, s->clock, NULL))
+		return arg;
+	(void)atomic_fetch_add(&s->entered, 1);
+	return NULL;
+}
+
+/* One that is larger than all there is waits until it is alone, and goes in then. */
+static void
+test_too_large(void **state)
+{
+	struct shared s = {.clock = clock_fake_new(0)};
+	pthread_t thread;
+	struct err err;
+	void *bad;
+
+	(void)state;
+	gate_init(&s.gate, MAX);
+	assert_int_equal(gate_enter(&s.gate, 1, s.clock, &err), 0);
+	assert_int_equal(pthread_create(&thread, NULL, enter_large, &s), 0);
+	assert_int_equal(s.entered, 0);
+	gate_leave(&s.gate, 1);
+	assert_int_equal(pthread_join(thread, &bad), 0);
+	assert_null(bad);
+	assert_int_equal(s.gate.used, 10 * MAX);
+	gate_leave(&s.gate, 10 * MAX);
+	assert_int_equal(gate_enter(&s.gate, MAX, s.clock, &err), 0);
+	gate_leave(&s.gate, MAX);
+	gate_done(&s.gate);
+	clock_fake_free(s.clock);
+}
+
+/* A run that was told to end waits for nobody, and what gave up leaves the way free. */
+static void
+test_cancelled(void **state)
+{
+	struct shared s = {.clock = clock_fake_new(0)};
+	pthread_t thread;
+	struct err err;
+	void *refused;
+
+	(void)state;
+	gate_init(&s.gate, MAX);
+	assert_int_equal(gate_enter(&s.gate, MAX, s.clock, &err), 0);
+	assert_int_equal(pthread_create(&thread, NULL, enter_large, &s), 0);
+	clock_cancel(s.clock, 15);
+	assert_int_equal(pthread_join(thread, &refused), 0);
+	assert_non_null(refused);
+	assert_int_equal(gate_enter(&s.gate, 1, s.clock, &err), -1);
+	assert_int_equal(err.kind, ERR_CANCELLED);
+	assert_int_equal(s.gate.used, MAX);
+	gate_leave(&s.gate, MAX);
+	gate_done(&s.gate);
+	clock_fake_free(s.clock);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_never_more_than_there_is),
+	    cmocka_unit_test(test_too_large),
+	    cmocka_unit_test(test_cancelled),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
