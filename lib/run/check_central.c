@@ -130,7 +130,8 @@ check_state(struct check *c)
 	c->state = c->central.count[CHECK_FAULT] == faults;
 }
 
-/* Those found in an organization or through links, for the looks that follow; the list is not kept. */
+/* Those found in an organization or through links, for the looks that follow; the list is not kept.
+ */
 static void
 check_found(struct check *c)
 {
