@@ -355,6 +355,7 @@ give_up_rest(struct pull *p, struct err *err)
 			continue;
 		if (pull_gap(p, a->from_ms, a->to_ms, "scan_budget is used up for this day", err))
 			return -1;
+		p->gaps[p->n_gaps - 1].passes = true;
 		a->state = ASK_LOST;
 	}
 	return 0;
@@ -827,6 +828,12 @@ insights_span_max(const struct job_stream *s, const json_t *memo)
 	return n > 0 ? (size_t)n : 1;
 }
 
+static bool
+insights_alone(const struct job_stream *s)
+{
+	return ((const struct insights_opts *)s->opts)->scan_budget != 0;
+}
+
 static int
 insights_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
 {
@@ -854,6 +861,7 @@ const struct job_kind job_insights = {
     .check = insights_check,
     .definition = insights_definition,
     .span_max = insights_span_max,
+    .alone = insights_alone,
     .open = insights_open,
     .next = insights_next,
     .reply = insights_reply,

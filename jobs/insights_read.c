@@ -57,7 +57,7 @@ pull_gap(struct pull *p, int64_t from_ms, int64_t to_ms, const char *reason, str
 		p->gaps = v;
 		p->cap_gaps = cap;
 	}
-	p->gaps[p->n_gaps++] = (struct job_gap){from_ms, to_ms, reason};
+	p->gaps[p->n_gaps++] = (struct job_gap){from_ms, to_ms, reason, false};
 	return 0;
 }
 

@@ -455,7 +455,7 @@ leave_out_old(struct pull *p, const struct cell *cells, size_t n)
 	(void)snprintf(p->gap_reason, sizeof(p->gap_reason),
 		       "CloudWatch keeps points of a period of %s only for %s", period,
 		       retention[i].kept);
-	p->gap = (struct job_gap){cells[0].start_ms, p->start_ms, p->gap_reason};
+	p->gap = (struct job_gap){cells[0].start_ms, p->start_ms, p->gap_reason, false};
 	p->n_gaps = 1;
 }
 

@@ -100,6 +100,14 @@ cell_of_key(const char *key, int64_t *ret_start_ms)
 }
 
 void
+cell_openmetrics_key(struct buf *out, const char *job, const char *tenant, const char *region,
+		     struct cell c)
+{
+	add_cell(out, job, tenant, region, c);
+	buf_str(out, ".om");
+}
+
+void
 cell_rejected_key(struct buf *out, const char *job, const char *tenant, const char *region,
 		  struct cell c, unsigned n)
 {

@@ -35,6 +35,9 @@ void cell_lake_day(struct buf *out, const char *job, const char *tenant, const c
 		   int64_t day_ms);
 /* The start of the cell that a key's last part is named after. */
 bool cell_of_key(const char *key, int64_t *ret_start_ms);
+/* <job>/tenant=.../<start>-<end>.om, as in the lake */
+void cell_openmetrics_key(struct buf *out, const char *job, const char *tenant, const char *region,
+			  struct cell c);
 /* rejected/<job>/tenant=.../<start>-<end>[-<n>].ndjson.zst */
 void cell_rejected_key(struct buf *out, const char *job, const char *tenant, const char *region,
 		       struct cell c, unsigned n);

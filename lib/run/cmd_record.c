@@ -48,15 +48,15 @@ put_recorder(void *arg, struct transport **t, struct err *err)
 
 /* A checkpoint the run begins with; a missing one is none. */
 static int
-keep_checkpoint(struct recorder *r, struct store *state, const char *tenant, const char *job,
+keep_checkpoint(struct recorder *r, const struct session *s, const char *tenant, const char *job,
 		struct err *err)
 {
 	CLEANUP(buf_done) struct buf key = BUF_INIT(1024), text = BUF_INIT(CKPT_MAX);
 
-	ckpt_key(&key, "", tenant, job, "");
+	ckpt_key(&key, s->commit_env.base, tenant, job, "");
 	if (buf_check(&key, "key", err))
 		return -1;
-	if (store_get(state, buf_cstr(&key), NULL, &text, NULL, err))
+	if (store_get(s->state, buf_cstr(&key), NULL, &text, NULL, err))
 		return err->kind == ERR_NOTFOUND ? 0 : -1;
 	if (r->scrub)
 		return err_set(
@@ -74,8 +74,7 @@ keep_state(struct recorder *r, const struct session *s, struct err *err)
 		const struct tenant_run *tr = &s->tenants[t];
 
 		for (size_t j = 0; j < tr->n_jobs; j++)
-			if (keep_checkpoint(r, s->state, tr->tenant->id, tr->jobs[j].job->name,
-					    err))
+			if (keep_checkpoint(r, s, tr->tenant->id, tr->jobs[j].doc, err))
 				return -1;
 	}
 	return 0;

@@ -361,7 +361,7 @@ redirect_sink(struct replay *r, struct config *c, struct sink_conf *s, struct er
 	s->role = s->kms_key = s->expected_owner = NULL;
 	s->basic_user = s->basic_password = s->bearer_token_file = NULL;
 	s->headers = (struct conf_map){NULL, 0};
-	if (s->kind == SINK_OBJECTS)
+	if (s->kind == SINK_OBJECTS || s->kind == SINK_OPENMETRICS)
 		(void)file_url(&url, r->outputs, s->name, err);
 	else
 		receiver_url(&url, s->name);

@@ -263,7 +263,8 @@ stream_begin_locked(struct commit *c, const struct plan *p, const char *region, 
 			       "`every` was %lld s when this stream began and is %lld s now: give "
 			       "the job a new name",
 			       (long long)(s->every_ms / 1000), (long long)(p->every_ms / 1000));
-	begins = new_sink_begins(s);
+	/* A backfill is given again with one sink more to fill that one. */
+	begins = plan_has_window(p) ? s->first_ms : new_sink_begins(s);
 	for (size_t k = 0; k < p->n_sinks; k++)
 		if (!ckpt_sink_find(s, p->sinks[k].name) &&
 		    !ckpt_sink_add(s, p->sinks[k].name, begins, err))
@@ -379,6 +380,32 @@ commit_may_publish(struct commit *c, const struct plan *p, const char *region, s
 	return r;
 }
 
+bool
+commit_left_over(struct commit *c, const struct plan *p, const char *region, struct cell cell)
+{
+	const struct ckpt_stream *s;
+	bool r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	r = s && plan_left_over(p, s, cell);
+	unlock(c);
+	return r;
+}
+
+size_t
+commit_window_left(struct commit *c, const struct plan *p, const char *region)
+{
+	const struct ckpt_stream *s;
+	size_t r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	r = s ? plan_window_left(p, s) : plan_window_cells(p);
+	unlock(c);
+	return r;
+}
+
 static struct ckpt_sink *
 find_sink_locked(struct commit *c, const char *region, const char *sink)
 {
@@ -453,8 +480,7 @@ cell_sent_locked(struct commit *c, const char *region, const char *sink, struct 
 	c->locked.dirty = true;
 	if (!r->too_old)
 		return 0;
-	return ckpt_gap_add(s, sink, cell,
-			    r->too_old_why ? r->too_old_why : "older than the sink takes", now_ms,
+	return ckpt_gap_add(s, sink, cell, r->too_old_why ? r->too_old_why : PLAN_TOO_OLD, now_ms,
 			    err);
 }
 
@@ -493,6 +519,43 @@ commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct
 	r = cell.end_ms <= c->begun_before_ms || (k && cell.end_ms <= k->tried_ms);
 	unlock(c);
 	return r;
+}
+
+/* From the stream's first cell up to what was begun or done. */
+static struct cell
+range_of(struct ckpt *live, const char *region, const char *sink)
+{
+	const struct ckpt_stream *s = ckpt_stream_find(live, region);
+	const struct ckpt_sink *k = s ? ckpt_sink_find(s, sink) : NULL;
+	int64_t end = live->lease.begun_through_ms;
+
+	if (!k)
+		return (struct cell){0, 0};
+	if (k->cursor_ms > end)
+		end = k->cursor_ms;
+	if (k->beyond.n && k->beyond.v[k->beyond.n - 1].end_ms > end)
+		end = k->beyond.v[k->beyond.n - 1].end_ms;
+	return (struct cell){s->first_ms, end};
+}
+
+struct cell
+commit_live_range(const struct commit *c, const char *job, const char *region, const char *sink)
+{
+	struct buf key = BUF_INIT(1024);
+	struct buf text = BUF_INIT(CKPT_MAX);
+	struct cell range = {0, INT64_MAX};
+	struct ckpt *live = NULL;
+	struct err err = {0};
+
+	ckpt_key(&key, "", c->tenant, job, "");
+	if (store_get(c->env->state, buf_cstr(&key), NULL, &text, NULL, &err))
+		range.end_ms = err.kind == ERR_NOTFOUND ? 0 : INT64_MAX;
+	else if (!ckpt_parse(buf_view(&text), c->tenant, job, &live, &err))
+		range = range_of(live, region, sink);
+	ckpt_free(live);
+	buf_done(&text);
+	buf_done(&key);
+	return range;
 }
 
 json_t *

@@ -57,7 +57,8 @@ enum commit_opened {
 	COMMIT_BROKEN, /* the store cannot be written: no checkpoint can */
 };
 
-/* `due_end_ms`: end of the newest cell this run may begin. On COMMIT_HELD err says who holds it. */
+/* `job` is the checkpoint's name: the job's, or that of a slice of it. `due_end_ms`: end of the
+ * newest cell this run may begin. On COMMIT_HELD err says who holds it. */
 enum commit_opened commit_open(const struct commit_env *env, const char *tenant, const char *job,
 			       const char *account, int64_t due_end_ms, struct commit **ret,
 			       struct err *err);
@@ -77,12 +78,15 @@ int commit_regrid(struct commit *c, const struct plan *p, const char *region, in
 int commit_stream_begin(struct commit *c, const struct plan *p, const char *region,
 			int64_t first_ms, const char *definition, bool *is_new, struct err *err);
 
-/* plan_next and plan_may_publish on the present state. */
+/* plan_next, plan_may_publish, plan_left_over on the present state. */
 bool commit_next(struct commit *c, const struct plan *p, const char *region, enum plan_pass pass,
 		 int64_t from_ms, size_t max_cells, struct plan_span *ret);
 bool commit_has_rest(struct commit *c, const struct plan *p, const char *region);
 bool commit_may_publish(struct commit *c, const struct plan *p, const char *region, size_t k,
 			struct cell cell);
+bool commit_left_over(struct commit *c, const struct plan *p, const char *region, struct cell cell);
+/* plan_window_left on the present state. */
+size_t commit_window_left(struct commit *c, const struct plan *p, const char *region);
 bool commit_sink_done(struct commit *c, const char *region, const char *sink, struct cell cell);
 bool commit_lost(struct commit *c);
 
@@ -97,6 +101,10 @@ void commit_cell_tried(struct commit *c, const char *region, const char *sink, s
 /* May a sink have a part of a cell that it is not known to have in full, from an earlier run or an
  * earlier try in this one? */
 bool commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct cell cell);
+/* For a backfill: the range of cells that the scheduled runs of `job` may have given to the sink, as
+ * their checkpoint says now. Empty: none; all of time: it cannot be read. */
+struct cell commit_live_range(const struct commit *c, const char *job, const char *region,
+			      const char *sink);
 /* The stream's memo, NULL if none: a reference that the caller gives back with json_decref. It is read by others too, and
  * never changed: commit_memo_set() puts another in its place. */
 json_t *commit_memo(struct commit *c, const char *region);

@@ -148,6 +148,27 @@ static const struct conf_key objects_keys[] = {
      .help = "Account that must own the bucket."},
     CONF_END,
 };
+static const struct conf_key openmetrics_keys[] = {
+    KIND_KEY,
+    URL_KEY(
+	"s3://bucket/prefix or file:///dir. Files are laid out as in the lake, a cell each: "
+	"<job>/tenant=<id>/region=<region>/dt=<day>/hh=<hour>/<start>-<end>.om. For blocks, join "
+	"those of a day in the order of their names: (find . -path '*/dt=2026-01-01/*.om' | sort "
+	"| xargs cat | grep -v '^# EOF'; echo '# EOF') >day.om; promtool tsdb "
+	"create-blocks-from openmetrics day.om DATA_DIR"),
+    ROLE_KEY,
+    {.name = "kms_key",
+     .type = CONF_STRING,
+     .offset = CONF(kms_key),
+     .node_offset = NODE(kms),
+     .help = "Key of SSE-KMS; default: the bucket's own encryption."},
+    {.name = "expected_owner",
+     .type = CONF_STRING,
+     .offset = CONF(expected_owner),
+     .node_offset = NODE(owner),
+     .help = "Account that must own the bucket."},
+    CONF_END,
+};
 static const struct conf_key stdout_keys[] = {
     KIND_KEY,
     CONF_END,
@@ -158,9 +179,14 @@ const struct config_sink_kind config_sink_kinds[] = {
     {"objects", SINK_OBJECTS, "lake of NDJSON objects; `s3` means the same", objects_keys},
     {"s3", SINK_OBJECTS, NULL, objects_keys},
     {"stdout", SINK_STDOUT, "NDJSON lines on standard output", stdout_keys},
+    {"openmetrics", SINK_OPENMETRICS,
+     "OpenMetrics text for samples that came too late: cells of which a receiver of the job with a "
+     "max_age did not take all; every cell if the job has no such receiver. Points that come "
+     "late for a cell that is frozen are not written",
+     openmetrics_keys},
     {.name = NULL},
 };
-static const char *const later_kinds[] = {"alertmanager", "otlp", "openmetrics"};
+static const char *const later_kinds[] = {"alertmanager", "otlp"};
 
 static const struct config_sink_kind *
 find_kind(struct config_read *r, const struct conf_node *sink, const char *kind)
@@ -179,7 +205,7 @@ find_kind(struct config_read *r, const struct conf_node *sink, const char *kind)
 		if (!strcmp(later_kinds[i], kind)) {
 			conf_fault(r->f, at,
 				   "kind %s is not supported by this version (known: remote_write, "
-				   "objects, stdout)",
+				   "objects, stdout, openmetrics)",
 				   kind);
 			return NULL;
 		}
@@ -354,6 +380,7 @@ static void (*const finish[])(struct config_read *r, struct sink_read *s) = {
     [SINK_REMOTE_WRITE] = finish_remote_write,
     [SINK_OBJECTS] = finish_objects,
     [SINK_STDOUT] = NULL,
+    [SINK_OPENMETRICS] = finish_objects,
 };
 
 static void

@@ -41,6 +41,7 @@ struct job_stream {
 struct job_gap {
 	int64_t from_ms, to_ms;
 	const char *reason; /* lives as long as the pull */
+	bool passes;	    /* another day it can be had: a backfill waits for that */
 };
 
 /*
@@ -92,6 +93,9 @@ struct job_kind {
 	 * NULL: this kind's cells have no series of which that could be told. */
 	int64_t (*reach_ms)(const struct job_stream *s);
 
+	/* What the stream spends is counted in its memo: a backfill must not pull its cells in several
+	 * places at once. NULL: never. */
+	bool (*alone)(const struct job_stream *s);
 	/* Begin to pull cells[0..n), contiguous, oldest first. `memo` is what the last pull of this
 	 * stream left (may be NULL, from an older version, or damaged: then start without). now_ms
 	 * is the run's present. */

@@ -11,7 +11,7 @@
 static bool
 is_used(const struct stream *s)
 {
-	return s->job->kind->reach_ms && !s->env->dry_run;
+	return s->job->kind->reach_ms && !s->env->dry_run && !s->env->backfill;
 }
 
 void
@@ -379,7 +379,8 @@ is_blocked(const struct stream *s, size_t k)
 	return s->blocked & (1ULL << k);
 }
 
-/* A late object to every sink that has its cell. The others will get both. */
+/* A late object to every sink that has its cell. The others will get both; a sink of leftovers only
+ * what is frozen with the cell. */
 static int
 send_all(struct stream *s, const struct cell_data *d, bool *all, struct err *err)
 {
@@ -389,7 +390,8 @@ send_all(struct stream *s, const struct cell_data *d, bool *all, struct err *err
 	for (size_t k = 0; k < s->plan->n_sinks; k++) {
 		struct order o = {.s = s, .sink = s->plan->sinks[k].name, .cell = d->cell};
 
-		if (k == s->lake || !sink_has(&o, d->cell.start_ms) || seen_owes(c, o.sink))
+		if (k == s->lake || s->plan->sinks[k].leftovers ||
+		    !sink_has(&o, d->cell.start_ms) || seen_owes(c, o.sink))
 			continue;
 		order_init(&o);
 		if (!is_blocked(s, k) && !send_one(s, &o, k, d, err))

@@ -26,6 +26,8 @@ static const struct command {
 } commands[] = {
     {"run", cmd_run,
      "do every job for every tenant, from each one's checkpoint up to now; then exit"},
+    {"backfill", cmd_backfill,
+     "the same over a window, --from T --to T, leaving the scheduled checkpoints alone"},
     {"check", cmd_check,
      "look at configuration, credentials, roles, permissions and sinks; writes nothing"},
     {"record", cmd_record, "run, and keep every exchange with AWS in a cassette"},

@@ -1,6 +1,7 @@
 /* The command line; see options.h. */
 #include "run/options.h"
 
+#include <fnmatch.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +21,10 @@ enum {
 	OPT_REPORT,
 	OPT_DRY,
 	OPT_JSON,
-	OPT_AUDIT
+	OPT_AUDIT,
+	OPT_FROM,
+	OPT_TO,
+	OPT_INTO
 };
 
 #define FOR_PULLING  (FOR_RUN | FOR_BACKFILL)
@@ -36,6 +40,15 @@ static const struct row {
      {"config", required_argument, NULL, 'c'},
      "FILE",
      "the configuration (default: $MUSTER_CONFIG, ./muster.yaml, /etc/muster/muster.yaml)"},
+    {FOR_BACKFILL,
+     {"from", required_argument, NULL, OPT_FROM},
+     "TIME",
+     "the window: RFC 3339, YYYY-MM-DD, or relative (now-7d)"},
+    {FOR_BACKFILL, {"to", required_argument, NULL, OPT_TO}, "TIME", "its end, not included"},
+    {FOR_BACKFILL,
+     {"into", required_argument, NULL, OPT_INTO},
+     "NAME",
+     "write to this folder instead of the job's (with one --job)"},
     {FOR_CHOOSING,
      {"job", required_argument, NULL, OPT_JOB},
      "NAME",
@@ -144,6 +157,15 @@ parse_one(int c, const char *arg, struct options *o, struct err *err)
 	case OPT_NOW:
 		o->now = arg;
 		return 0;
+	case OPT_FROM:
+		o->from = arg;
+		return 0;
+	case OPT_TO:
+		o->to = arg;
+		return 0;
+	case OPT_INTO:
+		o->into = arg;
+		return 0;
 	case OPT_FORMAT:
 		if (log_format_parse(arg, &o->log_format))
 			return 0;
@@ -227,7 +249,7 @@ options_parse(enum options_for command, size_t max_words, int argc, char **argv,
 	struct option longs[N_ROWS + 1];
 	int c;
 
-	*ret = (struct options){.shards = 1, .log_level = LOG_INFO};
+	*ret = (struct options){.command = command, .shards = 1, .log_level = LOG_INFO};
 	ret->log_format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_LOGFMT;
 	pick_rows(command, longs);
 	if (shard_from_env(ret, err))
@@ -249,6 +271,15 @@ options_parse(enum options_for command, size_t max_words, int argc, char **argv,
 		ret->words[ret->n_words++] = argv[optind];
 	}
 	return 0;
+}
+
+bool
+options_match(const char *const *globs, size_t n, const char *name)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!fnmatch(globs[i], name, 0))
+			return true;
+	return n == 0;
 }
 
 static void

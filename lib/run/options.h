@@ -29,12 +29,14 @@ enum options_for {
 enum progress_mode { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };
 
 struct options {
+	enum options_for command;
 	const char *config;
 	const char *jobs[OPTIONS_MAX_GLOBS], *tenants[OPTIONS_MAX_GLOBS];
 	size_t n_jobs, n_tenants;
 	int64_t workers; /* 0: as configured */
 	int64_t shard, shards;
 	const char *now; /* text, read later: it may be relative */
+	const char *from, *to, *into;
 	enum log_format log_format;
 	enum log_level log_level;
 	enum progress_mode progress;
@@ -49,6 +51,8 @@ struct options {
  * -1: one clear error in err (ERR_USAGE). Strings are those of argv. */
 int options_parse(enum options_for command, size_t max_words, int argc, char **argv,
 		  struct options *ret, struct err *err);
+/* Is the name one that --job or --tenant chose? All are, where nothing was chosen. */
+bool options_match(const char *const *globs, size_t n, const char *name);
 /* The options of `command` as help text. */
 void options_help(enum options_for command, struct buf *out);
 

@@ -1,10 +1,13 @@
 /* Which cells are due; see plan.h. */
 #include "run/plan.h"
 
+#include <string.h>
+
 int64_t
 plan_first_ms(const struct plan *p)
 {
-	return cell_floor(p->now_ms - p->lookback_ms, p->every_ms);
+	return plan_has_window(p) ? p->window.start_ms
+				  : cell_floor(p->now_ms - p->lookback_ms, p->every_ms);
 }
 
 int64_t
@@ -12,6 +15,8 @@ plan_due_end(const struct plan *p)
 {
 	int64_t end = cell_due_end(p->now_ms, p->every_ms, p->delay_ms);
 
+	if (plan_has_window(p) && p->window.end_ms < end)
+		end = p->window.end_ms;
 	return p->until_ms && p->until_ms < end ? p->until_ms : end;
 }
 
@@ -19,6 +24,8 @@ plan_due_end(const struct plan *p)
 int64_t
 plan_oldest_ms(const struct plan *p)
 {
+	if (plan_has_window(p))
+		return p->window.start_ms;
 	return cell_floor(p->now_ms - p->max_catchup_ms, p->every_ms);
 }
 
@@ -50,7 +57,7 @@ plan_given_up(const struct plan *p, const struct ckpt_stream *s, struct cell *re
 	int64_t from = plan_watermark(p, s);
 	int64_t to = catchup_floor(p, s);
 
-	if (from >= to)
+	if (plan_has_window(p) || from >= to)
 		return false;
 	*ret = (struct cell){from, to};
 	return true;
@@ -75,7 +82,7 @@ fresh_floor(const struct plan *p, const struct ckpt_stream *s)
 		if (age && (!youngest || age < youngest))
 			youngest = age;
 	}
-	if (!youngest)
+	if (!youngest || plan_has_window(p))
 		return catchup_floor(p, s);
 	return age_floor(p, youngest) > catchup_floor(p, s) ? age_floor(p, youngest)
 							    : catchup_floor(p, s);
@@ -142,6 +149,67 @@ plan_has_rest(const struct plan *p, const struct ckpt_stream *s)
 	return plan_next(p, s, PLAN_REST, 0, 1, &span) && span.first.start_ms < fresh_floor(p, s);
 }
 
+size_t
+plan_window_cells(const struct plan *p)
+{
+	int64_t due = plan_due_end(p);
+
+	return due > p->window.start_ms ? (size_t)((due - p->window.start_ms) / p->every_ms) : 0;
+}
+
+size_t
+plan_window_left(const struct plan *p, const struct ckpt_stream *s)
+{
+	int64_t start = p->window.start_ms;
+	enum plan_mode mode;
+	size_t n = 0;
+
+	for (size_t i = 0; i < plan_window_cells(p); i++, start += p->every_ms) {
+		const struct cell c = {start, start + p->every_ms};
+
+		n += cell_mode(p, s, c, &mode) && mode == PLAN_PULL;
+	}
+	return n;
+}
+
+bool
+plan_needs_before(const struct plan *p, size_t k)
+{
+	const struct plan_sink *sink = &p->sinks[k];
+
+	return sink->ordered && plan_has_window(p) &&
+	       !(sink->max_age_ms && age_floor(p, sink->max_age_ms) >= p->window.start_ms);
+}
+
+/* What sinks with a maximum age do with a cell is known when they have it. */
+static bool
+is_settled(const struct plan *p, const struct ckpt_stream *s, struct cell c)
+{
+	for (size_t k = 0; k < p->n_sinks; k++)
+		if (p->sinks[k].max_age_ms && !sink_has(p, s, k, c))
+			return false;
+	return true;
+}
+
+bool
+plan_left_over(const struct plan *p, const struct ckpt_stream *s, struct cell c)
+{
+	bool any_age = false;
+
+	for (size_t k = 0; k < p->n_sinks; k++) {
+		any_age = any_age || p->sinks[k].max_age_ms;
+		for (size_t i = 0; p->sinks[k].max_age_ms && i < s->n_gaps; i++) {
+			const struct ckpt_gap *g = &s->gaps[i];
+
+			if (!strcmp(g->sink, p->sinks[k].name) &&
+			    sv_starts(sv_of(g->reason), SV(PLAN_TOO_OLD)) &&
+			    g->start_ms < c.end_ms && c.start_ms < g->end_ms)
+				return true;
+		}
+	}
+	return !any_age;
+}
+
 bool
 plan_may_publish(const struct plan *p, const struct ckpt_stream *s, size_t k, struct cell c)
 {
@@ -149,6 +217,8 @@ plan_may_publish(const struct plan *p, const struct ckpt_stream *s, size_t k, st
 	const struct ckpt_sink *state = ckpt_sink_find(s, sink->name);
 	int64_t from;
 
+	if (sink->leftovers)
+		return is_settled(p, s, c);
 	if (!sink->ordered)
 		return true;
 	if (!state)

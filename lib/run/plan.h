@@ -5,6 +5,9 @@
  * first in two passes: FRESH holds the cells that a sink with a maximum age still takes, REST all
  * others, so that after an outage a receiver is current again before old cells are caught up.
  * Without such a sink everything is in FRESH.
+ *
+ * A plan with a window is a slice of a backfill: its cells are those of the window that are due,
+ * all in FRESH, however old they are.
  */
 #ifndef MUSTER_RUN_PLAN_H
 #define MUSTER_RUN_PLAN_H
@@ -14,11 +17,15 @@
 
 enum plan_pass { PLAN_FRESH, PLAN_REST, PLAN_PASSES };
 
+/* Reason of the gap of a sink with a maximum age, or the beginning of it. */
+#define PLAN_TOO_OLD "older than the sink takes"
+
 /* One sink of the job, in the order of the job's `to`. */
 struct plan_sink {
 	const char *name;
 	bool ordered;	    /* takes every cell of a stream in time order */
 	bool lake;	    /* this one freezes */
+	bool leftovers;	    /* takes what those with a maximum age were too late for */
 	int64_t max_age_ms; /* 0: none */
 };
 
@@ -26,9 +33,17 @@ struct plan {
 	int64_t now_ms;
 	int64_t every_ms, delay_ms, lookback_ms, max_catchup_ms;
 	int64_t until_ms; /* no cell beyond this; 0: no end */
+	struct cell window; /* whole cells; empty: none */
 	const struct plan_sink *sinks;
 	size_t n_sinks;
 };
+
+/* The window is one that was given. */
+static inline bool
+plan_has_window(const struct plan *p)
+{
+	return p->window.start_ms < p->window.end_ms;
+}
 
 enum plan_mode {
 	PLAN_PULL,	/* the cells are not frozen yet (or nothing freezes them) */
@@ -57,7 +72,16 @@ bool plan_next(const struct plan *p, const struct ckpt_stream *s, enum plan_pass
 	       int64_t from_ms, size_t max_cells, struct plan_span *ret);
 /* Is anything undone that is older than the cells of PLAN_FRESH? */
 bool plan_has_rest(const struct plan *p, const struct ckpt_stream *s);
-/* May cell c go to sink k now? Not while an older cell that the sink can still take is undone. */
+/* How many cells of the window are due; those of them that are still to be pulled. */
+size_t plan_window_cells(const struct plan *p);
+size_t plan_window_left(const struct plan *p, const struct ckpt_stream *s);
+/* May sink k still need something from before the window, and in order? */
+bool plan_needs_before(const struct plan *p, size_t k);
+/* Is cell c for a sink of leftovers: was one with a maximum age too late for any of it, or is there
+ * no such sink? */
+bool plan_left_over(const struct plan *p, const struct ckpt_stream *s, struct cell c);
+/* May cell c go to sink k now? Not while an older cell that the sink can still take is undone; and
+ * leftovers not before it is known what is left. */
 bool plan_may_publish(const struct plan *p, const struct ckpt_stream *s, size_t k, struct cell c);
 
 #endif

@@ -21,35 +21,40 @@ progress_init(struct progress *p, enum progress_mode mode, int fd, struct clock 
 	p->off = mode == PROGRESS_NEVER;
 }
 
-/* Time left, judged by tenants done so far; "" while that says nothing. */
+/* Time left, judged by what was done so far: of a backfill cells, else tenants; "" while that says
+ * nothing. */
 static void
-time_left(const struct runner_progress *g, int64_t elapsed_ms, char *out, size_t size)
+time_left(const struct runner_progress *g, int64_t elapsed_ms, char out[32])
 {
-	char text[32];
+	uint64_t done = g->cells_all ? g->cells : g->tenants_done;
+	uint64_t all = g->cells_all ? g->cells_all - g->cells_earlier : g->tenants;
 
 	out[0] = '\0';
-	if (!g->tenants_done || g->tenants_done >= g->tenants)
-		return;
-	num_duration_format(elapsed_ms * (int64_t)(g->tenants - g->tenants_done) /
-				(int64_t)g->tenants_done / 1000 * 1000,
-			    text);
-	(void)snprintf(out, size, ", about %s left", text);
+	if (done && done < all)
+		num_duration_format(
+		    (int64_t)((double)elapsed_ms * (double)(all - done) / (double)done / 1000) *
+			1000,
+		    out);
 }
 
 static void
 show_live(struct progress *p, const struct runner_progress *g, int64_t elapsed_ms)
 {
-	char left[64];
+	unsigned long long cells = g->cells_earlier + g->cells;
+	char of[32] = "";
+	char left[32];
 	char line[256];
 	int n;
 
-	time_left(g, elapsed_ms, left, sizeof(left));
+	time_left(g, elapsed_ms, left);
+	if (g->cells_all)
+		(void)snprintf(of, sizeof(of), "/%llu", (unsigned long long)g->cells_all);
 	n = snprintf(
 	    line, sizeof(line),
-	    "\r%zu/%zu tenants, %llu cells, %llu samples (%llu/s), %zu failed%s", g->tenants_done,
-	    g->tenants, (unsigned long long)g->cells, (unsigned long long)g->samples,
+	    "\r%zu/%zu tenants, %llu%s cells, %llu samples (%llu/s), %zu failed%s%s%s",
+	    g->tenants_done, g->tenants, cells, of, (unsigned long long)g->samples,
 	    (unsigned long long)(elapsed_ms ? g->samples * 1000 / (uint64_t)elapsed_ms : 0),
-	    g->streams_failed, left);
+	    g->streams_failed, *left ? ", about " : "", left, *left ? " left" : "");
 	if (n < 0 || (size_t)n >= sizeof(line) - 1)
 		return;
 	for (; (size_t)n < p->width && (size_t)n < sizeof(line) - 1; n++)
@@ -65,17 +70,23 @@ progress_tick(const struct runner *r, void *arg)
 	struct progress *p = arg;
 	int64_t now = clock_mono_ms(p->clock);
 	struct runner_progress g;
+	char left[32];
+	char all[32];
 
 	if (p->off || now - p->shown_mono_ms < (p->live ? LIVE_EVERY_MS : LINE_EVERY_MS))
 		return;
 	p->shown_mono_ms = now;
 	runner_progress(r, &g);
-	if (p->live)
+	if (p->live) {
 		show_live(p, &g, now - p->started_mono_ms);
-	else
-		log_event(LOG_INFO, "progress", LOG_I("tenants_done", g.tenants_done),
-			  LOG_I("tenants", g.tenants), LOG_I("cells", g.cells),
-			  LOG_I("samples", g.samples), LOG_I("failed", g.streams_failed));
+		return;
+	}
+	time_left(&g, now - p->started_mono_ms, left);
+	(void)snprintf(all, sizeof(all), "%llu", (unsigned long long)g.cells_all);
+	log_event(LOG_INFO, "progress", LOG_I("tenants_done", g.tenants_done),
+		  LOG_I("tenants", g.tenants), LOG_I("cells", g.cells_earlier + g.cells),
+		  LOG_S("of", g.cells_all ? all : NULL), LOG_I("samples", g.samples),
+		  LOG_I("failed", g.streams_failed), LOG_S("left", *left ? left : NULL));
 }
 
 void

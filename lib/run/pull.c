@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/timefmt.h"
 
 #define LEAVE_MAX_CALLS 100
 #define KEPT_MAX	((size_t)64 << 10)
@@ -186,6 +187,18 @@ leave(const struct stream *s, struct worker_mem *mem, struct pull *p)
 	}
 }
 
+/* The first of a stream's in a run; all of them are in its checkpoint. */
+static void
+say_gap(const struct stream *s, const struct job_gap *g)
+{
+	char from[TIME_TEXT_MAX];
+
+	time_format_ms(g->from_ms, from);
+	log_event(LOG_WARN, "gap on record", LOG_S("tenant", s->tenant->id),
+		  LOG_S("job", s->job->name), LOG_S("region", s->js.region), LOG_S("from", from),
+		  LOG_S("reason", g->reason));
+}
+
 /* Of new cells: those before first_ms are done, and are only looked at again. */
 static int
 record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err *err)
@@ -193,6 +206,10 @@ record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err
 	const struct job_gap *gaps = NULL;
 	size_t n = s->job->kind->gaps ? s->job->kind->gaps(p, &gaps) : 0;
 
+	for (size_t i = 0; s->env->backfill && i < n; i++)
+		if (gaps[i].passes)
+			return err_set(err, ERR_DATA, "%s; given again on another day it goes on",
+				       gaps[i].reason);
 	for (size_t i = 0; i < n; i++) {
 		struct cell gap = {gaps[i].from_ms > first_ms ? gaps[i].from_ms : first_ms,
 				   gaps[i].to_ms};
@@ -201,6 +218,9 @@ record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err
 		    commit_gap(s->commit, s->js.region, gap, gaps[i].reason, s->env->now_ms, err))
 			return -1;
 	}
+	if (n && !s->gap_said)
+		say_gap(s, &gaps[0]);
+	s->gap_said = s->gap_said || n;
 	return 0;
 }
 

@@ -11,6 +11,7 @@ stats_add(struct stream_stats *sum, const struct stream_stats *s)
 	sum->cells += s->cells;
 	sum->empty_cells += s->empty_cells;
 	sum->adopted_cells += s->adopted_cells;
+	sum->earlier_cells += s->earlier_cells;
 	sum->lines += s->lines;
 	sum->samples += s->samples;
 	sum->rejected_in += s->rejected_in;
@@ -91,15 +92,16 @@ json_u64(uint64_t v)
 static json_t *
 stats_json(const struct stream_stats *s)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
 			 "cells", json_u64(s->cells), "late", json_u64(s->late), "revised",
 			 json_u64(s->revised), "held_cells", json_u64(s->held), "empty_cells",
 			 json_u64(s->empty_cells), "adopted_cells", json_u64(s->adopted_cells),
-			 "lines", json_u64(s->lines), "samples", json_u64(s->samples),
-			 "rejected_in", json_u64(s->rejected_in), "acked", json_u64(s->acked),
-			 "already_there", json_u64(s->already), "too_old", json_u64(s->too_old),
-			 "rejected", json_u64(s->rejected), "bytes", json_u64(s->bytes),
-			 "metrics_requested", json_u64(s->metrics_requested), "bytes_scanned",
+			 "earlier_cells", json_u64(s->earlier_cells), "lines", json_u64(s->lines),
+			 "samples", json_u64(s->samples), "rejected_in", json_u64(s->rejected_in),
+			 "acked", json_u64(s->acked), "already_there", json_u64(s->already),
+			 "too_old", json_u64(s->too_old), "rejected", json_u64(s->rejected),
+			 "bytes", json_u64(s->bytes), "metrics_requested",
+			 json_u64(s->metrics_requested), "bytes_scanned",
 			 json_u64(s->bytes_scanned));
 }
 
@@ -152,12 +154,31 @@ standing_json(const struct run_env *env, const struct stream *s)
 }
 
 static json_t *
+window_json(struct cell window)
+{
+	if (window.start_ms == window.end_ms)
+		return json_null();
+	return json_pack("{s:o,s:o}", "from", json_time(window.start_ms), "to",
+			 json_time(window.end_ms));
+}
+
+static json_t *
+backfill_json(const struct backfill *b, const struct run_env *env)
+{
+	if (!b)
+		return json_null();
+	return json_pack("{s:s,s:o,s:s?}", "name", b->name, "window", window_json(b->asked), "into",
+			 env->into);
+}
+
+static json_t *
 stream_json(const struct run_env *env, const struct stream *s)
 {
 	static const char *const states[] = {"waiting", "done", "failed", "skipped"};
 
-	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:f}", "tenant", s->tenant->id, "job",
-			 s->job->name, "region", s->js.region, "state", states[s->state], "error",
+	return json_pack("{s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:o,s:f}", "tenant", s->tenant->id, "job",
+			 s->job->name, "region", s->js.region, "window",
+			 window_json(s->plan->window), "state", states[s->state], "error",
 			 error_json(&s->error), "stats", stats_json(&s->stats), "standing",
 			 standing_json(env, s), "estimated_dollars",
 			 cost_dollars(&env->config->run, &s->stats));
@@ -215,11 +236,12 @@ report_json(const struct report_input *in, struct buf *out, struct err *err)
 
 	report_totals(in->runner, &t);
 	j = json_pack(
-	    "{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:i,s:b,s:o,s:o,s:o,s:o,s:o}", "format",
+	    "{s:s,s:s,s:s,s:s,s:o,s:o,s:o,s:o,s:o,s:i,s:b,s:o,s:o,s:o,s:o,s:o}", "format",
 	    "muster-report", "version", MUSTER_VERSION, "run", env->run_id, "command", in->command,
-	    "started", json_time(in->started_wall_ms), "now", json_time(env->now_ms), "duration_ms",
-	    json_integer(in->wall_ms), "clock_offset_ms", json_integer(in->clock_offset_ms),
-	    "exit_status", in->exit_status, "dry_run", env->dry_run, "central_error",
+	    "backfill", backfill_json(in->backfill, env), "started", json_time(in->started_wall_ms),
+	    "now", json_time(env->now_ms), "duration_ms", json_integer(in->wall_ms),
+	    "clock_offset_ms", json_integer(in->clock_offset_ms), "exit_status", in->exit_status,
+	    "dry_run", env->dry_run, "central_error",
 	    in->central ? error_json(in->central) : json_null(), "totals", totals_json(env, &t),
 	    "tenants_found", in->found ? found_json(in->found) : json_null(), "streams",
 	    streams_json(env, in->runner), "calls", calls_json(in->counts));

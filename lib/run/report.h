@@ -4,6 +4,7 @@
 #ifndef MUSTER_RUN_REPORT_H
 #define MUSTER_RUN_REPORT_H
 
+#include "run/backfill.h"
 #include "run/found.h"
 #include "run/runner.h"
 
@@ -15,6 +16,7 @@ struct report_input {
 	struct call_counts *counts;
 	const struct found *found; /* NULL: all tenants are listed */
 	const char *command;
+	const struct backfill *backfill; /* NULL: the command was none */
 	int64_t started_wall_ms, wall_ms, clock_offset_ms;
 	int exit_status;
 	const struct err *central; /* what failed centrally; NULL: nothing */

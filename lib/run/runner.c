@@ -14,6 +14,7 @@
 #include "aws/sts.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/timefmt.h"
 #include "run/late.h"
 
 /* Tenants open beside those that keep the workers busy: each holds its checkpoint in memory. */
@@ -107,6 +108,7 @@ static void
 job_open(const struct sched *sc, struct tenant_job *tj, const struct err *failed)
 {
 	tj->open_streams = 0;
+	tj->through = false;
 	for (size_t i = 0; i < tj->n_streams; i++) {
 		struct stream *s = &tj->streams[i];
 
@@ -121,6 +123,7 @@ job_open(const struct sched *sc, struct tenant_job *tj, const struct err *failed
 		s->from_ms = 0;
 		tj->open_streams++;
 	}
+	tj->through = tj->open_streams == 0;
 }
 
 static bool
@@ -168,11 +171,23 @@ fill_window_locked(struct sched *sc)
 	}
 }
 
+/* How the slice in front stands: nobody has it when it is through. */
+static enum stream_order
+order_of(const struct tenant_job *tj, const struct stream *s)
+{
+	if (!tj->after)
+		return ORDER_FREE;
+	if (!tj->after->through)
+		return ORDER_WAITS;
+	return tj->after->streams[s - tj->streams].state == STREAM_DONE ? ORDER_FREE : ORDER_LOST;
+}
+
 /* A stream in hand belongs to its worker: nothing else in it may be looked at. */
 static bool
-stream_is_open(const struct sched *sc, const struct stream *s)
+stream_is_open(const struct sched *sc, const struct tenant_job *tj, const struct stream *s)
 {
-	return !s->in_hand && s->open && wants_pass(s, sc->pass);
+	return !s->in_hand && s->open && wants_pass(s, sc->pass) &&
+	       !(s->gated && order_of(tj, s) == ORDER_WAITS);
 }
 
 /* A stream of this tenant that may run now; *soonest gets the time of the next one that may not
@@ -194,14 +209,16 @@ pick_of_tenant(const struct sched *sc, struct tenant_run *t, int64_t now, int64_
 		for (; at >= tj->n_streams; tj++)
 			at -= tj->n_streams;
 		s = &tj->streams[at];
-		if (!stream_is_open(sc, s))
+		if (!stream_is_open(sc, tj, s))
 			continue;
 		if (s->not_before_mono_ms > now) {
 			if (!*soonest || s->not_before_mono_ms < *soonest)
 				*soonest = s->not_before_mono_ms;
 			continue;
 		}
-		t->turn = (t->turn + n + 1) % total;
+		if (!sc->r->env->backfill)
+			t->turn = (t->turn + n + 1) % total;
+		s->order = order_of(tj, s);
 		*ret_job = tj;
 		return s;
 	}
@@ -275,8 +292,8 @@ ensure_commit(struct sched *sc, struct stream *s, struct tenant_job *tj)
 	(void)pthread_mutex_lock(&tj->mu);
 	if (!tj->commit && tj->refused == STREAM_WAITING) {
 		opened =
-		    commit_open(sc->r->commit_env, s->tenant->id, tj->job->name, s->tenant->account,
-				plan_due_end(s->plan), &tj->commit, &tj->why);
+		    commit_open(sc->r->commit_env, s->tenant->id, tj->doc ? tj->doc : tj->job->name,
+				s->tenant->account, plan_due_end(s->plan), &tj->commit, &tj->why);
 		if (opened == COMMIT_HELD)
 			tj->refused = STREAM_SKIPPED;
 		if (opened == COMMIT_FAILED || opened == COMMIT_BROKEN)
@@ -360,19 +377,36 @@ advice(enum err_kind kind)
 	return (size_t)kind < sizeof(words) / sizeof(words[0]) ? words[kind] : NULL;
 }
 
+/* The window of a slice, or nothing. */
+static const char *
+window_time(const struct stream *s, int64_t ms, char out[TIME_TEXT_MAX])
+{
+	if (!plan_has_window(s->plan))
+		return NULL;
+	time_format_s(ms, out);
+	return out;
+}
+
 static void
 log_settled(const struct stream *s)
 {
+	char from[TIME_TEXT_MAX];
+	char to[TIME_TEXT_MAX];
+	const struct log_field slice[] = {
+	    LOG_S("from", window_time(s, s->plan->window.start_ms, from)),
+	    LOG_S("to", window_time(s, s->plan->window.end_ms, to)),
+	};
+
 	if (s->state == STREAM_FAILED)
 		log_event(LOG_ERROR, "stream failed", LOG_S("tenant", s->tenant->id),
-			  LOG_S("job", s->job->name), LOG_S("region", s->js.region),
-			  LOG_E(&s->error), LOG_S("advice", advice(s->error.kind)));
+			  LOG_S("job", s->job->name), LOG_S("region", s->js.region), slice[0],
+			  slice[1], LOG_E(&s->error), LOG_S("advice", advice(s->error.kind)));
 	else if (s->state == STREAM_SKIPPED)
 		log_stream(LOG_WARN, "stream skipped", s, &s->error);
 	else
 		log_event(LOG_INFO, "stream done", LOG_S("tenant", s->tenant->id),
-			  LOG_S("job", s->job->name), LOG_S("region", s->js.region),
-			  LOG_I("cells", s->stats.cells), LOG_I("rows", s->stats.lines),
+			  LOG_S("job", s->job->name), LOG_S("region", s->js.region), slice[0],
+			  slice[1], LOG_I("cells", s->stats.cells), LOG_I("rows", s->stats.lines),
 			  LOG_I("samples", s->stats.samples), LOG_I("late", s->stats.late));
 }
 
@@ -438,6 +472,7 @@ add_stats(struct stream_stats *sum, const struct stream_stats *now,
 	  const struct stream_stats *before)
 {
 	sum->cells += now->cells - before->cells;
+	sum->earlier_cells += now->earlier_cells - before->earlier_cells;
 	sum->lines += now->lines - before->lines;
 	sum->samples += now->samples - before->samples;
 }
@@ -462,6 +497,7 @@ job_through_locked(struct sched *sc, struct tenant_job *tj)
 {
 	struct tenant_run *t = tj->owner;
 
+	tj->through = true;
 	if (--t->open_jobs)
 		return;
 	tenant_close(t);
@@ -735,6 +771,8 @@ runner_progress(const struct runner *r, struct runner_progress *ret)
 	ret->tenants_done = sc->tenants_done;
 	ret->streams_failed = sc->streams_failed;
 	ret->cells = sc->sum.cells;
+	ret->cells_all = r->window_cells;
+	ret->cells_earlier = sc->sum.earlier_cells;
 	ret->lines = sc->sum.lines;
 	ret->samples = sc->sum.samples;
 	(void)pthread_mutex_unlock(&sc->mu);

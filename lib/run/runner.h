@@ -5,6 +5,9 @@
  * in turn, at most `tenant_workers` streams of one tenant at once. A tenant whose calls fail is put
  * back and tried later; it never holds a worker while others have work. Two passes: first what
  * receivers still take, then the rest (plan.h).
+ *
+ * The slices of a backfill are jobs of the same tenant, in the order in which they should come: an
+ * earlier one is always picked first, so that few are open at a time.
  */
 #ifndef MUSTER_RUN_RUNNER_H
 #define MUSTER_RUN_RUNNER_H
@@ -16,6 +19,11 @@ struct tenant_run;
 struct tenant_job {
 	struct tenant_run *owner;
 	const struct job *job;
+	const char *doc; /* the checkpoint's name; NULL: the job's */
+	/* Of a slice of a backfill: the slice in front of it, with the same streams; NULL: none. */
+	struct tenant_job *after;
+	atomic_bool foreign; /* what streams of all slices share, in the first */
+	bool through;	     /* with the present pass, checkpoint written */
 	pthread_mutex_t mu; /* guards the opening of `commit` */
 	struct commit *commit;
 	enum stream_state refused; /* STREAM_FAILED or STREAM_SKIPPED when the checkpoint could not
@@ -45,6 +53,7 @@ struct runner {
 	size_t n_tenants;
 	size_t n_refused; /* further tenants that failed before the run: never worked on */
 	size_t workers, tenant_workers;
+	uint64_t window_cells; /* of all streams of a backfill; 0: not known */
 	/* Called by the waiting main thread several times a second. */
 	void (*tick)(const struct runner *r, void *arg);
 	void *tick_arg;
@@ -55,6 +64,7 @@ struct runner {
 struct runner_progress {
 	size_t tenants, tenants_done, streams_failed;
 	uint64_t cells, lines, samples;
+	uint64_t cells_all, cells_earlier; /* of a backfill: in its window, done before */
 };
 void runner_progress(const struct runner *r, struct runner_progress *ret);
 

@@ -186,7 +186,9 @@ read_now(struct session *s, int64_t wall_ms, struct err *err)
 	if (s->options->now && !time_parse_user(sv_of(s->options->now), wall_ms, &s->env.now_ms))
 		return err_set(err, ERR_USAGE, "--now %s: expected RFC 3339, YYYY-MM-DD or now-6h",
 			       s->options->now);
-	return 0;
+	if (s->options->command != FOR_BACKFILL)
+		return 0;
+	return backfill_read(s->options, s->config, s->env.now_ms, &s->backfill, err);
 }
 
 /* Who are we, and what time is it there: one call that needs no permission and proves the base
@@ -232,6 +234,21 @@ can_freeze(const struct sink_conf *c)
 	return c->kind == SINK_OBJECTS;
 }
 
+/* One for all of the job; of a backfill, those of its window. */
+static int
+make_slices(const struct session *s, struct job_plan *p, struct err *err)
+{
+	if (*s->backfill.name)
+		return backfill_cut(&s->backfill, p->job, &p->plan, &p->slices, &p->n_slices, err);
+	p->slices = calloc(1, sizeof(*p->slices));
+	if (!p->slices)
+		return err_nomem(err);
+	p->n_slices = 1;
+	p->slices[0].plan = p->plan;
+	(void)snprintf(p->slices[0].doc, sizeof(p->slices[0].doc), "%s", p->job->name);
+	return 0;
+}
+
 static int
 make_plan(const struct session *s, const struct job *job, struct job_plan *p, struct err *err)
 {
@@ -253,6 +270,7 @@ make_plan(const struct session *s, const struct job *job, struct job_plan *p, st
 		    .name = c->name,
 		    .ordered = !o->sink || o->sink->ops->ordered,
 		    .lake = lake,
+		    .leftovers = o->sink && o->sink->ops->leftovers,
 		    .max_age_ms = c->max_age_ms,
 		};
 	}
@@ -265,28 +283,28 @@ make_plan(const struct session *s, const struct job *job, struct job_plan *p, st
 	    .sinks = p->sinks,
 	    .n_sinks = job->n_to,
 	};
-	return 0;
+	return make_slices(s, p, err);
 }
 
 static int
 make_plans(struct session *s, struct err *err)
 {
+	size_t slices = 0;
+
 	s->plans = calloc(s->config->n_jobs, sizeof(*s->plans));
 	if (!s->plans)
 		return err_nomem(err);
-	for (size_t i = 0; i < s->config->n_jobs; i++)
+	for (size_t i = 0; i < s->config->n_jobs; i++) {
+		if (!options_match(s->options->jobs, s->options->n_jobs, s->config->jobs[i].name))
+			continue;
 		if (make_plan(s, &s->config->jobs[i], &s->plans[i], err))
 			return -1;
+		slices += s->plans[i].n_slices;
+	}
+	if (!slices && *s->backfill.name)
+		return err_set(err, ERR_USAGE, "--from %s --to %s: nothing of it is due yet",
+			       s->options->from, s->options->to);
 	return 0;
-}
-
-static bool
-matches(const char *name, const char *const *globs, size_t n)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!fnmatch(globs[i], name, 0))
-			return true;
-	return n == 0;
 }
 
 static bool
@@ -302,19 +320,19 @@ bool
 session_has_job(const struct session *s, const struct tenant *t, const struct job *job)
 {
 	return tenant_has_job(t, job->name) &&
-	       matches(job->name, s->options->jobs, s->options->n_jobs);
+	       options_match(s->options->jobs, s->options->n_jobs, job->name);
 }
 
 bool
 session_has_tenant(const struct session *s, const char *tenant)
 {
-	return matches(tenant, s->options->tenants, s->options->n_tenants) &&
+	return options_match(s->options->tenants, s->options->n_tenants, tenant) &&
 	       shard_of(tenant, s->options->shards) == s->options->shard;
 }
 
 static int
 make_stream(struct session *s, struct stream *st, const struct tenant *t, struct job_plan *p,
-	    const char *region, struct err *err)
+	    const struct plan *plan, const char *region, struct err *err)
 {
 	struct buf url = BUF_INIT(4096);
 
@@ -322,7 +340,7 @@ make_stream(struct session *s, struct stream *st, const struct tenant *t, struct
 	    .env = &s->env,
 	    .job = p->job,
 	    .tenant = t,
-	    .plan = &p->plan,
+	    .plan = plan,
 	    .outlet_of = p->outlet_of,
 	    .lake = p->lake,
 	    .js =
@@ -347,29 +365,77 @@ make_stream(struct session *s, struct stream *st, const struct tenant *t, struct
 }
 
 static int
-make_tenant_job(struct session *s, struct tenant_run *tr, struct job_plan *p, struct err *err)
+make_tenant_job(struct session *s, struct tenant_run *tr, struct tenant_job *tj, struct job_plan *p,
+		struct job_slice *slice, struct err *err)
 {
-	struct tenant_job *tj = &tr->jobs[tr->n_jobs];
-
 	tj->owner = tr;
 	tj->job = p->job;
+	tj->doc = slice->doc;
 	tj->streams = calloc(tr->tenant->n_regions, sizeof(*tj->streams));
 	if (!tj->streams)
 		return err_nomem(err);
 	(void)pthread_mutex_init(&tj->mu, NULL);
-	tr->n_jobs++;
 	for (; tj->n_streams < tr->tenant->n_regions; tj->n_streams++)
-		if (make_stream(s, &tj->streams[tj->n_streams], tr->tenant, p,
+		if (make_stream(s, &tj->streams[tj->n_streams], tr->tenant, p, &slice->plan,
 				tr->tenant->regions[tj->n_streams], err))
 			return -1;
+	return 0;
+}
+
+/* Without a lake to take them from, cells that have to come in order are not even pulled before it
+ * is their turn. */
+static bool
+waits_from_the_start(const struct job_plan *p, const struct plan *slice)
+{
+	for (size_t k = 0; k < p->plan.n_sinks; k++)
+		if (p->lake == p->plan.n_sinks && plan_needs_before(slice, k))
+			return true;
+	return false;
+}
+
+/* A slice of a backfill among those of its tenant and job. */
+static void
+chain_slice(struct session *s, struct tenant_job *tj, const struct job_plan *p,
+	    const struct plan *slice, struct tenant_job *first, struct tenant_job *before)
+{
+	tj->after = before;
+	for (size_t i = 0; i < tj->n_streams; i++) {
+		tj->streams[i].foreign = &first->foreign;
+		tj->streams[i].gated = before && waits_from_the_start(p, slice);
+		s->runner.window_cells += plan_window_cells(slice);
+	}
+}
+
+/* What receivers still take comes first, the rest behind it; both the oldest first. */
+static int
+make_tenant_slices(struct session *s, struct tenant_run *tr, struct job_plan *p, struct err *err)
+{
+	size_t old = p->n_slices - backfill_fresh(p->slices, p->n_slices);
+	struct tenant_job *first = &tr->jobs[tr->n_jobs];
+	struct tenant_job *before = NULL;
+
+	tr->n_jobs += p->n_slices;
+	for (size_t i = 0; i < p->n_slices; i++) {
+		struct tenant_job *tj = &first[i < old ? i + p->n_slices - old : i - old];
+
+		if (make_tenant_job(s, tr, tj, p, &p->slices[i], err))
+			return -1;
+		if (*s->backfill.name)
+			chain_slice(s, tj, p, &p->slices[i].plan, first, before);
+		before = tj;
+	}
 	return 0;
 }
 
 static int
 make_tenant(struct session *s, struct tenant_run *tr, const struct tenant *t, struct err *err)
 {
+	size_t n = 0;
+
+	for (size_t j = 0; j < s->config->n_jobs; j++)
+		n += s->plans[j].n_slices;
 	tr->tenant = t;
-	tr->jobs = calloc(s->config->n_jobs, sizeof(*tr->jobs));
+	tr->jobs = calloc(n ? n : 1, sizeof(*tr->jobs));
 	if (!tr->jobs)
 		return err_nomem(err);
 	for (size_t j = 0; j < s->config->n_jobs; j++) {
@@ -382,7 +448,7 @@ make_tenant(struct session *s, struct tenant_run *tr, const struct tenant *t, st
 				  LOG_S("tenant", t->id), LOG_S("job", job->name));
 			continue;
 		}
-		if (make_tenant_job(s, tr, &s->plans[j], err))
+		if (make_tenant_slices(s, tr, &s->plans[j], err))
 			return -1;
 	}
 	return 0;
@@ -515,11 +581,13 @@ fill_env(struct session *s)
 	s->env.deadline_mono_ms = run->deadline_ms ? s->env.started_mono_ms + run->deadline_ms : 0;
 	s->env.cell_deadline_ms = run->cell_deadline_ms;
 	s->env.dry_run = s->options->dry_run;
+	s->env.backfill = *s->backfill.name;
+	s->env.into = s->options->into;
 	s->env.transport = s->top;
 	s->env.pages = &s->pages;
 	s->commit_env = (struct commit_env){
 	    .state = s->state,
-	    .base = "",
+	    .base = s->backfill.base,
 	    .clock = s->clock,
 	    .run_id = s->run_id,
 	    .host = s->host,
@@ -579,6 +647,7 @@ free_tenants(struct session *s)
 			for (size_t k = 0; k < tr->jobs[j].n_streams; k++) {
 				free(tr->jobs[j].streams[k].endpoint);
 				free(tr->jobs[j].streams[k].sink_bytes);
+				free(tr->jobs[j].streams[k].live);
 			}
 			free(tr->jobs[j].streams);
 			(void)pthread_mutex_destroy(&tr->jobs[j].mu);
@@ -593,6 +662,7 @@ session_close(struct session *s)
 {
 	free_tenants(s);
 	for (size_t i = 0; s->plans && i < s->config->n_jobs; i++) {
+		free(s->plans[i].slices);
 		free(s->plans[i].sinks);
 		free(s->plans[i].outlet_of);
 	}

@@ -7,14 +7,16 @@
 #define MUSTER_RUN_SESSION_H
 
 #include "aws/sts.h"
+#include "run/backfill.h"
 #include "run/found.h"
-#include "run/options.h"
 #include "run/report.h"
 #include "run/runner.h"
 
 struct job_plan {
 	const struct job *job;
-	struct plan plan;
+	struct plan plan;	  /* of the job as a whole */
+	struct job_slice *slices; /* oldest first: one, or those of a backfill's window */
+	size_t n_slices;	  /* 0: the job was not chosen, or nothing of the window is due */
 	struct plan_sink *sinks;
 	size_t *outlet_of;
 	size_t lake;
@@ -34,6 +36,7 @@ struct session {
 	struct buf sts_endpoint;
 	struct store *state;
 	struct job_plan *plans;
+	struct backfill backfill; /* without a name: this is none */
 	char run_id[40];
 	char host[65];
 	int64_t started_wall_ms, aws_wall_ms;

@@ -19,7 +19,7 @@
 #define BACKOFF_MAX_MS 20000
 #define SINK_TRIES                                                                                 \
 	3 /* more of one stream's cells to a failing sink in one run: after 1, 2 and 4 s */
-#define LOST_OLD      "older than the sink takes; it may have been sent before the checkpoint was lost"
+#define LOST_OLD      PLAN_TOO_OLD "; it may have been sent before the checkpoint was lost"
 #define CALL_BODY_MAX (4u << 20)
 
 void
@@ -60,7 +60,7 @@ struct publish
 stream_publish_args(const struct stream *s)
 {
 	return (struct publish){
-	    .job = s->job->name,
+	    .job = s->env->into ? s->env->into : s->job->name,
 	    .tenant = s->tenant->id,
 	    .account = s->tenant->account,
 	    .region = s->js.region,
@@ -68,6 +68,26 @@ stream_publish_args(const struct stream *s)
 	    .now_ms = run_now_ms(s->env),
 	    .deadline_mono_ms = s->env->deadline_mono_ms,
 	};
+}
+
+/* A backfill goes on only from what the same definition made. (A store may have lost the hash: then
+ * nobody can tell.) */
+static int
+check_definition(const struct stream *s, const struct publish *p, const struct cell_data *d,
+		 const char *definition, struct err *err)
+{
+	struct buf key = BUF_INIT(1024);
+
+	if (!s->foreign || !*definition || !strcmp(definition, s->job->definition))
+		return 0;
+	atomic_store(s->foreign, true);
+	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, d->late);
+	(void)err_set(err, ERR_CONFLICT,
+		      "sink %s holds %s of another definition of the job (%.12s, now %.12s): "
+		      "--into NAME writes beside it",
+		      s->plan->sinks[s->lake].name, buf_cstr(&key), definition, s->job->definition);
+	buf_done(&key);
+	return -1;
 }
 
 /* One object of a cell, the one of number d->late. */
@@ -81,7 +101,8 @@ read_object(struct stream *s, struct cell_data *d, char definition[65], struct e
 		*err = o->why;
 		return -1;
 	}
-	if (o->sink->ops->read(o->sink, &p, d, definition, err))
+	if (o->sink->ops->read(o->sink, &p, d, definition, err) ||
+	    check_definition(s, &p, d, definition, err))
 		return -1;
 	return s->job->kind->adopt(&s->js, d, err);
 }
@@ -181,6 +202,30 @@ stream_write_rejects(struct stream *s, const struct publish *p, const struct rej
 	return o->sink->ops->write_rejected(o->sink, p, cell, buf_view(&rej->lines), err);
 }
 
+/* What scheduled runs may have given to a sink. One that has not begun yet will not begin before
+ * its lookback. */
+static struct cell
+look_at_live(const struct stream *s, size_t k)
+{
+	struct cell range =
+	    commit_live_range(s->commit, s->job->name, s->js.region, s->plan->sinks[k].name);
+	int64_t first = s->env->now_ms - s->plan->lookback_ms;
+
+	return range.end_ms ? range : (struct cell){first, first};
+}
+
+/* A backfill meets receivers that scheduled runs write to. What these have written only grows at
+ * its end: for what is beyond that, it is looked at again. */
+static bool
+live_may_have(struct stream *s, size_t k, struct cell c)
+{
+	if (!s->live || !s->plan->sinks[k].ordered)
+		return false;
+	if (c.end_ms > s->live[k].end_ms)
+		s->live[k] = look_at_live(s, k);
+	return c.start_ms >= s->live[k].start_ms && c.end_ms <= s->live[k].end_ms;
+}
+
 static uint64_t
 lines_of(const struct cell_data *d)
 {
@@ -197,9 +242,12 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 {
 	struct outlet *o = stream_outlet(s, k);
 	const char *name = s->plan->sinks[k].name;
-	bool sent_before = commit_maybe_sent(s->commit, s->js.region, name, d->cell);
+	bool sent_before = commit_maybe_sent(s->commit, s->js.region, name, d->cell) ||
+			   live_may_have(s, k, d->cell);
 	bool samples = o->sink && o->sink->ops->samples;
 	uint64_t want = samples ? d->n_samples : lines_of(d);
+	bool wanted = !s->plan->sinks[k].leftovers ||
+		      commit_left_over(s->commit, s->plan, s->js.region, d->cell);
 	struct publish p = stream_publish_args(s);
 	struct published r = {.too_old_why = s->lost ? LOST_OLD : NULL};
 	struct rejects rej;
@@ -209,7 +257,7 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 	p.maybe_sent = sent_before;
 	p.reject = rejects_add;
 	p.reject_arg = &rej;
-	if (want || !o->sink) {
+	if (wanted && (want || !o->sink)) {
 		for (const struct cell_data *part = d; !rc && part; part = part->later)
 			if (part == d || !samples) /* d has all samples */
 				rc = outlet_publish(o, &p, part, &r, err);
@@ -252,26 +300,46 @@ stream_block(struct stream *s, size_t k, const struct err *err)
 		s->error = *err;
 }
 
-/* To every sink that may have it now. A sink that fails keeps its cursor and holds up nobody else.
- * Who froze an adopted cell may have sent it as well. */
+/* In order, and the slice in front is not done. */
+static bool
+must_wait(struct stream *s, size_t k)
+{
+	bool waits = s->order != ORDER_FREE && plan_needs_before(s->plan, k);
+
+	s->gated = s->gated || waits;
+	return waits;
+}
+
+/* A sink that fails keeps its cursor and holds up nobody else. Who froze an adopted cell may have
+ * sent it as well; a backfill knows better. */
+static int
+publish_to(struct stream *s, size_t k, const struct cell_data *d, bool adopted, struct err *err)
+{
+	const char *name = s->plan->sinks[k].name;
+
+	if (k == s->lake || commit_sink_done(s->commit, s->js.region, name, d->cell))
+		return 0;
+	if (adopted && !s->env->backfill)
+		commit_cell_tried(s->commit, s->js.region, name, d->cell);
+	if (s->blocked & (1ULL << k) || must_wait(s, k) ||
+	    !commit_may_publish(s->commit, s->plan, s->js.region, k, d->cell) ||
+	    !publish_cell(s, k, d, err))
+		return 0;
+	if (err->kind == ERR_CANCELLED)
+		return -1;
+	stream_block(s, k, err);
+	return 0;
+}
+
+/* To every sink that may have it now; what is left over shows when the others have it. */
 static int
 publish_all(struct stream *s, const struct cell_data *d, bool adopted, struct err *err)
 {
-	for (size_t k = 0; k < s->plan->n_sinks; k++) {
-		const char *name = s->plan->sinks[k].name;
-
-		if (k == s->lake || commit_sink_done(s->commit, s->js.region, name, d->cell))
-			continue;
-		if (adopted)
-			commit_cell_tried(s->commit, s->js.region, name, d->cell);
-		if (s->blocked & (1ULL << k) ||
-		    !commit_may_publish(s->commit, s->plan, s->js.region, k, d->cell) ||
-		    !publish_cell(s, k, d, err))
-			continue;
-		if (err->kind == ERR_CANCELLED)
-			return -1;
-		stream_block(s, k, err);
-	}
+	for (int leftovers = 0; leftovers < 2; leftovers++)
+		for (size_t k = 0; k < s->plan->n_sinks; k++)
+			if (s->plan->sinks[k].leftovers == leftovers &&
+			    publish_to(s, k, d, adopted, err))
+				return -1;
 	return 0;
 }
 
@@ -360,15 +428,18 @@ cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *er
 	return publish_all(s, d, adopted, err);
 }
 
-/* Somebody may have frozen this cell before: a run that did not end well, or one whose checkpoint
- * is gone. */
+/* Somebody may have frozen this cell before: a run that did not end well, one whose checkpoint is
+ * gone, or a scheduled one before this backfill. */
 static bool
 may_exist(const struct stream *s, struct cell c)
 {
-	return stream_has_lake(s) && (s->is_new || c.end_ms <= s->commit->begun_before_ms);
+	return stream_has_lake(s) &&
+	       (s->env->backfill || s->is_new || c.end_ms <= s->commit->begun_before_ms);
 }
 
-/* How many cells from the first on are to be pulled; 0: the first one exists, and *d holds it. */
+/* How many cells from the first on are to be pulled; 0: the first one exists, and *d holds it. One
+ * that cannot be read is met when those in front of it are done; another definition stops at once.
+ */
 static int
 count_missing(struct stream *s, const struct plan_span *span, struct cell_data *d, size_t *ret,
 	      struct err *err)
@@ -381,7 +452,7 @@ count_missing(struct stream *s, const struct plan_span *span, struct cell_data *
 			if (!adopt(s, d, err))
 				return 0;
 			if (err->kind != ERR_NOTFOUND)
-				return -1;
+				return *ret && err->kind != ERR_CONFLICT ? 0 : -1;
 		}
 		c = (struct cell){c.end_ms, c.end_ms + s->plan->every_ms};
 	}
@@ -580,6 +651,11 @@ after_pass(struct stream *s)
 	int64_t wait = BACKOFF_MIN_MS << s->sink_tries;
 
 	s->first_try_mono_ms = 0; /* the next span's time begins when it does */
+	if (s->gated && s->order != ORDER_LOST) {
+		s->gated = s->order == ORDER_WAITS;
+		s->from_ms = 0;
+		return s->gated ? STEP_LATER : STEP_MORE;
+	}
 	if (!(s->blocked & s->may_pass) || s->sink_tries >= SINK_TRIES ||
 	    (s->env->deadline_mono_ms && now + wait >= s->env->deadline_mono_ms))
 		return STEP_END;
@@ -593,6 +669,18 @@ after_pass(struct stream *s)
 	return STEP_LATER;
 }
 
+/* Nothing more comes of this stream in this run. */
+static int
+check_slices(const struct stream *s, struct err *err)
+{
+	if (s->foreign && atomic_load(s->foreign))
+		return err_set(err, ERR_CONFLICT,
+			       "stopped: cells of another definition are in the way");
+	if (s->gated && s->order == ORDER_LOST)
+		return err_set(err, ERR_DATA, "the cells in front of these are not done");
+	return 0;
+}
+
 enum step
 stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 {
@@ -603,6 +691,8 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 	if (!s->first_try_mono_ms)
 		s->first_try_mono_ms = clock_mono_ms(s->env->clock);
 	r = clock_check(s->env->clock, &err);
+	if (!r)
+		r = check_slices(s, &err);
 	if (!r)
 		r = commit_tick(s->commit, &err);
 	if (!r)

@@ -3,10 +3,14 @@
  * commit, as a straight line of blocking code.
  *
  * A stream is worked on by one thread at a time; the runner hands it from worker to worker between
- * spans.
+ * spans. A backfill has a struct stream for each slice of its window, and these are worked on at
+ * once: each freezes what it can, but a sink that needs its cells in order gets none of a slice
+ * before the slice in front of it is done.
  */
 #ifndef MUSTER_RUN_STREAM_H
 #define MUSTER_RUN_STREAM_H
+
+#include <stdatomic.h>
 
 #include "model/seen.h"
 #include "run/commit.h"
@@ -33,6 +37,8 @@ struct run_env {
 	int64_t cell_deadline_ms; /* how long one span is tried again before it is left to the next
 				     run */
 	bool dry_run;
+	bool backfill;
+	const char *into; /* folder in the sinks instead of the job's name; NULL: none */
 	struct transport *transport;
 	struct outlet *outlets; /* in the order of config->sinks */
 	struct gate *pages;	/* large answers that are being read; NULL: no bound */
@@ -48,6 +54,7 @@ void worker_mem_done(struct worker_mem *m);
 
 struct stream_stats {
 	uint64_t cells, empty_cells, adopted_cells;
+	uint64_t earlier_cells; /* of a backfill's window, done by an earlier run of it */
 	uint64_t lines, samples, rejected_in; /* with the late ones */
 	uint64_t late, revised;		      /* points that came, or changed, after their cell was frozen */
 	uint64_t held;			      /* cells that wait for the rest of their series */
@@ -60,6 +67,13 @@ enum stream_state {
 	STREAM_DONE,	/* everything due is committed */
 	STREAM_FAILED,	/* see error; what was committed is kept */
 	STREAM_SKIPPED, /* another run is at it */
+};
+
+/* How the slice in front of this one stands. */
+enum stream_order {
+	ORDER_FREE, /* done, or there is none */
+	ORDER_WAITS,
+	ORDER_LOST, /* it will not be done in this run */
 };
 
 struct stream {
@@ -82,6 +96,7 @@ struct stream {
 	struct err error; /* the first that matters */
 	bool begun, is_new;
 	bool lost; /* its checkpoint was, says what is frozen */
+	bool gap_said;
 	int64_t from_ms;	   /* cells before this were dealt with in the present pass */
 	uint64_t blocked;	   /* sinks that failed in this run, by bit */
 	uint64_t may_pass;	   /* those of them whose failure may pass */
@@ -99,6 +114,12 @@ struct stream {
 	struct commit_standing standing; /* at the end of its turn in this run */
 	uint64_t samples_acked;		 /* by all sinks, since the stream's beginning */
 	uint64_t *sink_bytes;		 /* by sink, as standing; NULL: not known */
+	/* Of a backfill: */
+	atomic_bool *foreign; /* shared by all of the tenant's job: cells of another definition are
+				 in the way; NULL: nobody looks */
+	enum stream_order order; /* as of when the stream was picked */
+	struct cell *live;	 /* by sink: what scheduled runs may have given it, as last looked */
+	bool gated;		 /* has cells for a sink that waits for the slice in front */
 	/* The runner's: */
 	bool open;    /* not yet through with the present pass */
 	bool in_hand; /* some worker has it */

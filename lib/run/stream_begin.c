@@ -63,6 +63,16 @@ finish_old_grid(struct stream *s, struct err *err)
 	return 0;
 }
 
+/* What a backfill knows from the start: its window, and of a first run on it nothing else. */
+static int
+begin_slice(struct stream *s, struct err *err)
+{
+	s->stats.earlier_cells =
+	    plan_window_cells(s->plan) - commit_window_left(s->commit, s->plan, s->js.region);
+	s->live = calloc(s->plan->n_sinks, sizeof(*s->live));
+	return s->live ? 0 : err_nomem(err);
+}
+
 int
 stream_begin(struct stream *s, struct err *err)
 {
@@ -71,14 +81,15 @@ stream_begin(struct stream *s, struct err *err)
 
 	if (s->begun)
 		return 0;
-	if (finish_old_grid(s, err))
+	if (!s->env->backfill && finish_old_grid(s, err))
 		return -1;
-	if (!commit_knows(s->commit, s->js.region, &lost) && first_cell(s, lost, &first_ms, err))
+	if (!s->env->backfill && !commit_knows(s->commit, s->js.region, &lost) &&
+	    first_cell(s, lost, &first_ms, err))
 		return -1;
 	if (commit_stream_begin(s->commit, s->plan, s->js.region, first_ms, s->job->definition,
 				&s->is_new, err))
 		return -1;
 	s->begun = true;
 	late_begin(s);
-	return 0;
+	return s->env->backfill ? begin_slice(s, err) : 0;
 }

@@ -16,10 +16,11 @@ static const struct {
 	int (*run)(int argc, char **argv);
 } commands[] = {
     {"run", cmd_run},
+    {"backfill", cmd_backfill},
 };
 
 /* Options that say what is done. All have a value. */
-static const char *const kept[] = {"--job", "--tenant", "--shard"};
+static const char *const kept[] = {"--job", "--tenant", "--shard", "--from", "--to", "--into"};
 /* Options with a value that says where or how: their value is no option. */
 static const char *const dropped[] = {"-c",	      "--config",    "--workers",  "--now",
 				      "--log-format", "--log-level", "--progress", "--report"};
@@ -62,7 +63,8 @@ int
 tape_command_keep(struct cassette *c, int argc, char **argv, struct err *err)
 {
 	if (find(argv[0]) < 0)
-		return err_set(err, ERR_USAGE, "%s: cannot be recorded; run can", argv[0]);
+		return err_set(err, ERR_USAGE, "%s: cannot be recorded; run and backfill can",
+			       argv[0]);
 	if (cassette_add_arg(c, argv[0], err))
 		return -1;
 	for (int i = 1; i < argc; i++) {

@@ -122,6 +122,8 @@ sink_json(const struct sink_conf *c)
 	if (c->kind == SINK_OBJECTS) {
 		put(obj, "url", json_string("file:///" REPLACED), &ok);
 		put(obj, "compression", json_pack("{sI}", "zstd", (json_int_t)c->zstd_level), &ok);
+	} else if (c->kind == SINK_OPENMETRICS) {
+		put(obj, "url", json_string("file:///" REPLACED), &ok);
 	} else if (c->kind != SINK_STDOUT) {
 		put(obj, "url", json_string("http://" REPLACED ".invalid/"), &ok);
 		put_receiver(c, obj, &ok);

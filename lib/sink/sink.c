@@ -16,6 +16,7 @@ static const struct sink_row {
     {SINK_REMOTE_WRITE, sink_remote_write_open, sink_remote_write_try},
     {SINK_OBJECTS, sink_objects_open, sink_objects_try},
     {SINK_STDOUT, sink_stdout_open, NULL},
+    {SINK_OPENMETRICS, sink_openmetrics_open, sink_openmetrics_try},
 };
 
 static const struct sink_row *

@@ -17,7 +17,7 @@
 #include "net/transport.h"
 #include "store/store.h"
 
-enum sink_kind { SINK_REMOTE_WRITE, SINK_OBJECTS, SINK_STDOUT };
+enum sink_kind { SINK_REMOTE_WRITE, SINK_OBJECTS, SINK_STDOUT, SINK_OPENMETRICS };
 
 /* One sink as configured; strings live in the configuration. */
 struct sink_conf {
@@ -60,6 +60,7 @@ struct sink_ops {
 	const char *kind;
 	bool ordered;  /* every cell of a stream in time order */
 	bool samples;  /* takes d->rows; otherwise d->ndjson, and a cell's late objects one by one */
+	bool leftovers; /* gets only cells that the job's receivers with a max_age were too late for; all if there is none */
 	/* 0: every sample is accounted for in *ret (zeroed by the caller). -1: not all could be delivered now; repeating the whole cell is safe. */
 	int (*publish)(struct sink *s, const struct publish *p, const struct cell_data *d, struct published *ret, struct err *err);
 	/* Only sinks that can freeze: read a cell's object (the late one of number d->late) into d->ndjson. ERR_NOTFOUND: there is none. `definition` gets the
@@ -96,8 +97,10 @@ int sink_try(const struct sink_conf *c, const struct sink_env *env, const struct
 /* Everything but the row in sink.c, for the kinds themselves: */
 int sink_remote_write_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+int sink_openmetrics_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_stdout_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_remote_write_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
+int sink_openmetrics_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 int sink_objects_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 /* An objects sink over a store that is there already; takes it over on success. */
 int sink_objects_new(const struct sink_conf *c, struct store *store, struct sink **ret, struct err *err);

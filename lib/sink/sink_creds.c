@@ -65,3 +65,54 @@ sink_creds_done(struct sink_creds *c)
 	cred_source_free(c->own);
 	*c = (struct sink_creds){0};
 }
+
+static bool
+on_s3(const struct sink_conf *c)
+{
+	return sv_starts(sv_of(c->url), SV("s3://"));
+}
+
+static struct store_env
+store_env_of(const struct sink_conf *c, const struct sink_env *env, struct cred_source *creds)
+{
+	return (struct store_env){
+	    .transport = env->transport,
+	    .creds = creds,
+	    .region = env->region,
+	    .expected_owner = c->expected_owner,
+	    .kms_key = c->kms_key,
+	};
+}
+
+int
+sink_store_open(const struct sink_conf *c, const struct sink_env *env, struct sink_creds *creds,
+		struct store **ret, struct err *err)
+{
+	struct store_env store;
+
+	if (!on_s3(c))
+		return store_open(c->url, NULL, ret, err);
+	if (sink_creds_open(c, env, creds, err) < 0)
+		return -1;
+	store = store_env_of(c, env, creds->use);
+	return store_open(c->url, &store, ret, err);
+}
+
+int
+sink_store_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to,
+	       struct err *err)
+{
+	struct sink_creds creds;
+	struct store_env store;
+	int rc = 0;
+
+	if (!on_s3(c))
+		return store_try(c->url, NULL, to, err);
+	if (sink_creds_open(c, env, &creds, err) < 0)
+		return -1;
+	store = store_env_of(c, env, creds.use);
+	if (sink_creds_try(&creds, c, to))
+		rc = store_try(c->url, &store, to, err);
+	sink_creds_done(&creds);
+	return rc;
+}

@@ -273,38 +273,6 @@ static const struct sink_ops objects_ops = {
     .free = objects_free,
 };
 
-static bool
-on_s3(const struct sink_conf *c)
-{
-	return sv_starts(sv_of(c->url), SV("s3://"));
-}
-
-static struct store_env
-store_env_of(const struct sink_conf *c, const struct sink_env *env, struct cred_source *creds)
-{
-	return (struct store_env){
-	    .transport = env->transport,
-	    .creds = creds,
-	    .region = env->region,
-	    .expected_owner = c->expected_owner,
-	    .kms_key = c->kms_key,
-	};
-}
-
-static int
-open_store(struct objects *o, const struct sink_conf *c, const struct sink_env *env,
-	   struct err *err)
-{
-	struct store_env store;
-
-	if (!on_s3(c))
-		return store_open(c->url, NULL, &o->store, err);
-	if (sink_creds_open(c, env, &o->creds, err) < 0)
-		return -1;
-	store = store_env_of(c, env, o->creds.use);
-	return store_open(c->url, &store, &o->store, err);
-}
-
 static struct objects *
 objects_alloc(const struct sink_conf *c)
 {
@@ -348,7 +316,7 @@ sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct 
 	o = objects_alloc(c);
 	if (!o)
 		return err_nomem(err);
-	if (open_store(o, c, env, err) < 0) {
+	if (sink_store_open(c, env, &o->creds, &o->store, err) < 0) {
 		objects_free(&o->base);
 		return -1;
 	}
@@ -360,19 +328,5 @@ int
 sink_objects_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to,
 		 struct err *err)
 {
-	struct sink_creds creds;
-	struct store_env store;
-	int rc = 0;
-
-	if (check_conf(c, err) < 0)
-		return -1;
-	if (!on_s3(c))
-		return store_try(c->url, NULL, to, err);
-	if (sink_creds_open(c, env, &creds, err) < 0)
-		return -1;
-	store = store_env_of(c, env, creds.use);
-	if (sink_creds_try(&creds, c, to))
-		rc = store_try(c->url, &store, to, err);
-	sink_creds_done(&creds);
-	return rc;
+	return check_conf(c, err) < 0 ? -1 : sink_store_try(c, env, to, err);
 }

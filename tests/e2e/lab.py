@@ -137,12 +137,12 @@ class Lab:
             env.update(AWS_EC2_METADATA_DISABLED="false", AWS_EC2_METADATA_SERVICE_ENDPOINT=url)
         return env
 
-    def start(self, *words, now=None, env=None):
+    def start(self, *words, now=None, env=None, command="run"):
         """A muster that has just begun."""
         if now is not None:
             self.tell(now)
         config_file = self.path("muster.yaml", json.dumps(self.settings, indent=1))
-        arguments = [MUSTER, "run", "-c", config_file, *words]
+        arguments = [MUSTER, command, "-c", config_file, *words]
         if "--now" not in words:
             arguments += ["--now", rfc3339(self.now) + "Z"]
         return subprocess.Popen(arguments, env={**self.environment(), **(env or {})}, cwd=self.folder, text=True,

@@ -107,6 +107,20 @@ class Rows(Insights):
                     self.assert_status(lab.run(now=NOW + later), 0)
                 self.assert_rows(lab, window(NOW)[0], window(NOW + 1800)[1])
 
+    def test_a_backfill(self):
+        """Several slices at once, what a scheduled run has frozen in between taken over, nothing scanned twice."""
+        lab = self.lab(tenants=1, logs={"rate": 0.5})
+        self.assert_status(lab.run(), 0)
+        start, (_, end) = NOW - 10800, window(NOW)
+        asked = lab.daemon.control("stats")["counters"]["queries_started"]
+        words = ("--from", rfc3339(start) + "Z", "--to", rfc3339(end) + "Z")
+        self.assert_status(lab.run(*words, command="backfill"), 0)
+        self.assert_rows(lab, start, end)
+        self.assertGreater(lab.daemon.control("stats")["counters"]["queries_started"], asked)
+        asked = lab.daemon.control("stats")["counters"]["queries_started"]
+        self.assert_status(lab.run(*words, command="backfill"), 0)
+        self.assertEqual(lab.daemon.control("stats")["counters"]["queries_started"], asked)
+
     def test_common_fields_and_others(self):
         lab = self.lab(tenants=1, logs={"rate": 0.5}, job_changes={
             "log_groups": ["/ecs/app-api"], "query": "fields level, request.path as path | filter level = 'error'"})
@@ -277,6 +291,21 @@ class Budget(Insights):
         start, _ = window(NOW)
         self.assertIn(stamp(start), " ".join(lake_rows(lab)))
         self.assertLess(len(lake_rows(lab)), (window(NOW)[1] - start) // EVERY)
+
+    def test_a_backfill_spends_it_once_and_goes_on_the_next_day(self):
+        """Its slices would each have a budget of their own: so there is one."""
+        lab = self.lab(tenants=1, logs={"rate": 1.0}, job_changes={"scan_budget": "300kB/d", "concurrency": 1})
+        start, end = NOW - 7200, NOW - 3600
+        words = ("--from", rfc3339(start) + "Z", "--to", rfc3339(end) + "Z")
+        days, status = 0, 1
+        while status == 1 and days < 12:
+            result = lab.run(*words, command="backfill", now=NOW + days * 86400)
+            status = result.status
+            self.assertTrue(status == 0 or result.errors("scan_budget is used up"), result.err)
+            days += 1
+        self.assertEqual(status, 0)
+        self.assertGreater(days, 1, "a test that never runs out proves nothing")
+        self.assert_rows(lab, start, end)
 
 
 if __name__ == "__main__":

@@ -57,10 +57,10 @@ def tree(folder):
 
 
 class ReplayCase(Case):
-    def record(self, lab, *words, cassette="tape.tar.zst", status=0, **env):
+    def record(self, lab, *words, cassette="tape.tar.zst", status=0, command=("run",), **env):
         """A recorded run at the lab's present."""
         lab.path("muster.yaml", json.dumps(lab.settings, indent=1))
-        result = muster("record", "-o", cassette, *words, "--", "run", "-c", "muster.yaml", "--now",
+        result = muster("record", "-o", cassette, *words, "--", *command, "-c", "muster.yaml", "--now",
                         rfc3339(lab.now) + "Z", folder=lab.folder, env={**lab.environment(), **env})
         self.assert_status(result, status)
         return lab.path(cassette)
@@ -186,6 +186,17 @@ class Replaying(ReplayCase):
                 self.assertEqual(tree(lab.path("out/lake")), tree(lab.lake))
             for workers in ("1", "2", "32"):
                 self.replay(lab, "--expect", "out", "--bytes", "--workers", workers)
+
+    def test_a_backfill(self):
+        """Its slices come in any order; files of OpenMetrics are outputs like a lake's."""
+        lab = self.lab(1)
+        lab.settings["sinks"]["old"] = {"kind": "openmetrics", "url": "file://" + lab.path("old")}
+        lab.settings["jobs"]["ecs"]["to"] = ["prom", "lake", "old"]
+        self.record(lab, command=("backfill", "--from", "now-5h", "--to", "now"))
+        self.assert_replays(lab)
+        self.assertEqual(tree(lab.path("out/old")), tree(lab.path("old")))
+        for workers in ("1", "32"):
+            self.replay(lab, "--expect", "out", "--bytes", "--workers", workers)
 
     def test_sinks_on_stdout_are_sorted_into_a_file(self):
         lab = self.lab(2)

@@ -76,6 +76,24 @@ class S3(Case):
         super().assert_exact(lab, start, end, tenants)
         self.assert_untouched(lab)
 
+    def test_a_backfill(self):
+        """Killed and given again; its files of OpenMetrics are in the bucket, too."""
+        lab = self.lab(tenants=2, epoch=NOW - 86400, span=2 * 86400, services=1)
+        lab.settings["sinks"]["old"] = {"kind": "openmetrics", "url": f"s3://{BUCKET}/old"}
+        lab.settings["jobs"]["ecs"]["to"] = ["prom", "lake", "old"]
+        words = ("--from", "now-7h", "--to", "now-1h")
+        process = lab.start(*words, command="backfill")
+        deadline = time.monotonic() + 20 * PATIENCE
+        while time.monotonic() < deadline and len(lab.objects("telemetry/")) < 20:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        finish(process, 10)
+        lab.lease_passes()
+        self.assert_status(lab.run(*words, command="backfill"), 0)
+        self.assert_exact(lab, NOW - 7 * 3600, NOW - 3600)
+        frozen = [row["key"].removeprefix("telemetry/").removesuffix(".ndjson.zst") for row in lab.objects("telemetry/ecs/")]
+        self.assertEqual(frozen, [row["key"].removeprefix("old/").removesuffix(".om") for row in lab.objects("old/ecs/")])
+
     def test_the_truth_and_nothing_else(self):
         lab = self.lab()
         start, _ = lab.window()

@@ -610,14 +610,15 @@ test_faults_in_sinks(void **state)
 	     "t.yaml:9:27: sinks.x.url: should be s3://bucket/prefix or file:///dir\n"},
 	    {"}\n  x: {kind: otlp, url: \"http://jaeger:4318\"",
 	     "t.yaml:9:13: sinks.x.kind: kind otlp is not supported by this version (known: "
-	     "remote_write, objects, stdout)\n"},
+	     "remote_write, objects, stdout, openmetrics)\n"},
 	    {"}\n  x: {kind: alertmanager, url: \"http://a:9093\"",
 	     "t.yaml:9:13: sinks.x.kind: kind alertmanager is not supported by this version "
 	     "(known: "
-	     "remote_write, objects, stdout)\n"},
-	    {"}\n  x: {kind: openmetrics, url: \"file:///a\"",
-	     "t.yaml:9:13: sinks.x.kind: kind openmetrics is not supported by this version (known: "
-	     "remote_write, objects, stdout)\n"},
+	     "remote_write, objects, stdout, openmetrics)\n"},
+	    {"}\n  x: {kind: openmetrics, url: \"http://a\"",
+	     "t.yaml:9:31: sinks.x.url: should be s3://bucket/prefix or file:///dir\n"},
+	    {"}\n  x: {kind: openmetrics, url: \"file:///a\", compression: {zstd: 3}",
+	     "t.yaml:9:44: sinks.x.compression: unknown key\n"},
 	    {"}\n  x: {kind: remotewrite", "t.yaml:9:13: sinks.x.kind: unknown kind 'remotewrite' "
 					   "(did you mean remote_write?)\n"},
 	    {"}\n  x: {url: y", "t.yaml:9:6: sinks.x.kind: missing\n"},

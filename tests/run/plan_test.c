@@ -187,6 +187,113 @@ beyond_max_catchup_is_given_up(void **state)
 	teardown(&f);
 }
 
+/* A slice of a backfill of old times: two hours from T0, long after them. */
+static void
+setup_slice(struct fixture *f)
+{
+	setup(f, 48 * HOUR, HOUR);
+	f->plan.window = (struct cell){T0, T0 + 2 * HOUR};
+}
+
+static void
+a_window_is_all_there_is(void **state)
+{
+	struct fixture f;
+	struct plan_span span;
+	struct cell old;
+
+	(void)state;
+	setup_slice(&f);
+	assert_int_equal(plan_first_ms(&f.plan), T0);
+	assert_int_equal(plan_due_end(&f.plan), T0 + 2 * HOUR);
+	assert_false(plan_given_up(&f.plan, f.s, &old));
+	span = next(&f, PLAN_FRESH, 0, 1000);
+	assert_int_equal(span.first.start_ms, T0);
+	assert_int_equal(span.n, 24);
+	assert_false(plan_has_rest(&f.plan, f.s));
+	teardown(&f);
+}
+
+static void
+a_window_ends_with_what_is_due(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup_slice(&f);
+	f.plan.now_ms = T0 + 67 * MIN;
+	assert_int_equal(plan_window_cells(&f.plan), 12);
+	assert_int_equal(next(&f, PLAN_FRESH, 0, 1000).n, 12);
+	f.plan.now_ms = T0 + 9 * MIN;
+	assert_int_equal(plan_window_cells(&f.plan), 0);
+	assert_int_equal(next(&f, PLAN_FRESH, 0, 1000).n, 0);
+	f.plan.now_ms = T0 - 9 * HOUR;
+	assert_int_equal(plan_window_cells(&f.plan), 0);
+	teardown(&f);
+}
+
+static void
+what_is_left_of_a_window_is_what_nobody_froze(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup_slice(&f);
+	assert_int_equal(plan_window_left(&f.plan, f.s), 24);
+	done(&f, 0, 10 * MIN, 20 * MIN);
+	assert_int_equal(plan_window_left(&f.plan, f.s), 22);
+	done(&f, 0, 0, 2 * HOUR);
+	assert_int_equal(plan_window_left(&f.plan, f.s), 0);
+	assert_int_equal(next(&f, PLAN_FRESH, 0, 1000).mode, PLAN_REPUBLISH);
+	teardown(&f);
+}
+
+static void
+slices_wait_for_each_other_only_for_order(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	setup_slice(&f);
+	assert_false(plan_needs_before(&f.plan, 0));
+	assert_false(plan_needs_before(&f.plan, 1)); /* all before it is too old for the receiver */
+	f.plan.now_ms = T0 + 30 * MIN;
+	assert_true(plan_needs_before(&f.plan, 1));
+	f.plan.now_ms = T0 + 48 * HOUR;
+	f.sinks[1].max_age_ms = 0;
+	assert_true(plan_needs_before(&f.plan, 1));
+	f.plan.window = (struct cell){0, 0};
+	assert_false(plan_needs_before(&f.plan, 1));
+	teardown(&f);
+}
+
+static void
+leftovers_are_what_a_receiver_was_too_late_for(void **state)
+{
+	const struct plan_sink rest = {.name = "old", .leftovers = true};
+	const struct cell first = {T0, T0 + 5 * MIN};
+	const struct cell second = {T0 + 5 * MIN, T0 + 10 * MIN};
+	struct fixture f;
+	struct err err = {0};
+
+	(void)state;
+	setup(&f, 35 * MIN, HOUR);
+	f.sinks[0] = rest;
+	assert_false(plan_may_publish(&f.plan, f.s, 0, first));
+	done(&f, 1, 0, 10 * MIN);
+	assert_true(plan_may_publish(&f.plan, f.s, 0, first));
+	assert_false(plan_left_over(&f.plan, f.s, first));
+	assert_int_equal(ckpt_gap_add(f.s, "prom", second, "max_catchup", T0, &err), 0);
+	assert_int_equal(ckpt_gap_add(f.s, "lake", second, PLAN_TOO_OLD, T0, &err), 0);
+	assert_false(plan_left_over(&f.plan, f.s, second));
+	assert_int_equal(ckpt_gap_add(f.s, "prom", second, PLAN_TOO_OLD, T0, &err), 0);
+	assert_true(plan_left_over(&f.plan, f.s, second));
+	assert_false(plan_left_over(&f.plan, f.s, first));
+	f.sinks[1].max_age_ms = 0; /* who takes anything leaves nothing over: it gets all */
+	assert_true(plan_left_over(&f.plan, f.s, first));
+	teardown(&f);
+}
+
 int
 main(void)
 {
@@ -197,6 +304,11 @@ main(void)
 	    cmocka_unit_test(order_is_kept_for_each_sink),
 	    cmocka_unit_test(what_a_sink_cannot_take_does_not_hold_it_up),
 	    cmocka_unit_test(beyond_max_catchup_is_given_up),
+	    cmocka_unit_test(a_window_is_all_there_is),
+	    cmocka_unit_test(a_window_ends_with_what_is_due),
+	    cmocka_unit_test(what_is_left_of_a_window_is_what_nobody_froze),
+	    cmocka_unit_test(slices_wait_for_each_other_only_for_order),
+	    cmocka_unit_test(leftovers_are_what_a_receiver_was_too_late_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,175 @@
+/* A session from its opening to its exit status; see session_run.h. */
+#include "run/session_run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "aws/sigv4.h"
+#include "base/fsx.h"
+#include "run/command_line.h"
+#include "run/progress.h"
+#include "run/selfmetrics.h"
+
+#define REPORT_MAX (512u << 20)
+
+static void
+log_summary(const struct session *s, const char *command, const struct report_totals *t,
+	    int64_t wall_ms)
+{
+	char event[32];
+
+	(void)snprintf(event, sizeof(event), "%s finished", command);
+	log_event(LOG_INFO, event, LOG_S("run", s->run_id), LOG_I("tenants", t->tenants),
+		  LOG_I("tenants_failed", t->tenants_failed), LOG_I("streams_done", t->done),
+		  LOG_I("streams_failed", t->failed), LOG_I("streams_skipped", t->skipped),
+		  LOG_I("cells", t->sum.cells), LOG_I("rows", t->sum.lines),
+		  LOG_I("samples", t->sum.samples), LOG_I("acked", t->sum.acked),
+		  LOG_I("already_there", t->sum.already), LOG_I("too_old", t->sum.too_old),
+		  LOG_I("rejected", t->sum.rejected), LOG_I("duration_ms", wall_ms));
+}
+
+static int
+write_report_file(const char *path, struct sv text, struct err *err)
+{
+	if (!strcmp(path, "-")) {
+		if (write(STDOUT_FILENO, text.p, text.n) != (ssize_t)text.n)
+			return err_sys(err, errno, "write the report");
+		return 0;
+	}
+	return fsx_replace(AT_FDCWD, path, text, err);
+}
+
+/* Into the state store always, and to --report FILE. A report that cannot be written is said, and
+ * changes nothing else. */
+static void
+write_report(const struct session *s, const struct report_input *in)
+{
+	const struct store_put put = {.cond = STORE_ANY, .content_type = "application/json"};
+	struct buf text = BUF_INIT(REPORT_MAX);
+	struct buf key = BUF_INIT(256);
+	struct err err = {0};
+
+	report_key(&s->env, &key);
+	if (report_json(in, &text, &err))
+		log_event(LOG_ERROR, "no report", LOG_E(&err));
+	else if (s->options->report && write_report_file(s->options->report, buf_view(&text), &err))
+		log_event(LOG_ERROR, "report not written", LOG_E(&err));
+	else if (!s->options->dry_run &&
+		 store_put(s->state, buf_cstr(&key), buf_view(&text), &put, NULL, &err))
+		log_event(LOG_ERROR, "report not kept in the state store", LOG_E(&err));
+	buf_done(&key);
+	buf_done(&text);
+}
+
+/* After a signal there is no time for it. */
+static void
+push_self_metrics(const struct session *s, const struct report_input *in)
+{
+	struct self_metrics m = {
+	    .runner = &s->runner,
+	    .env = &s->env,
+	    .shard = s->options->shard,
+	    .shards = s->options->shards,
+	    .duration_ms = in->wall_ms,
+	    .success = in->exit_status == EXIT_OK,
+	};
+	struct err err = {0};
+
+	for (size_t i = 0; i < s->config->n_sinks; i++)
+		if (s->config->run.self_metrics &&
+		    !strcmp(s->config->sinks[i].name, s->config->run.self_metrics))
+			m.outlet = &s->env.outlets[i];
+	if (!m.outlet || s->options->dry_run || clock_cancelled(s->clock))
+		return;
+	if (self_metrics_push(&m, &err))
+		log_event(LOG_WARN, "self metrics not pushed", LOG_E(&err));
+}
+
+/* If no sink took anything although there was something to give, nothing more could be done. */
+static bool
+every_sink_dead(const struct session *s)
+{
+	for (size_t i = 0; i < s->config->n_sinks; i++)
+		if (!outlet_dead(&s->env.outlets[i]))
+			return false;
+	return s->config->n_sinks > 0;
+}
+
+static int
+exit_status(const struct session *s, const struct report_totals *t, int run_result)
+{
+	int why = clock_cancelled(s->clock);
+
+	if (why && why != CLOCK_DEADLINE)
+		return 128 + why;
+	if (run_result || (t->failed && every_sink_dead(s)))
+		return EXIT_CENTRAL;
+	return report_exit_status(&s->config->run, t);
+}
+
+static int
+work(struct session *s, const struct session_run *how)
+{
+	struct err err = {0};
+	struct progress progress;
+	struct report_totals totals;
+	struct report_input in = {
+	    .runner = &s->runner,
+	    .env = &s->env,
+	    .counts = s->counts,
+	    .found = s->found,
+	    .command = how->command,
+	    .backfill = *s->backfill.name ? &s->backfill : NULL,
+	};
+	int r;
+
+	progress_init(&progress, s->options->progress, STDERR_FILENO, s->clock);
+	s->runner.tick = progress_tick;
+	s->runner.tick_arg = &progress;
+	r = runner_run(&s->runner, &err);
+	progress_end(&progress);
+	if (r)
+		log_event(LOG_ERROR, "run stopped", LOG_E(&err));
+	report_totals(&s->runner, &totals);
+	in.started_wall_ms = s->started_wall_ms;
+	in.wall_ms = clock_mono_ms(s->clock) - s->env.started_mono_ms;
+	in.clock_offset_ms = sign_transport_offset(s->signer);
+	in.exit_status = exit_status(s, &totals, r);
+	in.central = r ? &err : NULL;
+	log_summary(s, how->command, &totals, in.wall_ms);
+	if (how->self_metrics)
+		push_self_metrics(s, &in);
+	write_report(s, &in);
+	return in.exit_status;
+}
+
+int
+session_run(const struct session_run *how, const struct options *o, const struct config *config)
+{
+	struct session s;
+	struct err err = {0};
+	int status;
+
+	command_catch_signals(session_clock());
+	for (size_t i = 0; i < config->n_unused_sinks; i++)
+		log_event(LOG_WARN, "no job uses this sink",
+			  LOG_S("sink", config->unused_sinks[i]));
+	if (config->run.status_page)
+		log_event(LOG_WARN, "this version writes no status page",
+			  LOG_S("status_page", config->run.status_page));
+	if (!session_open(&s, config, o, session_clock(), &err)) {
+		if (how->opened)
+			how->opened(&s);
+		status = work(&s, how);
+	} else {
+		int why = clock_cancelled(session_clock());
+
+		status = why ? 128 + why : err.kind == ERR_USAGE ? EXIT_USAGE : EXIT_CENTRAL;
+		log_event(LOG_ERROR, "cannot start", LOG_E(&err));
+	}
+	session_close(&s);
+	return status;
+}
