@@ -187,7 +187,7 @@ static bool
 stream_is_open(const struct sched *sc, const struct tenant_job *tj, const struct stream *s)
 {
 	return !s->in_hand && s->open && wants_pass(s, sc->pass) &&
-	       !(s->gated && order_of(tj, s) == ORDER_WAITS);
+	       !(s->parked && order_of(tj, s) == ORDER_WAITS);
 }
 
 /* A stream of this tenant that may run now; *soonest gets the time of the next one that may not

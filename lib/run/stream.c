@@ -652,9 +652,9 @@ after_pass(struct stream *s)
 
 	s->first_try_mono_ms = 0; /* the next span's time begins when it does */
 	if (s->gated && s->order != ORDER_LOST) {
-		s->gated = s->order == ORDER_WAITS;
+		s->gated = s->parked = s->order == ORDER_WAITS;
 		s->from_ms = 0;
-		return s->gated ? STEP_LATER : STEP_MORE;
+		return s->parked ? STEP_LATER : STEP_MORE;
 	}
 	if (!(s->blocked & s->may_pass) || s->sink_tries >= SINK_TRIES ||
 	    (s->env->deadline_mono_ms && now + wait >= s->env->deadline_mono_ms))
@@ -676,6 +676,13 @@ check_slices(const struct stream *s, struct err *err)
 	if (s->foreign && atomic_load(s->foreign))
 		return err_set(err, ERR_CONFLICT,
 			       "stopped: cells of another definition are in the way");
+	return 0;
+}
+
+/* All that could be frozen is; sinks that need their cells in order will not get these now. */
+static int
+check_front(const struct stream *s, struct err *err)
+{
 	if (s->gated && s->order == ORDER_LOST)
 		return err_set(err, ERR_DATA, "the cells in front of these are not done");
 	return 0;
@@ -688,6 +695,7 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 	struct err err = {0};
 	int r;
 
+	s->parked = false;
 	if (!s->first_try_mono_ms)
 		s->first_try_mono_ms = clock_mono_ms(s->env->clock);
 	r = clock_check(s->env->clock, &err);
@@ -697,8 +705,11 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 		r = commit_tick(s->commit, &err);
 	if (!r)
 		r = stream_begin(s, &err);
-	if (!r && !next_span(s, pass, &span))
-		return after_pass(s);
+	if (!r && !next_span(s, pass, &span)) {
+		if (!check_front(s, &err))
+			return after_pass(s);
+		return after_failure(s, &err);
+	}
 	if (!r)
 		r = do_span(s, mem, &span, &err);
 	if (s->begun)

@@ -120,6 +120,7 @@ struct stream {
 	enum stream_order order; /* as of when the stream was picked */
 	struct cell *live;	 /* by sink: what scheduled runs may have given it, as last looked */
 	bool gated;		 /* has cells for a sink that waits for the slice in front */
+	bool parked;		 /* and nothing else to do */
 	/* The runner's: */
 	bool open;    /* not yet through with the present pass */
 	bool in_hand; /* some worker has it */
