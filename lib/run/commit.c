@@ -196,26 +196,6 @@ commit_close(struct commit *c, struct err *err)
 	return r;
 }
 
-/* A sink's gaps up to end_ms: what it has beyond its cursor is none. */
-static int
-give_up_for(const struct plan *p, struct ckpt_stream *s, struct ckpt_sink *k, int64_t end_ms,
-	    struct err *err)
-{
-	const struct cell all = {k->cursor_ms, end_ms};
-	struct cell missed = all;
-
-	for (size_t i = 0; i <= k->beyond.n && missed.start_ms < end_ms; i++) {
-		bool last = i == k->beyond.n || k->beyond.v[i].start_ms >= end_ms;
-
-		missed.end_ms = last ? end_ms : k->beyond.v[i].start_ms;
-		if (missed.start_ms < missed.end_ms &&
-		    ckpt_gap_add(s, k->name, missed, "max_catchup", p->now_ms, err))
-			return -1;
-		missed.start_ms = last ? end_ms : k->beyond.v[i].end_ms;
-	}
-	return ckpt_done(k, all, err);
-}
-
 /* Cells that will not be caught up: each sink that lacks them gets a gap on record, and moves on.
  */
 static int
@@ -228,7 +208,8 @@ give_up_old(const struct plan *p, struct ckpt_stream *s, struct err *err)
 	for (size_t i = 0; i < p->n_sinks; i++) {
 		struct ckpt_sink *k = ckpt_sink_find(s, p->sinks[i].name);
 
-		if (k && k->cursor_ms < old.end_ms && give_up_for(p, s, k, old.end_ms, err))
+		if (k && k->cursor_ms < old.end_ms &&
+		    ckpt_skip(s, k, old.end_ms, "max_catchup", p->now_ms, err))
 			return -1;
 	}
 	return 0;
@@ -493,6 +474,21 @@ commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct
 	r = cell.end_ms <= c->begun_before_ms || (k && cell.end_ms <= k->tried_ms);
 	unlock(c);
 	return r;
+}
+
+void
+commit_billed(struct commit *c, const char *region, uint64_t metrics, uint64_t bytes_scanned)
+{
+	struct ckpt_stream *s;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s && (metrics || bytes_scanned)) {
+		s->counters.metrics_requested += metrics;
+		s->counters.bytes_scanned += bytes_scanned;
+		c->locked.dirty = true;
+	}
+	unlock(c);
 }
 
 json_t *

@@ -97,6 +97,8 @@ void commit_cell_tried(struct commit *c, const char *region, const char *sink, s
 /* May a sink have a part of a cell that it is not known to have in full, from an earlier run or an
  * earlier try in this one? */
 bool commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct cell cell);
+/* What AWS bills for a pull, whatever came of it. */
+void commit_billed(struct commit *c, const char *region, uint64_t metrics, uint64_t bytes_scanned);
 /* A copy of the stream's memo (the caller owns it), NULL if none. */
 json_t *commit_memo(struct commit *c, const char *region);
 /* Takes the reference. */

@@ -163,6 +163,22 @@ ckpt_load(struct store *s, const char *base, const char *tenant, const char *job
 }
 
 int
+ckpt_peek(struct store *s, const char *base, const char *tenant, const char *job,
+	  const char *suffix, struct buf *text, struct ckpt **ret, struct err *err)
+{
+	CLEANUP(doc_done) struct doc d = doc_init(base, tenant, job, suffix);
+
+	if (doc_load(s, &d, tenant, job, err) < 0)
+		return -1;
+	if (text)
+		buf_sv(text, buf_view(&d.text));
+	if (d.found != FOUND)
+		return err_move(err, &d.why);
+	*ret = STEAL(d.ckpt);
+	return 0;
+}
+
+int
 ckpt_keep_prev(struct store *s, const char *base, const struct ckpt *c, struct err *err)
 {
 	const struct store_put opt = {.cond = STORE_ANY, .content_type = "application/json"};
