@@ -40,6 +40,11 @@ struct options {
 	enum progress_mode progress;
 	const char *report;
 	bool dry_run, json, help, audit_trust;
+	/* status */
+	int64_t max_lag_ms; /* -1: not given */
+	/* state */
+	const char *region, *sink, *to, *reason;
+	bool yes, force;
 	/* What stands beside options, in order; only commands that say so take any. */
 	const char *words[OPTIONS_MAX_WORDS];
 	size_t n_words;

@@ -162,17 +162,24 @@ session_base(struct session *s, struct err *err)
 }
 
 /* The last checkpoints of a run are written after it was told to stop. */
-int
-session_state(struct session *s, struct err *err)
+static int
+open_state(struct session *s, bool read_only, struct err *err)
 {
 	const struct store_env env = {
 	    .transport = s->top,
 	    .creds = s->base,
 	    .region = s->config->region,
 	    .grace_ms = STATE_GRACE_MS,
+	    .read_only = read_only,
 	};
 
 	return store_open(s->config->state, &env, &s->state, err);
+}
+
+int
+session_state(struct session *s, struct err *err)
+{
+	return open_state(s, false, err);
 }
 
 /* The run's present, counted from wall_ms where --now is relative. */
@@ -287,7 +294,7 @@ matches(const char *name, const char *const *globs, size_t n)
 	return n == 0;
 }
 
-static bool
+bool
 tenant_has_job(const struct tenant *t, const char *job)
 {
 	for (size_t i = 0; i < t->n_jobs; i++)
@@ -308,6 +315,13 @@ session_has_tenant(const struct session *s, const char *tenant)
 {
 	return matches(tenant, s->options->tenants, s->options->n_tenants) &&
 	       shard_of(tenant, s->options->shards) == s->options->shard;
+}
+
+bool
+options_select(const struct options *o, const char *tenant, const char *job)
+{
+	return matches(tenant, o->tenants, o->n_tenants) && matches(job, o->jobs, o->n_jobs) &&
+	       shard_of(tenant, o->shards) == o->shard;
 }
 
 static int
@@ -562,6 +576,29 @@ session_open(struct session *s, const struct config *config, const struct option
 	if (make_tenants(s, err))
 		return -1;
 	return hooks->opened ? hooks->opened(hooks->arg, s, err) : 0;
+}
+
+int
+session_open_state(struct session *s, const struct config *config, const struct options *options,
+		   struct clock *clock, bool read_only, struct err *err)
+{
+	bool remote = !sv_starts(sv_of(config->state), SV("file://"));
+
+	*s = (struct session){
+	    .config = config, .options = options, .clock = clock, .sts_endpoint = BUF_INIT(4096)};
+	s->started_wall_ms = clock_wall_ms(clock);
+	if (read_now(s, s->started_wall_ms, err) || make_run_id(s, err))
+		return -1;
+	if (remote &&
+	    (open_transports(s, err) ||
+	     endpoint_url("sts", config->region, &s->sts_endpoint, err) || session_base(s, err)))
+		return -1;
+	if (open_state(s, read_only, err)) {
+		if (!read_only || err->kind != ERR_NOTFOUND)
+			return err_wrap(err, "state %s", config->state);
+		err_clear(err);
+	}
+	return 0;
 }
 
 static void

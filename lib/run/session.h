@@ -71,6 +71,16 @@ int session_configure(struct config *c, struct err *err);
  * kind: something central failed (exit 3). Close it in both cases. */
 int session_open(struct session *s, const struct config *config, const struct options *options,
 		 struct clock *clock, struct err *err);
+/* Only what the state needs: no call to AWS is made and no credentials are looked for unless it lies
+ * there. The present is --now, or the machine's clock. read_only: nothing is written, and a folder
+ * that does not exist leaves s->state NULL. Errors as session_open. */
+int session_open_state(struct session *s, const struct config *config,
+		       const struct options *options, struct clock *clock, bool read_only,
+		       struct err *err);
+/* Whether the command line's --tenant, --job and --shard take it in. */
+bool options_select(const struct options *o, const char *tenant, const char *job);
+/* Whether a tenant has a job of the configuration. */
+bool tenant_has_job(const struct tenant *t, const char *job);
 void session_close(struct session *s);
 
 /* The first stages of session_open, in this order, for commands that want to hear of each. Close it whatever came.
