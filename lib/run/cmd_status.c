@@ -5,12 +5,8 @@
  * whoever can read the state may ask at any time, also while runs are at work.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "aws/sigv4.h"
 #include "base/cleanup.h"
 #include "run/command.h"
 #include "run/command_line.h"
@@ -103,13 +99,11 @@ show(const struct status *st, const struct options *o, struct err *err)
 	return buf_check(&text, "status", err) || print(buf_view(&text), err) ? -1 : 0;
 }
 
-/* The services' time where one has answered: checkpoints are told in it. */
+/* The present that lags are counted to. */
 static int64_t
-present(const struct session *s)
+now(const struct session *s)
 {
-	if (s->env.now_fixed || !s->signer)
-		return s->env.now_ms;
-	return s->env.now_ms + sign_transport_offset(s->signer);
+	return s->env.now_fixed ? s->env.now_ms : session_shared_now(s);
 }
 
 static int
@@ -121,7 +115,7 @@ with_session(struct session *s, struct err *err)
 	if (!s->state)
 		log_event(LOG_WARN, "there is no state yet: has anything run?",
 			  LOG_S("state", s->config->state));
-	if (status_gather(s->config, s->state, s->options, present(s), &st, err))
+	if (status_gather(s->config, s->state, s->options, now(s), session_shared_now(s), &st, err))
 		return err->kind == ERR_USAGE ? EXIT_USAGE : EXIT_CENTRAL;
 	if (show(st, s->options, err))
 		status = EXIT_CENTRAL;
@@ -145,7 +139,7 @@ cmd_status(int argc, char **argv)
 	if (!command_begin(&line, argc, argv, &o, &config, &status))
 		return status;
 	command_catch_signals(session_clock());
-	if (session_open_state(&s, config, &o, session_clock(), true, &err))
+	if (session_open_state(&s, config, &o, session_clock(), STATE_LOOK, &err))
 		status = err.kind == ERR_USAGE ? EXIT_USAGE : EXIT_CENTRAL;
 	else
 		status = with_session(&s, &err);

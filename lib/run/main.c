@@ -26,6 +26,8 @@ static const struct command {
      "look at configuration, credentials, roles, permissions and sinks; writes nothing"},
     {"status", cmd_status,
      "per tenant and job: watermark, lag, last result, gaps, cost; --max-lag as a health check"},
+    {"state", cmd_state,
+     "show | rewind | skip | release | forget | verify: what an operator may do to checkpoints"},
     {"record", cmd_record, "run, and keep every exchange with AWS in a cassette"},
     {"replay", cmd_replay, "run against a cassette instead of AWS, and compare what comes out"},
     {"init", cmd_init, "write a minimal, commented configuration"},

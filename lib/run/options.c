@@ -275,8 +275,8 @@ static bool
 takes(enum options_for command, int c)
 {
 	for (size_t i = 0; i < N_ROWS; i++)
-		if (rows[i].opt.val == c)
-			return rows[i].commands & command;
+		if (rows[i].opt.val == c && rows[i].commands & command)
+			return true;
 	return false;
 }
 

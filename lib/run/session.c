@@ -580,9 +580,10 @@ session_open(struct session *s, const struct config *config, const struct option
 
 int
 session_open_state(struct session *s, const struct config *config, const struct options *options,
-		   struct clock *clock, bool read_only, struct err *err)
+		   struct clock *clock, unsigned how, struct err *err)
 {
-	bool remote = !sv_starts(sv_of(config->state), SV("file://"));
+	bool remote = (how & STATE_AWS) || !sv_starts(sv_of(config->state), SV("file://"));
+	bool read_only = how & STATE_LOOK;
 
 	*s = (struct session){
 	    .config = config, .options = options, .clock = clock, .sts_endpoint = BUF_INIT(4096)};
@@ -599,6 +600,12 @@ session_open_state(struct session *s, const struct config *config, const struct 
 		err_clear(err);
 	}
 	return 0;
+}
+
+int64_t
+session_shared_now(const struct session *s)
+{
+	return clock_wall_ms(s->clock) + (s->signer ? sign_transport_offset(s->signer) : 0);
 }
 
 static void

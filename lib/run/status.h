@@ -58,7 +58,8 @@ struct status_totals {
 
 struct status {
 	const struct config *config;
-	int64_t now_ms;
+	int64_t now_ms;	 /* lags are counted to here */
+	int64_t wall_ms; /* leases are judged at */
 	struct status_entry *entries;
 	size_t n_entries;
 	struct status_stream *streams; /* by trouble: result, then lag, then name */
@@ -73,7 +74,7 @@ struct status {
  * the state store cannot be read. A checkpoint that cannot be read is no error.
  */
 int status_gather(const struct config *config, struct store *state, const struct options *select,
-		  int64_t now_ms, struct status **ret, struct err *err);
+		  int64_t now_ms, int64_t wall_ms, struct status **ret, struct err *err);
 void status_free(struct status *st);
 
 /* Configured and further behind than max_lag_ms, or not known to be anywhere. */

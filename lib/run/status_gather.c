@@ -19,7 +19,6 @@
 
 #define READERS	  16
 #define ARENA_MAX ((size_t)512 << 20)
-#define FOLDER	  "tenants/"
 
 DEFINE_FREEP(struct status, status_free)
 
@@ -74,50 +73,24 @@ add_configured(struct gather *g)
 		}
 }
 
-/* "<job>.json", "<job>.prev.json", "<job>.damaged-<hash>.json": which job, and which of them. */
-static bool
-name_parse(struct sv name, struct sv *job, struct status_entry *what)
-{
-	const char *damaged;
-
-	if (!sv_ends(name, SV(".json")))
-		return false;
-	name.n -= strlen(".json");
-	*job = name;
-	damaged = memmem(name.p, name.n, ".damaged-", strlen(".damaged-"));
-	if (memmem(name.p, name.n, ".forgotten-", strlen(".forgotten-")))
-		return false;
-	if (damaged) {
-		job->n = (size_t)(damaged - name.p);
-		what->set_aside = 1;
-	} else if (sv_ends(name, SV(".prev"))) {
-		job->n -= strlen(".prev");
-		what->prev_stored = true;
-	} else {
-		what->stored = true;
-	}
-	return job->n > 0;
-}
-
-/* One key below tenants/; others' files are passed over. */
 static int
-add_stored(const char *key, void *arg)
+add_stored(const char *tenant, const char *job, enum ckpt_part part, void *arg)
 {
 	struct gather *g = arg;
-	const char *tenant = key + strlen(FOLDER), *slash = strchr(tenant, '/');
-	struct status_entry what = {0}, *e;
-	struct sv job;
+	const char *t = arena_strdup(&g->st->arena, sv_of(tenant));
+	const char *name = arena_strdup(&g->st->arena, sv_of(job));
+	struct status_entry *e;
 
-	if (!slash || strchr(slash + 1, '/') || !name_parse(sv_of(slash + 1), &job, &what))
+	if (part == CKPT_FORGOTTEN_COPY)
 		return 0;
-	what.tenant = arena_strdup(&g->st->arena, (struct sv){tenant, (size_t)(slash - tenant)});
-	what.name = arena_strdup(&g->st->arena, job);
-	e = what.tenant && what.name ? entry_add(g, what.tenant, what.name) : NULL;
+	e = t && name ? entry_add(g, t, name) : NULL;
 	if (!e) {
 		g->nomem = true;
 		return 1;
 	}
-	*e = what;
+	e->stored = part == CKPT_NEWEST;
+	e->prev_stored = part == CKPT_PREV;
+	e->set_aside = part == CKPT_DAMAGED_COPY;
 	return 0;
 }
 
@@ -206,7 +179,7 @@ static int
 find_entries(struct gather *g, struct err *err)
 {
 	add_configured(g);
-	if (g->state && g->state->ops->list(g->state, FOLDER, add_stored, g, err))
+	if (g->state && ckpt_list(g->state, "", add_stored, g, err))
 		return err_wrap(err, "the state");
 	if (g->nomem)
 		return err_nomem(err);
@@ -292,9 +265,9 @@ check_store(const struct status *st, struct err *err)
 /* Streams */
 
 static bool
-lease_is_live(const struct ckpt *c, int64_t now_ms)
+lease_is_live(const struct ckpt *c, int64_t wall_ms)
 {
-	return c && c->lease.owner && c->lease.until_ms > now_ms;
+	return c && c->lease.owner && c->lease.until_ms > wall_ms;
 }
 
 static bool
@@ -347,7 +320,7 @@ add_stream(struct status *st, const struct status_entry *e, const char *region,
 	    .region = region,
 	    .s = s,
 	    .configured = e->job && (!*region || has_region(e->owner, region)),
-	    .held = lease_is_live(e->ckpt, st->now_ms),
+	    .held = lease_is_live(e->ckpt, st->wall_ms),
 	};
 	if (s) {
 		v->watermark_ms = watermark(e, s);
@@ -447,14 +420,15 @@ add_up(struct status *st)
 
 int
 status_gather(const struct config *config, struct store *state, const struct options *select,
-	      int64_t now_ms, struct status **ret, struct err *err)
+	      int64_t now_ms, int64_t wall_ms, struct status **ret, struct err *err)
 {
 	CLEANUP(status_freep) struct status *st = calloc(1, sizeof(*st));
 	struct gather g = {.st = st, .state = state, .select = select};
 
 	if (!st)
 		return err_nomem(err);
-	*st = (struct status){.config = config, .now_ms = now_ms, .arena = ARENA_INIT(ARENA_MAX)};
+	*st = (struct status){
+	    .config = config, .now_ms = now_ms, .wall_ms = wall_ms, .arena = ARENA_INIT(ARENA_MAX)};
 	if (find_entries(&g, err))
 		return -1;
 	read_entries(&g);

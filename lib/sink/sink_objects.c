@@ -288,6 +288,7 @@ store_env_of(const struct sink_conf *c, const struct sink_env *env, struct cred_
 	    .region = env->region,
 	    .expected_owner = c->expected_owner,
 	    .kms_key = c->kms_key,
+	    .read_only = env->read_only,
 	};
 }
 
@@ -295,14 +296,20 @@ static int
 open_store(struct objects *o, const struct sink_conf *c, const struct sink_env *env,
 	   struct err *err)
 {
-	struct store_env store;
+	struct store_env store = store_env_of(c, env, NULL);
 
 	if (!on_s3(c))
-		return store_open(c->url, NULL, &o->store, err);
+		return store_open(c->url, &store, &o->store, err);
 	if (sink_creds_open(c, env, &o->creds, err) < 0)
 		return -1;
 	store = store_env_of(c, env, o->creds.use);
 	return store_open(c->url, &store, &o->store, err);
+}
+
+struct store *
+sink_objects_store(struct sink *s)
+{
+	return s->ops == &objects_ops ? ((struct objects *)s)->store : NULL;
 }
 
 static struct objects *

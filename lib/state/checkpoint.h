@@ -7,7 +7,8 @@
  * done there is a gap with its reason. What operators changed is in its history. The document is JSON, human-readable, with version,
  * generation, nonce and a checksum; `<job>.prev.json` is the one before the last run. A damaged
  * document is set aside as
- * `<job>.damaged-<sha256/16>.json` and the previous one is used. Only the text that ckpt_dump
+ * `<job>.damaged-<sha256/16>.json` and the previous one is used. What an operator removed is kept
+ * as `<job>.forgotten-<time>.json`. Only the text that ckpt_dump
  * writes is taken: any other byte is damage.
  *
  * struct ckpt is not thread-safe: its owner (lib/run/commit) locks. Times are milliseconds since
@@ -128,6 +129,13 @@ ckpt_freep(struct ckpt **c)
  * version. The text goes to *text where that is not NULL, whatever it is. */
 int ckpt_peek(struct store *s, const char *base, const char *tenant, const char *job,
 	      const char *suffix, struct buf *text, struct ckpt **ret, struct err *err);
+/* Which of its documents a key is. */
+enum ckpt_part { CKPT_NEWEST, CKPT_PREV, CKPT_DAMAGED_COPY, CKPT_FORGOTTEN_COPY };
+/* Calls fn for everything that is stored below `base` of any tenant and job, in the order of keys;
+ * fn != 0 ends it. Others' files are passed over. */
+int ckpt_list(struct store *s, const char *base,
+	      int (*fn)(const char *tenant, const char *job, enum ckpt_part part, void *arg),
+	      void *arg, struct err *err);
 /* Compare-and-swap: generation + 1, new nonce, If-Match the etag it was loaded with (create if it
  * was new). When the answer is ERR_CONFLICT or unknown (ERR_TRANSIENT) the stored one is read back:
  * our nonce means success. ERR_CONFLICT: another run moved it; nothing was changed in *c. */

@@ -92,7 +92,7 @@ gather(struct fixture *f, const struct options *select, int64_t now)
 
 	status_free(f->st);
 	f->st = NULL;
-	ok(status_gather(f->config, f->store, select, now, &f->st, &err));
+	ok(status_gather(f->config, f->store, select, now, now, &f->st, &err));
 }
 
 /* A checkpoint whose cursors of amp and lake are so many cells after T0. */
@@ -195,7 +195,7 @@ test_nothing_has_run(void **state)
 	{
 		struct err err = {0};
 
-		ok(status_gather(f.config, NULL, NULL, T0, &f.st, &err));
+		ok(status_gather(f.config, NULL, NULL, T0, T0, &f.st, &err));
 	}
 	assert_int_equal(f.st->n_streams, 7);
 	status_free(f.st);
@@ -430,7 +430,7 @@ test_selection(void **state)
 	o.tenants[1] = "nobody";
 	status_free(f.st);
 	f.st = NULL;
-	assert_int_equal(status_gather(f.config, f.store, &o, T0, &f.st, &err), -1);
+	assert_int_equal(status_gather(f.config, f.store, &o, T0, T0, &f.st, &err), -1);
 	assert_int_equal(err.kind, ERR_USAGE);
 	assert_non_null(strstr(err.msg, "--tenant nobody"));
 	teardown(&f);
@@ -481,10 +481,10 @@ test_a_store_that_refuses(void **state)
 	struct err err = {0};
 
 	(void)state;
-	assert_int_equal(status_gather(c, &store, NULL, T0, &st, &err), -1);
+	assert_int_equal(status_gather(c, &store, NULL, T0, T0, &st, &err), -1);
 	assert_int_equal(err.kind, ERR_AUTH);
 	store.ops = &blind;
-	assert_int_equal(status_gather(c, &store, NULL, T0, &st, &err), -1);
+	assert_int_equal(status_gather(c, &store, NULL, T0, T0, &st, &err), -1);
 	assert_int_equal(err.kind, ERR_AUTH);
 	config_free(c);
 }
