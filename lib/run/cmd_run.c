@@ -14,6 +14,7 @@
 #include "run/progress.h"
 #include "run/selfmetrics.h"
 #include "run/session.h"
+#include "run/status_page.h"
 
 #define REPORT_MAX (512u << 20)
 
@@ -139,6 +140,7 @@ run_session(struct session *s)
 	log_summary(s, &totals, in.wall_ms);
 	push_self_metrics(s, &in);
 	write_report(s, &in);
+	status_page_after_run(s);
 	return in.exit_status;
 }
 
@@ -153,9 +155,6 @@ with_config(const struct options *o, const struct config *config)
 	for (size_t i = 0; i < config->n_unused_sinks; i++)
 		log_event(LOG_WARN, "no job uses this sink",
 			  LOG_S("sink", config->unused_sinks[i]));
-	if (config->run.status_page)
-		log_event(LOG_WARN, "this version writes no status page",
-			  LOG_S("status_page", config->run.status_page));
 	if (!session_open(&s, config, o, session_clock(), &err)) {
 		status = run_session(&s);
 	} else {

@@ -13,6 +13,7 @@
 #include "run/report.h"
 #include "run/session.h"
 #include "run/status.h"
+#include "run/status_page.h"
 
 #define OUTPUT_MAX ((size_t)1 << 30)
 
@@ -86,10 +87,15 @@ print(struct sv text, struct err *err)
 }
 
 static int
-show(const struct status *st, const struct options *o, struct err *err)
+show(const struct status *st, struct store *state, const struct options *o, struct err *err)
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(OUTPUT_MAX);
 
+	if (o->html) {
+		if (status_page_text(st, state, &text, err))
+			return -1;
+		return status_page_save(o->html, buf_view(&text), err);
+	}
 	if (o->json) {
 		if (status_json(st, o->max_lag_ms, &text, err))
 			return -1;
@@ -117,7 +123,7 @@ with_session(struct session *s, struct err *err)
 			  LOG_S("state", s->config->state));
 	if (status_gather(s->config, s->state, s->options, now(s), session_shared_now(s), &st, err))
 		return err->kind == ERR_USAGE ? EXIT_USAGE : EXIT_CENTRAL;
-	if (show(st, s->options, err))
+	if (show(st, s->state, s->options, err))
 		status = EXIT_CENTRAL;
 	else if (s->options->max_lag_ms >= 0 && say_lagging(st, s->options->max_lag_ms))
 		status = EXIT_SOME_FAILED;

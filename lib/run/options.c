@@ -22,6 +22,7 @@ enum {
 	OPT_JSON,
 	OPT_AUDIT,
 	OPT_MAX_LAG,
+	OPT_HTML,
 	OPT_REGION,
 	OPT_SINK,
 	OPT_TO,
@@ -97,6 +98,10 @@ static const struct row {
      {"max-lag", required_argument, NULL, OPT_MAX_LAG},
      "DURATION",
      "exit 1 if a stream is further behind than this (15m, 2h)"},
+    {FOR_STATUS,
+     {"html", required_argument, NULL, OPT_HTML},
+     "FILE",
+     "write a page instead of the table (- is stdout)"},
     {FOR_STATE,
      {"region", required_argument, NULL, OPT_REGION},
      "NAME",
@@ -163,11 +168,12 @@ parse_progress(const char *text, struct options *o, struct err *err)
 	return err_set(err, ERR_USAGE, "--progress %s: expected auto, always or never", text);
 }
 
-/* Flags, and the texts that `state` takes. */
+/* Flags, and the texts that only `status` and `state` take. */
 static void
 parse_rest(int c, const char *arg, struct options *o)
 {
 	const char **text = c == OPT_REGION   ? &o->region
+			    : c == OPT_HTML   ? &o->html
 			    : c == OPT_SINK   ? &o->sink
 			    : c == OPT_TO     ? &o->to
 			    : c == OPT_REASON ? &o->reason

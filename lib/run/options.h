@@ -42,6 +42,7 @@ struct options {
 	bool dry_run, json, help, audit_trust;
 	/* status */
 	int64_t max_lag_ms; /* -1: not given */
+	const char *html;
 	/* state */
 	const char *region, *sink, *to, *reason;
 	bool yes, force;

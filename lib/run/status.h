@@ -96,6 +96,11 @@ void status_table(const struct status *st, struct buf *out);
 /* max_lag_ms -1: not asked for. */
 int status_json(const struct status *st, int64_t max_lag_ms, struct buf *out, struct err *err);
 
+struct status_runs;
+/* One page that needs nothing else: no script, no style or font from elsewhere. */
+int status_html(const struct status *st, const struct status_runs *runs, struct buf *out,
+		struct err *err);
+
 /* "3h5m", "2d4h", "45s": at most two units, the smaller cut off. */
 void status_duration(int64_t ms, char out[32]);
 /* "999", "12.3k", "4.5M" */

@@ -114,6 +114,7 @@ struct store_env {
 	/* To look at what is there: nothing is written, not even the probe, and puts and deletes are
 	 * refused. A folder that does not exist is ERR_NOTFOUND. */
 	bool read_only;
+	bool unconditional; /* no put will have a condition: whether they are kept to is not tried */
 	int64_t grace_ms; /* so long after a cancellation it can still be used; see struct http_req */
 };
 /* s3://bucket/prefix, given without the scheme. Nothing is written but the object `.muster-probe` below the prefix, create-only, to see
