@@ -52,7 +52,7 @@ static const char more[] =
 static bool
 say_lagging(const struct status *st, int64_t max_lag_ms)
 {
-	char lag[32], max[32];
+	char lag[48], max[48];
 	bool any = false;
 
 	status_duration(max_lag_ms, max);

@@ -102,7 +102,7 @@ int status_html(const struct status *st, const struct status_runs *runs, struct 
 		struct err *err);
 
 /* "3h5m", "2d4h", "45s": at most two units, the smaller cut off. */
-void status_duration(int64_t ms, char out[32]);
+void status_duration(int64_t ms, char out[48]);
 /* "999", "12.3k", "4.5M" */
 void status_count(uint64_t n, char out[16]);
 

@@ -146,7 +146,7 @@ static void
 put_facts(struct buf *out, const struct status *st)
 {
 	const struct status_totals *t = &st->totals;
-	char a[32], b[32], line[128];
+	char a[48], b[48], line[128];
 
 	buf_str(out, "<dl class=\"facts\">");
 	if (t->furthest) {
@@ -266,7 +266,7 @@ put_group(struct buf *out, const struct status *st, size_t i, bool *shown)
 static void
 put_nothing(struct buf *out, const struct status *st)
 {
-	char lag[32];
+	char lag[48];
 
 	buf_str(out, "<p>Nothing: every stream's last run was complete");
 	if (st->totals.furthest) {
@@ -325,22 +325,22 @@ run_seconds(const struct status_run *r)
 }
 
 static void
-unit_count(double v, char out[32])
+unit_count(double v, char out[48])
 {
 	status_count(v > 0 ? (uint64_t)v : 0, out);
 }
 
 static void
-unit_dollars(double v, char out[32])
+unit_dollars(double v, char out[48])
 {
-	(void)snprintf(out, 32, v < 0.1 ? "$%.4f" : "$%.2f", v);
+	(void)snprintf(out, 48, v < 0.1 ? "$%.4f" : "$%.2f", v);
 }
 
 static void
-unit_seconds(double v, char out[32])
+unit_seconds(double v, char out[48])
 {
 	if (v < 10)
-		(void)snprintf(out, 32, "%.1fs", v);
+		(void)snprintf(out, 48, "%.1fs", v);
 	else
 		status_duration((int64_t)(v * 1000), out);
 }
@@ -348,7 +348,7 @@ unit_seconds(double v, char out[32])
 static const struct plot {
 	const char *id, *title, *column;
 	double (*value)(const struct status_run *r);
-	void (*unit)(double v, char out[32]);
+	void (*unit)(double v, char out[48]);
 } plots[] = {
     {"p1", "Samples", "Samples", run_samples, unit_count},
     {"p2", "Rows", "Rows", run_rows, unit_count},
@@ -359,7 +359,7 @@ static const struct plot {
 static void
 put_runs_table(struct buf *out, const struct status_runs *runs)
 {
-	char v[32];
+	char v[48];
 
 	buf_str(out, "<details><summary>The runs as a table</summary><div class=\"wrap\" "
 		     "role=\"region\" aria-label=\"Runs\" tabindex=\"0\"><table><caption>The last "
@@ -408,7 +408,7 @@ put_plots(struct buf *out, const struct status_runs *runs)
 static void
 put_stream(struct buf *out, const struct status *st, const struct status_stream *s)
 {
-	char lag[32] = "\xe2\x80\x93", gap[32] = "";
+	char lag[48] = "\xe2\x80\x93", gap[48] = "";
 
 	if (s->s)
 		status_duration(s->lag_ms, lag);
@@ -475,7 +475,7 @@ put_streams(struct buf *out, const struct status *st)
 static void
 put_gap(struct buf *out, const struct status_stream *s, const struct ckpt_gap *g)
 {
-	char length[32];
+	char length[48];
 
 	status_duration(g->end_ms - g->start_ms, length);
 	buf_str(out, "<tr><td>");

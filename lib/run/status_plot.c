@@ -66,7 +66,7 @@ static void
 timeline_words(const struct status *st, const struct status_stream *s, struct buf *out)
 {
 	int64_t begin = st->now_ms - STATUS_TIMELINE_MS, gap = 0;
-	char time[TIME_TEXT_MAX], text[32];
+	char time[TIME_TEXT_MAX], text[48];
 
 	for (size_t i = 0; i < s->s->n_gaps; i++) {
 		const struct ckpt_gap *g = &s->s->gaps[i];
@@ -129,11 +129,11 @@ bars_axis(const struct status_runs *runs, const char *top, struct buf *out)
 
 void
 status_bars(const struct status_runs *runs, const char *id, const char *title,
-	    double (*value)(const struct status_run *r), void (*unit)(double v, char out[32]),
+	    double (*value)(const struct status_run *r), void (*unit)(double v, char out[48]),
 	    struct buf *out)
 {
 	double step = PLOT_W / (double)(runs->n ? runs->n : 1), max = 0;
-	char top[32], last[32];
+	char top[48], last[48];
 
 	for (size_t i = 0; i < runs->n; i++)
 		if (value(&runs->v[i]) > max)
@@ -150,7 +150,7 @@ status_bars(const struct status_runs *runs, const char *id, const char *title,
 	bars_axis(runs, top, out);
 	for (size_t i = 0; i < runs->n; i++) {
 		double v = value(&runs->v[i]), h = max > 0 ? v / max * PLOT_H : 0;
-		char time[TIME_TEXT_MAX], text[32];
+		char time[TIME_TEXT_MAX], text[48];
 
 		time_format_s(runs->v[i].now_ms, time);
 		unit(v, text);

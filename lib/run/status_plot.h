@@ -14,6 +14,6 @@ void status_timeline(const struct status *st, const struct status_stream *s, str
 /* One bar a run. `value` picks it, `unit` writes it. */
 void status_bars(const struct status_runs *runs, const char *id, const char *title,
 		 double (*value)(const struct status_run *r),
-		 void (*unit)(double v, char out[32]), struct buf *out);
+		 void (*unit)(double v, char out[48]), struct buf *out);
 
 #endif

@@ -79,7 +79,7 @@ static void
 fill_numbers(const struct status *st, const struct status_stream *s, struct line *l)
 {
 	const struct ckpt_counters *n = &s->s->counters;
-	char text[32];
+	char text[48];
 
 	short_time(s->watermark_ms, st->now_ms, l->cell[WATERMARK]);
 	status_duration(s->lag_ms, l->cell[LAG]);
@@ -264,7 +264,7 @@ put_sinks(struct buf *out, const struct status *st, const struct status_stream *
 {
 	for (size_t i = 0; i < s->s->n_sinks; i++) {
 		const struct ckpt_sink *k = &s->s->sinks[i];
-		char lag[32], at[CELL_MAX];
+		char lag[48], at[CELL_MAX];
 
 		status_duration(st->now_ms - k->cursor_ms, lag);
 		short_time(k->cursor_ms, st->now_ms, at);
@@ -280,7 +280,7 @@ put_gaps(struct buf *out, const struct status *st, const struct status_stream *s
 
 	for (size_t i = s->s->n_gaps > shown ? s->s->n_gaps - shown : 0; i < s->s->n_gaps; i++) {
 		const struct ckpt_gap *g = &s->s->gaps[i];
-		char from[CELL_MAX], length[32];
+		char from[CELL_MAX], length[48];
 
 		short_time(g->start_ms, st->now_ms, from);
 		status_duration(g->end_ms - g->start_ms, length);
@@ -364,7 +364,7 @@ static void
 put_totals(struct buf *out, const struct status *st)
 {
 	const struct status_totals *t = &st->totals;
-	char rows[16], samples[16], cost[CELL_MAX], length[32], text[512];
+	char rows[16], samples[16], cost[CELL_MAX], length[48], text[512];
 
 	buf_ch(out, '\n');
 	put_total_streams(out, t);

@@ -15,9 +15,9 @@ const char *
 status_result_word(enum status_result r)
 {
 	static const char *const words[] = {
-	    [STATUS_DAMAGED] = "damaged",     [STATUS_FAILING] = "failing",
-	    [STATUS_NEVER] = "never ran",     [STATUS_UNFINISHED] = "unfinished",
-	    [STATUS_RUNNING] = "running",     [STATUS_OK] = "ok",
+	    [STATUS_DAMAGED] = "damaged", [STATUS_FAILING] = "failing",
+	    [STATUS_NEVER] = "never ran", [STATUS_UNFINISHED] = "unfinished",
+	    [STATUS_RUNNING] = "running", [STATUS_OK] = "ok",
 	    [STATUS_LEFT] = "left",
 	};
 
@@ -142,7 +142,7 @@ status_cursors_differ(const struct status_stream *s)
 }
 
 void
-status_duration(int64_t ms, char out[32])
+status_duration(int64_t ms, char out[48])
 {
 	static const struct {
 		int64_t ms;
@@ -155,9 +155,9 @@ status_duration(int64_t ms, char out[32])
 	while (u < ARRAY_LEN(units) - 1 && abs < units[u].ms)
 		u++;
 	if (u == ARRAY_LEN(units) - 1 || abs % units[u].ms < units[u + 1].ms)
-		(void)snprintf(out, 32, "%s%" PRId64 "%c", sign, abs / units[u].ms, units[u].name);
+		(void)snprintf(out, 48, "%s%" PRId64 "%c", sign, abs / units[u].ms, units[u].name);
 	else
-		(void)snprintf(out, 32, "%s%" PRId64 "%c%" PRId64 "%c", sign, abs / units[u].ms,
+		(void)snprintf(out, 48, "%s%" PRId64 "%c%" PRId64 "%c", sign, abs / units[u].ms,
 			       units[u].name, abs % units[u].ms / units[u + 1].ms,
 			       units[u + 1].name);
 }

@@ -571,7 +571,9 @@ test_hostile_and_wide(void **state)
 		struct ckpt *c;
 
 		memset(name, 'a' + i % 26, 62);
-		(void)snprintf(name + 60, 4, "%02d", i);
+		name[60] = (char)('0' + i / 10);
+		name[61] = (char)('0' + i % 10);
+		name[62] = '\0';
 		c = make(name, name, "ap-southeast-2", i % 12, 12);
 		c->streams[0].failures = 1000000;
 		c->streams[0].first_ms = 0;
@@ -612,7 +614,7 @@ test_words(void **state)
 	} counts[] = {{0, "0"},		 {999, "999"},	     {1000, "1.0k"},   {12345, "12.3k"},
 		      {99949, "99.9k"},	 {99950, "100k"},    {999499, "999k"}, {999960, "1.0M"},
 		      {1000000, "1.0M"}, {INT64_MAX, "9.2E"}};
-	char text[32];
+	char text[48];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(durations); i++) {
