@@ -571,11 +571,31 @@ session_open(struct session *s, const struct config *config, const struct option
 		return err_wrap(err, "state %s", config->state);
 	fill_env(s);
 	s->commit_env.clock_offset_ms = sign_transport_offset(s->signer);
-	if (session_find(s, !s->options->dry_run, err) || open_outlets(s, err) || make_plans(s, err))
+	if (session_find(s, !s->options->dry_run, err) || open_outlets(s, err) ||
+	    make_plans(s, err))
 		return -1;
 	if (make_tenants(s, err))
 		return -1;
 	return hooks->opened ? hooks->opened(hooks->arg, s, err) : 0;
+}
+
+/* Those that the last runs found. */
+static int
+remember_tenants(struct session *s, struct err *err)
+{
+	const struct found_env env = {
+	    .clock = s->clock,
+	    .region = s->config->region,
+	    .wall_ms = s->started_wall_ms,
+	    .state = s->state,
+	};
+
+	if (!s->config->n_sources || !s->state)
+		return 0;
+	if (found_open(s->config, &env, &s->found, err))
+		return -1;
+	s->config = found_config(s->found);
+	return 0;
 }
 
 int
@@ -599,7 +619,7 @@ session_open_state(struct session *s, const struct config *config, const struct 
 			return err_wrap(err, "state %s", config->state);
 		err_clear(err);
 	}
-	return 0;
+	return remember_tenants(s, err);
 }
 
 int64_t

@@ -76,8 +76,9 @@ enum session_state {
 	STATE_AWS = 2,	/* something else than the state is to be read from there, too */
 };
 /* Only what the state needs: no call to AWS is made and no credentials are looked for unless it lies
- * there. The present is --now, or the machine's clock (s->env.now_ms). `how`: enum session_state,
- * or'ed. Errors as session_open. */
+ * there. Tenants are those that are listed and those that the last runs found. The present
+ * (s->env.now_ms) is --now, or the machine's clock. `how`: enum session_state, or'ed. Errors as
+ * session_open. */
 int session_open_state(struct session *s, const struct config *config,
 		       const struct options *options, struct clock *clock, unsigned how,
 		       struct err *err);
