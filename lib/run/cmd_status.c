@@ -44,7 +44,8 @@ static const char more[] =
     "lag_seconds,\n"
     "acked, already_there, too_old, rejected, bytes) and totals (cells, empty_cells, rows, "
     "samples,\n"
-    "rejected_in, failed_runs, metrics_requested, bytes_scanned, estimated_dollars). The\n"
+    "rejected_in, failed_runs, metrics_requested, bytes_scanned, late,\n"
+    "revised, estimated_dollars). The\n"
     "document's totals have these, and tenants, streams, results (how many of each), gaps,\n"
     "gap_seconds, greatest_lag_seconds.\n";
 

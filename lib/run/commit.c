@@ -381,6 +381,35 @@ commit_sink_done(struct commit *c, const char *region, const char *sink, struct 
 	return r;
 }
 
+/* The sink has a gap of its own there: a gap of all sinks lies within cells that were done. */
+static bool
+given_up(const struct ckpt_stream *s, const char *sink, struct cell cell)
+{
+	for (size_t i = 0; i < s->n_gaps; i++) {
+		const struct ckpt_gap *g = &s->gaps[i];
+
+		if (strcmp(g->sink, sink) == 0 && g->start_ms < cell.end_ms &&
+		    g->end_ms > cell.start_ms)
+			return true;
+	}
+	return false;
+}
+
+bool
+commit_sink_has(struct commit *c, const char *region, const char *sink, struct cell cell)
+{
+	const struct ckpt_stream *s;
+	const struct ckpt_sink *k;
+	bool r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	k = s ? ckpt_sink_find(s, sink) : NULL;
+	r = k && ckpt_is_done(k, cell) && !given_up(s, sink, cell);
+	unlock(c);
+	return r;
+}
+
 bool
 commit_lost(struct commit *c)
 {

@@ -84,6 +84,8 @@ bool commit_has_rest(struct commit *c, const struct plan *p, const char *region)
 bool commit_may_publish(struct commit *c, const struct plan *p, const char *region, size_t k,
 			struct cell cell);
 bool commit_sink_done(struct commit *c, const char *region, const char *sink, struct cell cell);
+/* Done, and not because it was given up or skipped. */
+bool commit_sink_has(struct commit *c, const char *region, const char *sink, struct cell cell);
 bool commit_lost(struct commit *c);
 
 /* What was pulled for one cell, once it is frozen (or needs no freezing). */

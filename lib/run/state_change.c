@@ -113,7 +113,17 @@ change_open(struct change *c, enum state_action action, struct err *err)
 		err_clear(err);
 		return 0;
 	}
-	return check_lease(c, action, err);
+	if (!c->ckpt->lost)
+		return check_lease(c, action, err);
+	if (action != STATE_FORGET)
+		return err_set(
+		    err, ERR_DATA,
+		    "no copy of it can be used (%.200s): the next run goes on from what is "
+		    "frozen",
+		    c->ckpt->damage);
+	ckpt_free(c->ckpt);
+	c->ckpt = NULL;
+	return 0;
 }
 
 static void
@@ -359,7 +369,8 @@ forget(struct change *c, struct err *err)
 {
 	char kept[256] = "";
 
-	buf_fmt(c->out, "%s %s: forgotten; the next run begins it anew, the lake is not touched\n",
+	buf_fmt(c->out,
+		"%s %s: forgotten; the next run goes by what is frozen, the lake is not touched\n",
 		c->entry->tenant, c->entry->name);
 	if (c->env->options->dry_run)
 		return 0;

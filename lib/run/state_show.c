@@ -85,9 +85,10 @@ show_counters(const struct ckpt_counters *n, struct buf *out)
 	buf_fmt(out,
 		"    since the beginning: %" PRIu64 " cells (%" PRIu64 " empty), %" PRIu64
 		" rows, %" PRIu64 " samples, %" PRIu64 " rejected on the way in, %" PRIu64
-		" failed runs, %" PRIu64 " metrics requested, %" PRIu64 " bytes scanned\n",
+		" failed runs, %" PRIu64 " metrics requested, %" PRIu64 " bytes scanned, %" PRIu64
+		" late points, %" PRIu64 " revised\n",
 		n->cells, n->empty_cells, n->rows, n->samples_frozen, n->rejected_in,
-		n->failed_runs, n->metrics_requested, n->bytes_scanned);
+		n->failed_runs, n->metrics_requested, n->bytes_scanned, n->late, n->revised);
 }
 
 static void

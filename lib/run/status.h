@@ -32,7 +32,7 @@ struct status_entry {
 	const struct job *job;	    /* NULL: likewise */
 	bool stored, prev_stored;
 	size_t set_aside;  /* damaged documents that were kept */
-	struct ckpt *ckpt; /* NULL: there is none that can be used; without memos */
+	struct ckpt *ckpt; /* NULL: there is none that can be used; without memos and marks */
 	bool from_prev;	   /* the newest cannot be used; this is the one before */
 	struct err why;	   /* what is wrong with the newest; ERR_NONE: nothing */
 };

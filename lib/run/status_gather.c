@@ -189,13 +189,14 @@ find_entries(struct gather *g, struct err *err)
 
 /* Checkpoints */
 
-/* Inventories are as large as all the rest, and nobody shows them. */
+/* Inventories and marks are larger than all the rest, and nobody shows them. */
 static void
-drop_memos(struct ckpt *c)
+drop_bulk(struct ckpt *c)
 {
 	for (size_t i = 0; c && i < c->n_streams; i++) {
 		json_decref(c->streams[i].memo);
-		c->streams[i].memo = NULL;
+		json_decref(c->streams[i].seen);
+		c->streams[i].memo = c->streams[i].seen = NULL;
 	}
 }
 
@@ -209,7 +210,7 @@ read_entry(struct store *state, struct status_entry *e)
 	if (!e->ckpt && e->prev_stored && (e->why.kind == ERR_DATA || e->why.kind == ERR_NOTFOUND))
 		e->from_prev =
 		    !ckpt_peek(state, "", e->tenant, e->name, ".prev", NULL, &e->ckpt, NULL);
-	drop_memos(e->ckpt);
+	drop_bulk(e->ckpt);
 	if (e->ckpt && !e->account && e->ckpt->account)
 		e->account = e->ckpt->account;
 }
@@ -392,6 +393,8 @@ counters_add(struct ckpt_counters *sum, const struct ckpt_counters *c)
 	sum->failed_runs += c->failed_runs;
 	sum->metrics_requested += c->metrics_requested;
 	sum->bytes_scanned += c->bytes_scanned;
+	sum->late += c->late;
+	sum->revised += c->revised;
 }
 
 static void

@@ -111,12 +111,13 @@ history_json(const struct ckpt *c)
 static json_t *
 counts_json(const struct ckpt_counters *n, double dollars)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:f}", "cells", u64_json(n->cells),
-			 "empty_cells", u64_json(n->empty_cells), "rows", u64_json(n->rows),
-			 "samples", u64_json(n->samples_frozen), "rejected_in",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:f}", "cells",
+			 u64_json(n->cells), "empty_cells", u64_json(n->empty_cells), "rows",
+			 u64_json(n->rows), "samples", u64_json(n->samples_frozen), "rejected_in",
 			 u64_json(n->rejected_in), "failed_runs", u64_json(n->failed_runs),
 			 "metrics_requested", u64_json(n->metrics_requested), "bytes_scanned",
-			 u64_json(n->bytes_scanned), "estimated_dollars", dollars);
+			 u64_json(n->bytes_scanned), "late", u64_json(n->late), "revised",
+			 u64_json(n->revised), "estimated_dollars", dollars);
 }
 
 /* What only a stream with a state has. */

@@ -99,8 +99,9 @@ advice_for_damage(const struct status_entry *e)
 		return "Give the base credentials read access to the state.";
 	if (e->from_prev)
 		return "Nothing: the next run keeps a copy and goes on from the checkpoint before.";
-	return "Put a copy back if there is one; else muster state forget, and it begins anew "
-	       "(what the lake has is kept).";
+	return "Nothing: the next run keeps what there is and goes on from what is frozen in the "
+	       "lake "
+	       "(without a lake, as far back as can be caught up).";
 }
 
 const char *

@@ -34,12 +34,12 @@ def checkpoint(tenant, job="ecs", region="eu-west-1", lag=600, error=None, failu
     """A document as muster stores it, written by other means."""
     cursor = (NOW - lag) // 300 * 300
     sink = {"acked": rows, "already": 0, "beyond": [], "bytes": 1, "rejected": 0, "too_old": 0}
+    events = [{"time": time_text(NOW - 60), "who": who, "what": what, "reason": reason} for who, what, reason in history]
     document = {
         "format": "muster-checkpoint", "version": 2, "tenant": tenant, "job": job, "account": "111122223333",
         "generation": 5, "nonce": "00112233445566778899aabbccddeeff",
         "lease": {"begun_through": None, "host": None, "owner": None, "since": None, "until": None},
-        "history": [{"time": time_text(NOW - 60), "who": who, "what": what, "reason": reason}
-                    for who, what, reason in history],
+        **({"history": events} if events else {}),
         "streams": {region: {
             "counters": {"bytes_scanned": 12 * 10**9, "cells": 300, "empty_cells": 1, "failed_runs": failures,
                          "metrics_requested": 250000, "rejected_in": 0, "rows": rows, "samples_frozen": rows * 5},
@@ -87,7 +87,8 @@ class Page(html.parser.HTMLParser):
             self.wrong.append((tag, self.getpos()))
 
     def handle_data(self, data):
-        self.text.append(data)
+        if self.open[-1:] != ["style"]:
+            self.text.append(data)
 
 
 class StatusPage(Case):

@@ -145,7 +145,6 @@ class State(Case):
         for name in ("ecs.json", "ecs.prev.json"):
             with open(os.path.join(lab.state, "tenants", "t0001", name), "wb") as file:
                 file.write(b"\xff torn")
-        self.assert_status(lab.run(), 1)
         self.state(lab, "show", *ONE, status=1)
         self.state(lab, "verify", *ONE, status=1)
         self.state(lab, "rewind", *ONE, "--to", rfc3339(lab.now - 1200) + "Z", *WHY, status=1)
@@ -157,7 +156,7 @@ class State(Case):
         self.state(lab, "rewind", "--tenant", "t000[12]", "--job", "*", "--to", "now-20m", "--yes", *WHY)
         self.assertEqual(len(self.stored(lab, "t0001")["history"]), 1)
         self.assertEqual(len(self.stored(lab, "t0002")["history"]), 1)
-        self.assertEqual(len(self.stored(lab, "t0003")["history"]), 0)
+        self.assertNotIn("history", self.stored(lab, "t0003"))
 
     def test_a_run_at_work_is_left_alone_or_fenced(self):
         lab = self.ran()

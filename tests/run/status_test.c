@@ -241,14 +241,14 @@ test_table(void **state)
 	    "TENANT  JOB  REGION    WATERMARK   LAG LAST      GAPS CELLS ROWS SAMPLES  COST\n"
 	    "initech logs eu-west-1 -             - damaged\n"
 	    "    damage: checkpoint: /format: missing, expected a string\n"
-	    "    do: Put a copy back if there is one; else muster state forget, and it begins anew "
-	    "(what the lake\n"
-	    "        has is kept).\n"
+	    "    do: Nothing: the next run keeps what there is and goes on from what is frozen in "
+	    "the lake\n"
+	    "        (without a lake, as far back as can be caught up).\n"
 	    "initech logs us-east-1 -             - damaged\n"
 	    "    damage: checkpoint: /format: missing, expected a string\n"
-	    "    do: Put a copy back if there is one; else muster state forget, and it begins anew "
-	    "(what the lake\n"
-	    "        has is kept).\n"
+	    "    do: Nothing: the next run keeps what there is and goes on from what is frozen in "
+	    "the lake\n"
+	    "        (without a lake, as far back as can be caught up).\n"
 	    "acme    ecs  eu-west-1 01-01 00:50 15m failing 3   1h    12 1.2k   56.8M $1.00\n"
 	    "    error: GetMetricData: AccessDenied: not authorized to perform\n"
 	    "    do: Give the role the permission that the message names.\n"
@@ -577,8 +577,8 @@ test_hostile_and_wide(void **state)
 		c = make(name, name, "ap-southeast-2", i % 12, 12);
 		c->streams[0].failures = 1000000;
 		c->streams[0].first_ms = 0;
-		c->streams[0].counters =
-		    (struct ckpt_counters){INT64_MAX, 1, INT64_MAX, INT64_MAX, 1, 1, INT64_MAX, 1};
+		c->streams[0].counters = (struct ckpt_counters){
+		    INT64_MAX, 1, INT64_MAX, INT64_MAX, 1, 1, 1, 1, INT64_MAX, 1};
 		ok(ckpt_set_str(&c->streams[0].last_error, word, &err));
 		ok(ckpt_gap_add(&c->streams[0], "amp", (struct cell){T0, T0 + EVERY}, word, 1,
 				&err));
