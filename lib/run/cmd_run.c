@@ -8,7 +8,8 @@
 int
 cmd_run(int argc, char **argv)
 {
-	static const struct session_run how = {.command = "run", .self_metrics = true};
+	static const struct session_run how = {
+	    .command = "run", .self_metrics = true, .status_page = true};
 	static const struct command_line line = {
 	    .command = FOR_RUN,
 	    .usage = "usage: muster run [OPTION]...",

@@ -8,6 +8,8 @@
 int cmd_run(int argc, char **argv);
 int cmd_backfill(int argc, char **argv);
 int cmd_check(int argc, char **argv);
+int cmd_status(int argc, char **argv);
+int cmd_state(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);

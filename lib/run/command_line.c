@@ -81,6 +81,8 @@ print_help(const struct command_line *line)
 
 	buf_fmt(&text, "%s\n\n", line->usage);
 	options_help(line->command, &text);
+	if (line->more)
+		buf_str(&text, line->more);
 	(void)fputs(buf_cstr(&text), stdout);
 	buf_done(&text);
 }

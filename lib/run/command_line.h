@@ -13,6 +13,7 @@ struct command_line {
 	enum options_for command;
 	size_t max_words;  /* what may stand beside options */
 	const char *usage; /* the head of its help, without a newline at the end */
+	const char *more;  /* what stands behind the options; NULL: nothing */
 };
 
 /* Reads the command line and the configuration and sets up the log. False: there is nothing more to

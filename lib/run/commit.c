@@ -196,26 +196,6 @@ commit_close(struct commit *c, struct err *err)
 	return r;
 }
 
-/* A sink's gaps up to end_ms: what it has beyond its cursor is none. */
-static int
-give_up_for(const struct plan *p, struct ckpt_stream *s, struct ckpt_sink *k, int64_t end_ms,
-	    struct err *err)
-{
-	const struct cell all = {k->cursor_ms, end_ms};
-	struct cell missed = all;
-
-	for (size_t i = 0; i <= k->beyond.n && missed.start_ms < end_ms; i++) {
-		bool last = i == k->beyond.n || k->beyond.v[i].start_ms >= end_ms;
-
-		missed.end_ms = last ? end_ms : k->beyond.v[i].start_ms;
-		if (missed.start_ms < missed.end_ms &&
-		    ckpt_gap_add(s, k->name, missed, "max_catchup", p->now_ms, err))
-			return -1;
-		missed.start_ms = last ? end_ms : k->beyond.v[i].end_ms;
-	}
-	return ckpt_done(k, all, err);
-}
-
 /* Cells that will not be caught up: each sink that lacks them gets a gap on record, and moves on.
  */
 static int
@@ -228,7 +208,8 @@ give_up_old(const struct plan *p, struct ckpt_stream *s, struct err *err)
 	for (size_t i = 0; i < p->n_sinks; i++) {
 		struct ckpt_sink *k = ckpt_sink_find(s, p->sinks[i].name);
 
-		if (k && k->cursor_ms < old.end_ms && give_up_for(p, s, k, old.end_ms, err))
+		if (k && k->cursor_ms < old.end_ms &&
+		    ckpt_skip(s, k, old.end_ms, "max_catchup", p->now_ms, err))
 			return -1;
 	}
 	return 0;
@@ -427,6 +408,35 @@ commit_sink_done(struct commit *c, const char *region, const char *sink, struct 
 	return r;
 }
 
+/* The sink has a gap of its own there: a gap of all sinks lies within cells that were done. */
+static bool
+given_up(const struct ckpt_stream *s, const char *sink, struct cell cell)
+{
+	for (size_t i = 0; i < s->n_gaps; i++) {
+		const struct ckpt_gap *g = &s->gaps[i];
+
+		if (strcmp(g->sink, sink) == 0 && g->start_ms < cell.end_ms &&
+		    g->end_ms > cell.start_ms)
+			return true;
+	}
+	return false;
+}
+
+bool
+commit_sink_has(struct commit *c, const char *region, const char *sink, struct cell cell)
+{
+	const struct ckpt_stream *s;
+	const struct ckpt_sink *k;
+	bool r;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	k = s ? ckpt_sink_find(s, sink) : NULL;
+	r = k && ckpt_is_done(k, cell) && !given_up(s, sink, cell);
+	unlock(c);
+	return r;
+}
+
 bool
 commit_lost(struct commit *c)
 {
@@ -556,6 +566,21 @@ commit_live_range(const struct commit *c, const char *job, const char *region, c
 	buf_done(&text);
 	buf_done(&key);
 	return range;
+}
+
+void
+commit_billed(struct commit *c, const char *region, uint64_t metrics, uint64_t bytes_scanned)
+{
+	struct ckpt_stream *s;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s && (metrics || bytes_scanned)) {
+		s->counters.metrics_requested += metrics;
+		s->counters.bytes_scanned += bytes_scanned;
+		c->locked.dirty = true;
+	}
+	unlock(c);
 }
 
 json_t *

@@ -88,6 +88,8 @@ bool commit_left_over(struct commit *c, const struct plan *p, const char *region
 /* plan_window_left on the present state. */
 size_t commit_window_left(struct commit *c, const struct plan *p, const char *region);
 bool commit_sink_done(struct commit *c, const char *region, const char *sink, struct cell cell);
+/* Done, and not because it was given up or skipped. */
+bool commit_sink_has(struct commit *c, const char *region, const char *sink, struct cell cell);
 bool commit_lost(struct commit *c);
 
 /* What was pulled for one cell, once it is frozen (or needs no freezing). */
@@ -105,6 +107,8 @@ bool commit_maybe_sent(struct commit *c, const char *region, const char *sink, s
  * their checkpoint says now. Empty: none; all of time: it cannot be read. */
 struct cell commit_live_range(const struct commit *c, const char *job, const char *region,
 			      const char *sink);
+/* What AWS bills for a pull, whatever came of it. */
+void commit_billed(struct commit *c, const char *region, uint64_t metrics, uint64_t bytes_scanned);
 /* The stream's memo, NULL if none: a reference that the caller gives back with json_decref. It is read by others too, and
  * never changed: commit_memo_set() puts another in its place. */
 json_t *commit_memo(struct commit *c, const char *region);

@@ -142,6 +142,21 @@ check_self_metrics(struct config_read *r, const struct run_read *in)
 			       r->c->n_sinks);
 }
 
+static void
+check_status_page(struct config_read *r, const struct run_read *in)
+{
+	const char *url = in->conf.status_page;
+	const char *name = strrchr(url, '/');
+	bool s3 = !strncmp(url, "s3://", 5);
+
+	if (!config_check_store_url(r, in->status_page_node, url))
+		return;
+	if (!s3 ? name[1] != '\0' : strchr(url + 5, '/') && store_key_valid(name + 1))
+		return;
+	conf_fault(r->f, in->status_page_node,
+		   "names no file: write it like s3://bucket/status.html");
+}
+
 void
 config_read_run(struct config_read *r, const struct conf_node *node)
 {
@@ -154,6 +169,6 @@ config_read_run(struct config_read *r, const struct conf_node *node)
 	if (in.conf.self_metrics)
 		check_self_metrics(r, &in);
 	if (in.conf.status_page)
-		(void)config_check_store_url(r, in.status_page_node, in.conf.status_page);
+		check_status_page(r, &in);
 	r->c->run = in.conf;
 }

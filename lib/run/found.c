@@ -72,11 +72,49 @@ use_last(struct finding *g, struct found_source *s, const struct roster_list *la
 }
 
 static int
+newest_first(const void *a, const void *b)
+{
+	const struct roster_list *x = *(const struct roster_list *const *)a;
+	const struct roster_list *y = *(const struct roster_list *const *)b;
+
+	return (x->made_ms < y->made_ms) - (x->made_ms > y->made_ms);
+}
+
+/* Without an account a list's key cannot be told: the n-th source of a kind gets the n-th newest
+ * list. None is as good as an empty one. */
+static int
+use_remembered(struct finding *g, struct found_source *s, struct err *err)
+{
+	const struct roster_list **v = arena_array(&g->f->arena, g->last.n + 1, sizeof(*v));
+	size_t n = 0, nth = 0;
+
+	if (!v)
+		return err_nomem(err);
+	for (const struct found_source *o = g->f->sources; o < s; o++)
+		nth += o->from->kind == s->from->kind;
+	for (size_t i = 0; i < g->last.n; i++)
+		if (strcmp(g->last.lists[i].kind, kinds[s->from->kind]) == 0)
+			v[n++] = &g->last.lists[i];
+	qsort(v, n, sizeof(*v), newest_first);
+	if (nth >= n)
+		return 0;
+	s->list = *v[nth];
+	s->list.v = arena_array(&g->f->arena, s->list.n, sizeof(*s->list.v));
+	if (!s->list.v)
+		return err_nomem(err);
+	if (s->list.n)
+		memcpy(s->list.v, v[nth]->v, s->list.n * sizeof(*s->list.v));
+	return 0;
+}
+
+static int
 list_source(struct finding *g, struct found_source *s, struct err *err)
 {
 	const struct roster_list *last;
 
 	s->list.kind = kinds[s->from->kind];
+	if (!g->env->account)
+		return use_remembered(g, s, err);
 	s->list.key = found_key(g->env, s->from, &g->f->arena);
 	if (!s->list.key)
 		return err_nomem(err);
@@ -318,6 +356,8 @@ add_tenants(struct finding *g, struct found_source *s, struct err *err)
 	for (size_t i = 0; i < s->n_new; i++)
 		if (add_tenant(g, s, &s->list.v[i], err))
 			return -1;
+	if (!g->env->account)
+		return 0;
 	log_event(s->list.n ? LOG_INFO : LOG_WARN, "tenants found",
 		  LOG_S("from", kinds[s->from->kind]), LOG_I("tenants", s->n_tenants));
 	return 0;

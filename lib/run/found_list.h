@@ -14,7 +14,9 @@ struct found_env {
 	struct transport *transport;
 	struct cred_source *base;
 	struct clock *clock;
-	const char *account; /* the base credentials' */
+	/* The base credentials'. NULL: nobody is asked, and the last lists are used: of each kind of
+	 * source the newest, for whose it is cannot be told. */
+	const char *account;
 	const char *region;  /* the central one */
 	const char *sts_endpoint, *run_id;
 	int64_t wall_ms;	  /* AWS's clock, now */

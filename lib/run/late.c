@@ -51,13 +51,14 @@ is_settled(const struct stream *s, int64_t start_ms)
 	return s->env->now_ms >= start_ms + s->plan->every_ms + s->reach_ms;
 }
 
-/* Done for the sink that freezes, or, where none does, for any. */
+/* Taken by the sink that freezes, or, where none does, by any. What was given up or skipped has no
+ * late points: all of it would be. */
 static bool
 is_frozen(const struct stream *s, struct cell c)
 {
 	for (size_t k = 0; k < s->plan->n_sinks; k++)
 		if ((!stream_has_lake(s) || k == s->lake) &&
-		    commit_sink_done(s->commit, s->js.region, s->plan->sinks[k].name, c))
+		    commit_sink_has(s->commit, s->js.region, s->plan->sinks[k].name, c))
 			return true;
 	return false;
 }

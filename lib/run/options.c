@@ -24,7 +24,14 @@ enum {
 	OPT_AUDIT,
 	OPT_FROM,
 	OPT_TO,
-	OPT_INTO
+	OPT_INTO,
+	OPT_MAX_LAG,
+	OPT_HTML,
+	OPT_REGION,
+	OPT_SINK,
+	OPT_REASON,
+	OPT_YES,
+	OPT_FORCE
 };
 
 #define FOR_PULLING  (FOR_RUN | FOR_BACKFILL)
@@ -99,6 +106,42 @@ static const struct row {
      {"audit-trust", no_argument, NULL, OPT_AUDIT},
      NULL,
      "try whether roles can be assumed without their external id, too"},
+    {FOR_STATUS,
+     {"max-lag", required_argument, NULL, OPT_MAX_LAG},
+     "DURATION",
+     "exit 1 if a stream is further behind than this (15m, 2h)"},
+    {FOR_STATUS,
+     {"html", required_argument, NULL, OPT_HTML},
+     "FILE",
+     "write a page instead of the table (- is stdout)"},
+    {FOR_STATE,
+     {"region", required_argument, NULL, OPT_REGION},
+     "NAME",
+     "only the stream of this region"},
+    {FOR_STATE,
+     {"sink", required_argument, NULL, OPT_SINK},
+     "NAME",
+     "only the cursor of this sink"},
+    {FOR_STATE,
+     {"to", required_argument, NULL, OPT_TO},
+     "TIME",
+     "where cursors go: RFC 3339, YYYY-MM-DD or now-6h"},
+    {FOR_STATE,
+     {"reason", required_argument, NULL, OPT_REASON},
+     "TEXT",
+     "why: needed for every change, and recorded"},
+    {FOR_STATE,
+     {"dry-run", no_argument, NULL, OPT_DRY},
+     NULL,
+     "say what would be changed, change nothing"},
+    {FOR_STATE,
+     {"yes", no_argument, NULL, OPT_YES},
+     NULL,
+     "change more than one checkpoint at once"},
+    {FOR_STATE,
+     {"force", no_argument, NULL, OPT_FORCE},
+     NULL,
+     "release: also a lease that is not over yet"},
     {FOR_ALL, {"help", no_argument, NULL, 'h'}, NULL, "this text"},
 };
 #define N_ROWS (sizeof(rows) / sizeof(rows[0]))
@@ -135,6 +178,27 @@ parse_progress(const char *text, struct options *o, struct err *err)
 			return 0;
 		}
 	return err_set(err, ERR_USAGE, "--progress %s: expected auto, always or never", text);
+}
+
+/* Flags, and the texts that only `status` and `state` take. */
+static void
+parse_rest(int c, const char *arg, struct options *o)
+{
+	const char **text = c == OPT_REGION   ? &o->region
+			    : c == OPT_HTML   ? &o->html
+			    : c == OPT_SINK   ? &o->sink
+			    : c == OPT_REASON ? &o->reason
+					      : NULL;
+
+	if (text)
+		*text = arg;
+	o->yes = o->yes || c == OPT_YES;
+	o->force = o->force || c == OPT_FORCE;
+	o->log_level = c == 'v' ? LOG_DEBUG : c == 'q' ? LOG_ERROR : o->log_level;
+	o->dry_run = o->dry_run || c == OPT_DRY;
+	o->json = o->json || c == OPT_JSON;
+	o->audit_trust = o->audit_trust || c == OPT_AUDIT;
+	o->help = o->help || c == 'h';
 }
 
 static int
@@ -181,15 +245,15 @@ parse_one(int c, const char *arg, struct options *o, struct err *err)
 	case OPT_REPORT:
 		o->report = arg;
 		return 0;
+	case OPT_MAX_LAG:
+		if (num_duration(sv_of(arg), &o->max_lag_ms))
+			return 0;
+		return err_set(err, ERR_USAGE, "--max-lag %s: expected a duration like 15m or 2h",
+			       arg);
 	default:
-		break;
+		parse_rest(c, arg, o);
+		return 0;
 	}
-	o->log_level = c == 'v' ? LOG_DEBUG : c == 'q' ? LOG_ERROR : o->log_level;
-	o->dry_run = o->dry_run || c == OPT_DRY;
-	o->json = o->json || c == OPT_JSON;
-	o->audit_trust = o->audit_trust || c == OPT_AUDIT;
-	o->help = o->help || c == 'h';
-	return 0;
 }
 
 /* An array job's place comes from its engine, unless --shard says otherwise. */
@@ -237,8 +301,8 @@ static bool
 takes(enum options_for command, int c)
 {
 	for (size_t i = 0; i < N_ROWS; i++)
-		if (rows[i].opt.val == c)
-			return rows[i].commands & command;
+		if (rows[i].opt.val == c && rows[i].commands & command)
+			return true;
 	return false;
 }
 
@@ -249,7 +313,8 @@ options_parse(enum options_for command, size_t max_words, int argc, char **argv,
 	struct option longs[N_ROWS + 1];
 	int c;
 
-	*ret = (struct options){.command = command, .shards = 1, .log_level = LOG_INFO};
+	*ret = (struct options){
+	    .command = command, .shards = 1, .log_level = LOG_INFO, .max_lag_ms = -1};
 	ret->log_format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_LOGFMT;
 	pick_rows(command, longs);
 	if (shard_from_env(ret, err))

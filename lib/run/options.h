@@ -36,12 +36,18 @@ struct options {
 	int64_t workers; /* 0: as configured */
 	int64_t shard, shards;
 	const char *now; /* text, read later: it may be relative */
-	const char *from, *to, *into;
+	const char *from, *to, *into; /* texts of times; `to` also of state */
 	enum log_format log_format;
 	enum log_level log_level;
 	enum progress_mode progress;
 	const char *report;
 	bool dry_run, json, help, audit_trust;
+	/* status */
+	int64_t max_lag_ms; /* -1: not given */
+	const char *html;
+	/* state */
+	const char *region, *sink, *reason;
+	bool yes, force;
 	/* What stands beside options, in order; only commands that say so take any. */
 	const char *words[OPTIONS_MAX_WORDS];
 	size_t n_words;

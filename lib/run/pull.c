@@ -240,6 +240,7 @@ count_bill(struct stream *s, const struct pull *p)
 		s->job->kind->billed(p, &metrics, &bytes);
 	s->stats.metrics_requested += metrics;
 	s->stats.bytes_scanned += bytes;
+	commit_billed(s->commit, s->js.region, metrics, bytes);
 }
 
 /* Receivers close after an hour (Amazon's): what is later than this has still time to get there. */

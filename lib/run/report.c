@@ -131,12 +131,17 @@ error_json(const struct err *e)
 			 json_text(e->request_id), "http_status", e->http_status);
 }
 
-/* What the run has cost by the configured prices: an estimate. */
+double
+report_dollars(const struct run_conf *conf, uint64_t metrics, uint64_t bytes_scanned)
+{
+	return (double)metrics / 1000 * conf->price_get_metric_data_per_1000 +
+	       (double)bytes_scanned / 1e9 * conf->price_insights_per_gb;
+}
+
 static double
 cost_dollars(const struct run_conf *conf, const struct stream_stats *s)
 {
-	return (double)s->metrics_requested / 1000 * conf->price_get_metric_data_per_1000 +
-	       (double)s->bytes_scanned / 1e9 * conf->price_insights_per_gb;
+	return report_dollars(conf, s->metrics_requested, s->bytes_scanned);
 }
 
 static json_t *

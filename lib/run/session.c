@@ -164,17 +164,24 @@ session_base(struct session *s, struct err *err)
 }
 
 /* The last checkpoints of a run are written after it was told to stop. */
-int
-session_state(struct session *s, struct err *err)
+static int
+open_state(struct session *s, bool read_only, struct err *err)
 {
 	const struct store_env env = {
 	    .transport = s->top,
 	    .creds = s->base,
 	    .region = s->config->region,
 	    .grace_ms = STATE_GRACE_MS,
+	    .read_only = read_only,
 	};
 
 	return store_open(s->config->state, &env, &s->state, err);
+}
+
+int
+session_state(struct session *s, struct err *err)
+{
+	return open_state(s, false, err);
 }
 
 /* The run's present, counted from wall_ms where --now is relative. */
@@ -307,7 +314,7 @@ make_plans(struct session *s, struct err *err)
 	return 0;
 }
 
-static bool
+bool
 tenant_has_job(const struct tenant *t, const char *job)
 {
 	for (size_t i = 0; i < t->n_jobs; i++)
@@ -328,6 +335,14 @@ session_has_tenant(const struct session *s, const char *tenant)
 {
 	return options_match(s->options->tenants, s->options->n_tenants, tenant) &&
 	       shard_of(tenant, s->options->shards) == s->options->shard;
+}
+
+bool
+options_select(const struct options *o, const char *tenant, const char *job)
+{
+	return options_match(o->tenants, o->n_tenants, tenant) &&
+	       options_match(o->jobs, o->n_jobs, job) &&
+	       shard_of(tenant, o->shards) == o->shard;
 }
 
 static int
@@ -635,6 +650,55 @@ session_open(struct session *s, const struct config *config, const struct option
 	if (make_tenants(s, err))
 		return -1;
 	return hooks->opened ? hooks->opened(hooks->arg, s, err) : 0;
+}
+
+/* Those that the last runs found. */
+static int
+remember_tenants(struct session *s, struct err *err)
+{
+	const struct found_env env = {
+	    .clock = s->clock,
+	    .region = s->config->region,
+	    .wall_ms = s->started_wall_ms,
+	    .state = s->state,
+	};
+
+	if (!s->config->n_sources || !s->state)
+		return 0;
+	if (found_open(s->config, &env, &s->found, err))
+		return -1;
+	s->config = found_config(s->found);
+	return 0;
+}
+
+int
+session_open_state(struct session *s, const struct config *config, const struct options *options,
+		   struct clock *clock, unsigned how, struct err *err)
+{
+	bool remote = (how & STATE_AWS) || !sv_starts(sv_of(config->state), SV("file://"));
+	bool read_only = how & STATE_LOOK;
+
+	*s = (struct session){
+	    .config = config, .options = options, .clock = clock, .sts_endpoint = BUF_INIT(4096)};
+	s->started_wall_ms = clock_wall_ms(clock);
+	if (read_now(s, s->started_wall_ms, err) || make_run_id(s, err))
+		return -1;
+	if (remote &&
+	    (open_transports(s, err) ||
+	     endpoint_url("sts", config->region, &s->sts_endpoint, err) || session_base(s, err)))
+		return -1;
+	if (open_state(s, read_only, err)) {
+		if (!read_only || err->kind != ERR_NOTFOUND)
+			return err_wrap(err, "state %s", config->state);
+		err_clear(err);
+	}
+	return remember_tenants(s, err);
+}
+
+int64_t
+session_shared_now(const struct session *s)
+{
+	return clock_wall_ms(s->clock) + (s->signer ? sign_transport_offset(s->signer) : 0);
 }
 
 static void

@@ -75,6 +75,24 @@ int session_configure(struct config *c, struct err *err);
  * kind: something central failed (exit 3). Close it in both cases. */
 int session_open(struct session *s, const struct config *config, const struct options *options,
 		 struct clock *clock, struct err *err);
+enum session_state {
+	STATE_LOOK = 1, /* nothing is written, and a folder that does not exist leaves s->state NULL */
+	STATE_AWS = 2,	/* something else than the state is to be read from there, too */
+};
+/* Only what the state needs: no call to AWS is made and no credentials are looked for unless it lies
+ * there. Tenants are those that are listed and those that the last runs found. The present
+ * (s->env.now_ms) is --now, or the machine's clock. `how`: enum session_state, or'ed. Errors as
+ * session_open. */
+int session_open_state(struct session *s, const struct config *config,
+		       const struct options *options, struct clock *clock, unsigned how,
+		       struct err *err);
+/* The time that leases and histories are told in: the machine's, or the services' where one has
+ * answered; never --now. */
+int64_t session_shared_now(const struct session *s);
+/* Whether the command line's --tenant, --job and --shard take it in. */
+bool options_select(const struct options *o, const char *tenant, const char *job);
+/* Whether a tenant has a job of the configuration. */
+bool tenant_has_job(const struct tenant *t, const char *job);
 void session_close(struct session *s);
 
 /* The first stages of session_open, in this order, for commands that want to hear of each. Close it whatever came.

@@ -12,6 +12,7 @@
 #include "run/command_line.h"
 #include "run/progress.h"
 #include "run/selfmetrics.h"
+#include "run/status_page.h"
 
 #define REPORT_MAX (512u << 20)
 
@@ -143,6 +144,8 @@ work(struct session *s, const struct session_run *how)
 	if (how->self_metrics)
 		push_self_metrics(s, &in);
 	write_report(s, &in);
+	if (how->status_page)
+		status_page_after_run(s);
 	return in.exit_status;
 }
 
@@ -157,9 +160,6 @@ session_run(const struct session_run *how, const struct options *o, const struct
 	for (size_t i = 0; i < config->n_unused_sinks; i++)
 		log_event(LOG_WARN, "no job uses this sink",
 			  LOG_S("sink", config->unused_sinks[i]));
-	if (config->run.status_page)
-		log_event(LOG_WARN, "this version writes no status page",
-			  LOG_S("status_page", config->run.status_page));
 	if (!session_open(&s, config, o, session_clock(), &err)) {
 		if (how->opened)
 			how->opened(&s);

@@ -10,6 +10,7 @@
 struct session_run {
 	const char *command;
 	bool self_metrics;			 /* push series about this run */
+	bool status_page;			 /* write the page that run.status_page names */
 	void (*opened)(const struct session *s); /* before anything is done; NULL: nothing */
 };
 /* Returns the exit status. */

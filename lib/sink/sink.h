@@ -87,6 +87,7 @@ struct sink_env {
 	const char *sts_endpoint;
 	const char *run_id;
 	int stdout_fd;
+	bool read_only; /* only to look at what lakes have: nothing is made in them */
 };
 /* Opens by kind (one row each in sink.c). ERR_USAGE for what the configuration got wrong, ERR_LOCAL/ERR_AUTH/... for what the world did. */
 int sink_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
@@ -102,6 +103,8 @@ int sink_stdout_open(const struct sink_conf *c, const struct sink_env *env, stru
 int sink_remote_write_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 int sink_openmetrics_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 int sink_objects_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
+/* Where an objects sink keeps its cells, to look at (the sink's own); NULL for other kinds. */
+struct store *sink_objects_store(struct sink *s);
 /* An objects sink over a store that is there already; takes it over on success. */
 int sink_objects_new(const struct sink_conf *c, struct store *store, struct sink **ret, struct err *err);
 

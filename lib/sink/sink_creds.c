@@ -81,6 +81,7 @@ store_env_of(const struct sink_conf *c, const struct sink_env *env, struct cred_
 	    .region = env->region,
 	    .expected_owner = c->expected_owner,
 	    .kms_key = c->kms_key,
+	    .read_only = env->read_only,
 	};
 }
 

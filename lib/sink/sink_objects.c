@@ -273,6 +273,12 @@ static const struct sink_ops objects_ops = {
     .free = objects_free,
 };
 
+struct store *
+sink_objects_store(struct sink *s)
+{
+	return s->ops == &objects_ops ? ((struct objects *)s)->store : NULL;
+}
+
 static struct objects *
 objects_alloc(const struct sink_conf *c)
 {

@@ -60,6 +60,14 @@ stream_done(struct ckpt_stream *s)
 	json_decref(s->seen);
 }
 
+static void
+event_done(struct ckpt_event *e)
+{
+	free(e->who);
+	free(e->what);
+	free(e->reason);
+}
+
 void
 ckpt_free(struct ckpt *c)
 {
@@ -68,6 +76,9 @@ ckpt_free(struct ckpt *c)
 	for (size_t i = 0; i < c->n_streams; i++)
 		stream_done(&c->streams[i]);
 	free(c->streams);
+	for (size_t i = 0; i < c->n_history; i++)
+		event_done(&c->history[i]);
+	free(c->history);
 	free(c->tenant);
 	free(c->job);
 	free(c->account);
@@ -400,6 +411,117 @@ ckpt_gap_add(struct ckpt_stream *s, const char *sink, struct cell c, const char 
 	return 0;
 }
 
+/* What operators do */
+
+static int
+gap_off(struct ckpt_stream *s, size_t *i, int64_t from_ms, int64_t to_ms, struct err *err)
+{
+	struct ckpt_gap *g = &s->gaps[*i];
+	const struct cell after = {to_ms, g->end_ms};
+
+	if (g->end_ms > to_ms && g->start_ms < from_ms) {
+		/* Both ends stay: the later one is a gap of its own. */
+		struct ckpt_gap copy = *g;
+
+		g->end_ms = from_ms;
+		return ckpt_gap_add(s, copy.sink, after, copy.reason, copy.recorded_ms, err);
+	}
+	if (g->end_ms > to_ms) {
+		g->start_ms = to_ms;
+	} else if (g->start_ms < from_ms) {
+		g->end_ms = from_ms;
+	} else {
+		free(g->sink);
+		free(g->reason);
+		memmove(g, g + 1, (--s->n_gaps - *i) * sizeof(*g));
+		--*i;
+	}
+	return 0;
+}
+
+/* Takes [from, to) off the record of one sink. */
+static int
+gaps_off(struct ckpt_stream *s, const char *sink, int64_t from_ms, int64_t to_ms, struct err *err)
+{
+	for (size_t i = 0; i < s->n_gaps; i++) {
+		const struct ckpt_gap *g = &s->gaps[i];
+
+		if (strcmp(g->sink, sink) == 0 && g->start_ms < to_ms && g->end_ms > from_ms &&
+		    gap_off(s, &i, from_ms, to_ms, err) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
+ckpt_rewind(struct ckpt_stream *s, struct ckpt_sink *k, int64_t to_ms, struct err *err)
+{
+	int64_t end = k->beyond.n ? k->beyond.v[k->beyond.n - 1].end_ms : k->cursor_ms;
+
+	if (!on_grid(to_ms, s->every_ms))
+		return err_set(err, ERR_USAGE, "%" PRId64 " is not the start of a cell", to_ms);
+	if (to_ms < s->first_ms)
+		return err_set(err, ERR_USAGE, "before the stream's first cell");
+	if (to_ms >= k->cursor_ms)
+		return err_set(err, ERR_USAGE, "not before the cursor");
+	if (gaps_off(s, k->name, to_ms, end, err) < 0)
+		return -1;
+	k->cursor_ms = to_ms;
+	k->beyond.n = 0;
+	return 0;
+}
+
+int
+ckpt_skip(struct ckpt_stream *s, struct ckpt_sink *k, int64_t to_ms, const char *reason,
+	  int64_t now_ms, struct err *err)
+{
+	const struct cell all = {k->cursor_ms, to_ms};
+	struct cell missed = all;
+
+	if (!on_grid(to_ms, s->every_ms))
+		return err_set(err, ERR_USAGE, "%" PRId64 " is not the start of a cell", to_ms);
+	for (size_t i = 0; i <= k->beyond.n && missed.start_ms < to_ms; i++) {
+		bool last = i == k->beyond.n || k->beyond.v[i].start_ms >= to_ms;
+
+		missed.end_ms = last ? to_ms : k->beyond.v[i].start_ms;
+		if (missed.start_ms < missed.end_ms &&
+		    ckpt_gap_add(s, k->name, missed, reason, now_ms, err) < 0)
+			return -1;
+		missed.start_ms = last ? to_ms : k->beyond.v[i].end_ms;
+	}
+	return ckpt_done(k, all, err);
+}
+
+static void
+history_trim(struct ckpt *c)
+{
+	while (c->n_history >= CKPT_HISTORY_MAX) {
+		event_done(&c->history[0]);
+		memmove(c->history, c->history + 1, --c->n_history * sizeof(*c->history));
+	}
+}
+
+int
+ckpt_event_add(struct ckpt *c, int64_t now_ms, const char *who, const char *what,
+	       const char *reason, struct err *err)
+{
+	struct ckpt_event e = {.time_ms = now_ms}, *v;
+
+	if (ckpt_set_str(&e.who, who, err) == 0 && ckpt_set_str(&e.what, what, err) == 0 &&
+	    ckpt_set_str(&e.reason, reason, err) == 0) {
+		history_trim(c);
+		v = reallocarray(c->history, c->n_history + 1, sizeof(*v));
+		if (v) {
+			c->history = v;
+			v[c->n_history++] = e;
+			return 0;
+		}
+		(void)err_nomem(err);
+	}
+	event_done(&e);
+	return -1;
+}
+
 /* What must hold */
 
 /* JSON readers have signed numbers. */
@@ -465,6 +587,7 @@ check_stream(const struct ckpt_stream *s, struct err *err)
 	if (!count_valid(n->cells) || !count_valid(n->empty_cells) || !count_valid(n->rows) ||
 	    !count_valid(n->samples_frozen) || !count_valid(n->rejected_in) ||
 	    !count_valid(n->failed_runs) || !count_valid(n->late) || !count_valid(n->revised) ||
+	    !count_valid(n->metrics_requested) || !count_valid(n->bytes_scanned) ||
 	    !count_valid(s->failures))
 		return err_set(err, ERR_DATA, "counter out of range");
 	if (!time_valid(s->last_success_ms))
@@ -497,5 +620,9 @@ ckpt_check(const struct ckpt *c, struct err *err)
 		if (i > 0 && strcmp(c->streams[i - 1].region, c->streams[i].region) >= 0)
 			return err_set(err, ERR_DATA, "streams out of order");
 	}
+	for (size_t i = 0; i < c->n_history; i++)
+		if (!time_valid(c->history[i].time_ms) || !c->history[i].who ||
+		    !c->history[i].what || !c->history[i].reason)
+			return err_set(err, ERR_DATA, "history entry %zu is incomplete", i);
 	return 0;
 }

@@ -4,10 +4,11 @@
  *
  * For each stream (region) and each sink it holds a cursor: every cell that ends at or before it is
  * done for that sink. Cells done beyond the cursor are kept as ranges. Where cells will never be
- * done there is a gap with its reason. The document is JSON, human-readable, with version,
+ * done there is a gap with its reason. What operators changed is in its history. The document is JSON, human-readable, with version,
  * generation, nonce and a checksum; `<job>.prev.json` is the one before the last run. A damaged
  * document is set aside as
- * `<job>.damaged-<sha256/16>.json` and the previous one is used. Only the text that ckpt_dump
+ * `<job>.damaged-<sha256/16>.json` and the previous one is used. What an operator removed is kept
+ * as `<job>.forgotten-<time>.json`. Only the text that ckpt_dump
  * writes is taken: any other byte is damage.
  *
  * struct ckpt is not thread-safe: its owner (lib/run/commit) locks. Times are milliseconds since
@@ -23,8 +24,12 @@
 #include "model/cell.h"
 #include "store/store.h"
 
-#define CKPT_VERSION 1
-#define CKPT_MAX     (32u << 20)
+/* 2: marks of late points, the history, what was billed. All of these may be missing, so documents
+ * of version 1 are read alike. */
+#define CKPT_VERSION	 2
+#define CKPT_MAX	 (32u << 20)
+#define CKPT_HISTORY_MAX 32  /* the oldest goes when another comes */
+#define CKPT_REASON_MAX	 500 /* bytes of an operator's reason */
 
 struct ckpt_range {
 	int64_t start_ms, end_ms;
@@ -45,6 +50,7 @@ struct ckpt_counters {
 	uint64_t failed_runs; /* runs that ended with this stream incomplete */
 	/* Points that came after their cell was frozen, and values that changed after it. */
 	uint64_t late, revised;
+	uint64_t metrics_requested, bytes_scanned; /* what is billed */
 };
 struct ckpt_sink {
 	char *name;
@@ -69,6 +75,12 @@ struct ckpt_stream {
 	uint64_t failures; /* runs in a row that ended with this stream incomplete */
 	char *last_error;  /* "" or NULL: none */
 };
+/* What an operator changed, and why. */
+struct ckpt_event {
+	int64_t time_ms;
+	char *who; /* user@host */
+	char *what, *reason;
+};
 struct ckpt_lease {
 	char *owner; /* run id; NULL: free */
 	char *host;
@@ -83,6 +95,8 @@ struct ckpt {
 	struct ckpt_lease lease;
 	struct ckpt_stream *streams; /* sorted by region */
 	size_t n_streams;
+	struct ckpt_event *history; /* oldest first */
+	size_t n_history;
 	/* How it was loaded. */
 	char etag[STORE_ETAG_MAX]; /* "" if it did not exist */
 	bool recovered;	  /* the newest one was damaged or missing, this is the previous one */
@@ -110,6 +124,18 @@ ckpt_freep(struct ckpt **c)
 {
 	ckpt_free(*c);
 }
+/* Reads the stored document (suffix "", or ".prev" for the one before) and judges it; touches
+ * nothing, damaged or not. ERR_NOTFOUND: there is none; ERR_DATA: damaged; ERR_LOCAL: of a newer
+ * version. The text goes to *text where that is not NULL, whatever it is. */
+int ckpt_peek(struct store *s, const char *base, const char *tenant, const char *job,
+	      const char *suffix, struct buf *text, struct ckpt **ret, struct err *err);
+/* Which of its documents a key is. */
+enum ckpt_part { CKPT_NEWEST, CKPT_PREV, CKPT_DAMAGED_COPY, CKPT_FORGOTTEN_COPY };
+/* Calls fn for everything that is stored below `base` of any tenant and job, in the order of keys;
+ * fn != 0 ends it. Others' files are passed over. */
+int ckpt_list(struct store *s, const char *base,
+	      int (*fn)(const char *tenant, const char *job, enum ckpt_part part, void *arg),
+	      void *arg, struct err *err);
 /* Compare-and-swap: generation + 1, new nonce, If-Match the etag it was loaded with (create if it
  * was new). When the answer is ERR_CONFLICT or unknown (ERR_TRANSIENT) the stored one is read back:
  * our nonce means success. ERR_CONFLICT: another run moved it; nothing was changed in *c. */
@@ -156,6 +182,16 @@ int64_t ckpt_watermark(const struct ckpt_stream *s);
 /* Record a gap; one that touches the last of the same sink and reason grows it. */
 int ckpt_gap_add(struct ckpt_stream *s, const char *sink, struct cell c, const char *reason,
 		 int64_t now_ms, struct err *err);
+/* Move a sink's cursor back to `to_ms`, and forget what it has beyond: all from there on is to be
+ * done again. Its gaps from there on are off the record, for they will be filled or found again.
+ * ERR_USAGE: not on the grid, before the first cell, or not before the cursor. */
+int ckpt_rewind(struct ckpt_stream *s, struct ckpt_sink *k, int64_t to_ms, struct err *err);
+/* Move a sink's cursor forward to `to_ms`; what it lacks up to there is a gap with this reason. */
+int ckpt_skip(struct ckpt_stream *s, struct ckpt_sink *k, int64_t to_ms, const char *reason,
+	      int64_t now_ms, struct err *err);
+/* Add to the history; beyond CKPT_HISTORY_MAX the oldest is dropped. */
+int ckpt_event_add(struct ckpt *c, int64_t now_ms, const char *who, const char *what,
+		   const char *reason, struct err *err);
 /* Set a heap string field, freeing the old one; v may be NULL. */
 int ckpt_set_str(char **field, const char *v, struct err *err);
 

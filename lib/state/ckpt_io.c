@@ -163,6 +163,22 @@ ckpt_load(struct store *s, const char *base, const char *tenant, const char *job
 }
 
 int
+ckpt_peek(struct store *s, const char *base, const char *tenant, const char *job,
+	  const char *suffix, struct buf *text, struct ckpt **ret, struct err *err)
+{
+	CLEANUP(doc_done) struct doc d = doc_init(base, tenant, job, suffix);
+
+	if (doc_load(s, &d, tenant, job, err) < 0)
+		return -1;
+	if (text)
+		buf_sv(text, buf_view(&d.text));
+	if (d.found != FOUND)
+		return err_move(err, &d.why);
+	*ret = STEAL(d.ckpt);
+	return 0;
+}
+
+int
 ckpt_keep_prev(struct store *s, const char *base, const struct ckpt *c, struct err *err)
 {
 	const struct store_put opt = {.cond = STORE_ANY, .content_type = "application/json"};
@@ -302,4 +318,68 @@ ckpt_save(struct store *s, const char *base, struct ckpt *c, struct err *err)
 	memcpy(c->etag, v.etag, sizeof(c->etag));
 	c->tried[0] = '\0';
 	return 0;
+}
+
+/* Listing */
+
+struct lister {
+	size_t skip; /* up to the tenant's name */
+	int (*fn)(const char *tenant, const char *job, enum ckpt_part part, void *arg);
+	void *arg;
+};
+
+/* "<job>.json", "<job>.prev.json", "<job>.damaged-<hash>.json": which job, and which of them. */
+static bool
+name_parse(const char *name, char job[256], enum ckpt_part *part)
+{
+	size_t n = strlen(name);
+	const char *at;
+
+	if (n < 6 || n > 255 || strcmp(name + n - 5, ".json") != 0)
+		return false;
+	(void)snprintf(job, 256, "%.*s", (int)(n - 5), name);
+	n -= 5;
+	*part = CKPT_NEWEST;
+	at = strstr(job, ".damaged-");
+	if (at) {
+		*part = CKPT_DAMAGED_COPY;
+	} else if ((at = strstr(job, ".forgotten-"))) {
+		*part = CKPT_FORGOTTEN_COPY;
+	} else if (n > 5 && strcmp(job + n - 5, ".prev") == 0) {
+		at = job + n - 5;
+		*part = CKPT_PREV;
+	}
+	if (at)
+		job[at - job] = '\0';
+	return job[0] != '\0';
+}
+
+static int
+list_key(const char *key, void *arg)
+{
+	const struct lister *l = arg;
+	const char *name = key + l->skip, *slash = strchr(name, '/');
+	char tenant[256], job[256];
+	enum ckpt_part part;
+
+	if (!slash || slash - name > 255 || strchr(slash + 1, '/') ||
+	    !name_parse(slash + 1, job, &part))
+		return 0;
+	(void)snprintf(tenant, sizeof(tenant), "%.*s", (int)(slash - name), name);
+	return l->fn(tenant, job, part, l->arg);
+}
+
+int
+ckpt_list(struct store *s, const char *base,
+	  int (*fn)(const char *tenant, const char *job, enum ckpt_part part, void *arg), void *arg,
+	  struct err *err)
+{
+	CLEANUP(buf_done) struct buf folder = BUF_INIT(KEY_MAX);
+	struct lister l = {.fn = fn, .arg = arg};
+
+	buf_fmt(&folder, "%stenants/", base ? base : "");
+	if (buf_check(&folder, "the state's folder", err) < 0)
+		return -1;
+	l.skip = folder.n;
+	return s->ops->list(s, buf_cstr(&folder), list_key, &l, err);
 }

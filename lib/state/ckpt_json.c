@@ -41,6 +41,7 @@ const struct member ckpt_members[] = {
     KNOWN("checksum"),
     KNOWN("lease"),
     KNOWN("streams"),
+    MAY_BE("history"),
     END,
 };
 const struct member lease_members[] = {
@@ -74,6 +75,8 @@ const struct member counter_members[] = {
     MEMBER(ckpt_counters, "failed_runs", U64, failed_runs),
     MEMBER(ckpt_counters, "late", U64_IF, late),
     MEMBER(ckpt_counters, "revised", U64_IF, revised),
+    MEMBER(ckpt_counters, "metrics_requested", U64_IF, metrics_requested),
+    MEMBER(ckpt_counters, "bytes_scanned", U64_IF, bytes_scanned),
     END,
 };
 const struct member sink_members[] = {
@@ -97,6 +100,14 @@ const struct member gap_members[] = {
     MEMBER(ckpt_gap, "sink", STR, sink),
     MEMBER(ckpt_gap, "reason", STR, reason),
     MEMBER(ckpt_gap, "recorded", TIME, recorded_ms),
+    END,
+};
+
+const struct member event_members[] = {
+    MEMBER(ckpt_event, "time", TIME, time_ms),
+    MEMBER(ckpt_event, "who", STR, who),
+    MEMBER(ckpt_event, "what", STR, what),
+    MEMBER(ckpt_event, "reason", STR, reason),
     END,
 };
 
@@ -254,6 +265,9 @@ ckpt_json(const struct ckpt *c)
 	if (!o || json_object_set_new(o, "format", json_string(CKPT_FORMAT)) < 0 ||
 	    json_object_set_new(o, "version", json_integer(CKPT_VERSION)) < 0 ||
 	    json_object_set_new(o, "lease", object_json(lease_members, &c->lease)) < 0 ||
+	    (c->n_history && json_object_set_new(o, "history",
+						 array_json(event_members, c->history, c->n_history,
+							    sizeof(*c->history))) < 0) ||
 	    json_object_set_new(o, "streams", json_object()) < 0)
 		return NULL;
 	streams = json_object_get(o, "streams");

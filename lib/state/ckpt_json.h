@@ -35,7 +35,7 @@ struct member {
 };
 
 extern const struct member ckpt_members[], lease_members[], stream_members[], counter_members[],
-    sink_members[], range_members[], gap_members[];
+    sink_members[], range_members[], gap_members[], event_members[];
 
 /* Zeroed elements in an array that ckpt_stream_add and the like can go on with; never NULL for n 0.
  * In checkpoint.c. */

@@ -218,6 +218,29 @@ read_stream(json_t *o, const char *region, struct ckpt_stream *s, struct err *er
 }
 
 static int
+read_history(const json_t *doc, struct ckpt *c, struct err *err)
+{
+	char at[PATH_LEN];
+	json_t *events = NULL;
+
+	if (json_get_arr(doc, "", "history", false, &events, err) < 0)
+		return -1;
+	if (json_object_get(doc, "history") && json_array_size(events) == 0)
+		return err_set(err, ERR_DATA, "/history: an empty one is not written");
+	c->history = ckpt_array_new(json_array_size(events), sizeof(*c->history));
+	if (!c->history)
+		return err_nomem(err);
+	c->n_history = json_array_size(events);
+	for (size_t i = 0; i < c->n_history; i++) {
+		(void)snprintf(at, sizeof(at), "/history/%zu", i);
+		if (read_object(json_array_get(events, i), at, event_members, &c->history[i], err) <
+		    0)
+			return -1;
+	}
+	return 0;
+}
+
+static int
 read_streams(const json_t *doc, struct ckpt *c, struct err *err)
 {
 	json_t *streams, *value;
@@ -244,7 +267,8 @@ read_ckpt(json_t *doc, const char *tenant, const char *job, struct ckpt **ret, s
 	if (read_object(doc, "", ckpt_members, c, err) < 0 ||
 	    read_object(json_object_get(doc, "lease"), "/lease", lease_members, &c->lease, err) <
 		0 ||
-	    read_streams(doc, c, err) < 0 || ckpt_check(c, err) < 0)
+	    read_streams(doc, c, err) < 0 || read_history(doc, c, err) < 0 ||
+	    ckpt_check(c, err) < 0)
 		return -1;
 	if (strcmp(c->tenant, tenant) != 0 || strcmp(c->job, job) != 0)
 		return err_set(err, ERR_DATA, "it is the checkpoint of tenant %.64s, job %.64s",

@@ -115,6 +115,24 @@ store_put_check(const char *key, const struct store_put *opt, struct err *err)
 	return 0;
 }
 
+int
+store_refuse_put(struct store *s, const char *key, struct sv body, const struct store_put *opt,
+		 char ret_etag[STORE_ETAG_MAX], struct err *err)
+{
+	(void)s;
+	(void)body;
+	(void)opt;
+	(void)ret_etag;
+	return err_set(err, ERR_USAGE, "%s: this store was opened to be read only", key);
+}
+
+int
+store_refuse_del(struct store *s, const char *key, struct err *err)
+{
+	(void)s;
+	return err_set(err, ERR_USAGE, "%s: this store was opened to be read only", key);
+}
+
 /* file:///dir: an absolute path, percent-encoded where need be. */
 static int
 folder_of(const char *url, struct sv rest, struct buf *dir, struct err *err)
@@ -136,10 +154,10 @@ open_file(const char *url, struct sv rest, const struct store_env *env, struct s
 {
 	CLEANUP(buf_done) struct buf dir = BUF_INIT(PATH_MAX_BYTES);
 
-	(void)env;
 	if (folder_of(url, rest, &dir, err) < 0)
 		return -1;
-	return store_file_new(buf_cstr(&dir), ret, err);
+	return env && env->read_only ? store_file_look(buf_cstr(&dir), ret, err)
+				     : store_file_new(buf_cstr(&dir), ret, err);
 }
 
 static int

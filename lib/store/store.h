@@ -86,6 +86,10 @@ bool store_prefix_valid(const char *prefix);
 /* For the stores themselves: ERR_USAGE for a bad key, metadata or condition. */
 int store_key_check(const char *key, struct err *err);
 int store_put_check(const char *key, const struct store_put *opt, struct err *err);
+/* put and del of a store that was opened to be read: ERR_USAGE. */
+int store_refuse_put(struct store *s, const char *key, struct sv body, const struct store_put *opt,
+		     char ret_etag[STORE_ETAG_MAX], struct err *err);
+int store_refuse_del(struct store *s, const char *key, struct err *err);
 
 /* file:///dir. The folder is made if need be; every operation works below its descriptor and
  * follows no symbolic link. Refused (ERR_LOCAL) if the folder cannot be written, is itself a
@@ -94,6 +98,9 @@ int store_put_check(const char *key, const struct store_put *opt, struct err *er
  * attributes user.muster.<name>, set before the object appears (left out where the file system has
  * none). STORE_MATCH is a read-compare-replace under a lock file. */
 int store_file_new(const char *dir, struct store **ret, struct err *err);
+/* The same to be read only: nothing is made, not even the folder (ERR_NOTFOUND if there is none). It
+ * may be writable for nobody. Has no locks. */
+int store_file_look(const char *dir, struct store **ret, struct err *err);
 /* In memory, for tests. */
 int store_mem_new(struct store **ret, struct err *err);
 
@@ -104,6 +111,10 @@ struct store_env {
 	const char *region;	    /* where a bucket is looked for first */
 	const char *expected_owner; /* 12 digits, NULL: not checked */
 	const char *kms_key;	    /* NULL: as the bucket says */
+	/* To look at what is there: nothing is written, not even the probe, and puts and deletes are
+	 * refused. A folder that does not exist is ERR_NOTFOUND. */
+	bool read_only;
+	bool unconditional; /* no put will have a condition: whether they are kept to is not tried */
 	int64_t grace_ms; /* so long after a cancellation it can still be used; see struct http_req */
 };
 /* s3://bucket/prefix, given without the scheme. Nothing is written but the object `.muster-probe` below the prefix, create-only, to see

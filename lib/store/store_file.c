@@ -334,6 +334,15 @@ static const struct store_ops file_ops = {
     .free = file_free,
 };
 
+static const struct store_ops look_ops = {
+    .name = "file",
+    .get = file_get,
+    .put = store_refuse_put,
+    .list = store_file_list,
+    .del = store_refuse_del,
+    .free = file_free,
+};
+
 /* Whose folder it is, and whether it can be written at all: better said now than after the first
  * pull. */
 static int
@@ -353,16 +362,24 @@ check_root(const struct file_store *f, struct err *err)
 	return 0;
 }
 
+static int
+open_folder(struct file_store *f, struct err *err)
+{
+	f->root = open(f->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (f->root >= 0)
+		return 0;
+	if (errno == ELOOP || errno == ENOTDIR)
+		return err_set(err, ERR_LOCAL, "%s is a symbolic link: give the folder itself",
+			       f->dir);
+	if (errno == ENOENT)
+		return err_set(err, ERR_NOTFOUND, "there is no folder %s", f->dir);
+	return err_sys(err, errno, "open %s", f->dir);
+}
+
 int
 store_file_root(struct file_store *f, struct err *err)
 {
-	f->root = open(f->dir, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (f->root < 0 && (errno == ELOOP || errno == ENOTDIR))
-		return err_set(err, ERR_LOCAL, "%s is a symbolic link: give the folder itself",
-			       f->dir);
-	if (f->root < 0)
-		return err_sys(err, errno, "open %s", f->dir);
-	return check_root(f, err);
+	return open_folder(f, err) < 0 ? -1 : check_root(f, err);
 }
 
 static int
@@ -377,15 +394,16 @@ open_root(struct file_store *f, struct err *err)
 	return 0;
 }
 
-int
-store_file_new(const char *dir, struct store **ret, struct err *err)
+static int
+file_new(const char *dir, const struct store_ops *ops,
+	 int (*open_it)(struct file_store *f, struct err *err), struct store **ret, struct err *err)
 {
 	struct file_store *f = malloc(sizeof(*f));
 	size_t n = strlen(dir);
 
 	if (!f)
 		return err_nomem(err);
-	*f = (struct file_store){.base.ops = &file_ops, .root = -1, .tmp = -1, .locks = -1};
+	*f = (struct file_store){.base.ops = ops, .root = -1, .tmp = -1, .locks = -1};
 	/* With a slash behind it a link would be followed. */
 	while (n > 1 && dir[n - 1] == '/')
 		n--;
@@ -394,10 +412,22 @@ store_file_new(const char *dir, struct store **ret, struct err *err)
 		file_free(&f->base);
 		return n ? err_nomem(err) : err_set(err, ERR_USAGE, "a file store needs a folder");
 	}
-	if (open_root(f, err) < 0) {
+	if (open_it(f, err) < 0) {
 		file_free(&f->base);
 		return -1;
 	}
 	*ret = &f->base;
 	return 0;
+}
+
+int
+store_file_new(const char *dir, struct store **ret, struct err *err)
+{
+	return file_new(dir, &file_ops, open_root, ret, err);
+}
+
+int
+store_file_look(const char *dir, struct store **ret, struct err *err)
+{
+	return file_new(dir, &look_ops, open_folder, ret, err);
 }

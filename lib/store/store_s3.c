@@ -194,6 +194,15 @@ static const struct store_ops s3_ops = {
     .free = s3_store_free,
 };
 
+static const struct store_ops s3_look_ops = {
+    .name = "s3",
+    .get = s3_store_get,
+    .put = store_refuse_put,
+    .list = s3_store_list,
+    .del = store_refuse_del,
+    .free = s3_store_free,
+};
+
 /* ---- opening ---- */
 
 /* 1: the condition was kept (nothing was written), 0: it was not, or did hold; -1: failure. */
@@ -292,7 +301,7 @@ place(struct s3_store *s, struct sv rest, const struct store_env *env, struct er
 	    .grace_ms = env->grace_ms,
 	};
 
-	s->base.ops = &s3_ops;
+	s->base.ops = env->read_only ? &s3_look_ops : &s3_ops;
 	buf_str(&url, "s3://");
 	buf_sv(&url, rest);
 	s->url = buf_steal(&url);
@@ -329,6 +338,10 @@ store_s3_new(struct sv bucket_and_prefix, const struct store_env *env, struct st
 
 	if (store_s3_place(bucket_and_prefix, env, &s, err) < 0)
 		return -1;
+	if (env->read_only || env->unconditional) {
+		*ret = &s->base;
+		return 0;
+	}
 	if (probe(s, err) < 0) {
 		s3_store_free(&s->base);
 		return -1;

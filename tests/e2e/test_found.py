@@ -4,11 +4,12 @@ through the monitoring account to the last sample and row; and by the last list 
 """
 import json
 import os
+import subprocess
 import unittest
 
 import arrivals
 from expected import windows
-from lab import NOW, Case
+from lab import MUSTER, NOW, Case
 from test_insights import as_tuples, expected_rows, iso, job, lake_rows, window
 from test_replay import ReplayCase, unpacked
 
@@ -239,6 +240,19 @@ class LastList(Found):
         self.assert_status(lab.run("--report", lab.path("report.json")), 0)
         source = self.report(lab)["tenants_found"]["sources"][0]
         self.assertEqual((source["last_list"], source["error"]), (False, None))
+
+    def test_status_knows_them_by_it(self):
+        """Without credentials and without a network, also one whose every run has failed before it began."""
+        lab = self.organization()
+        arguments = [MUSTER, "status", "-c", lab.path("muster.yaml", json.dumps(lab.settings)), "--json", "--now", iso(NOW * 1000)]
+        how = {"env": {"PATH": os.environ["PATH"]}, "cwd": lab.folder, "capture_output": True, "check": True}
+        self.assertEqual(json.loads(subprocess.run(arguments, **how).stdout)["streams"], [])
+        self.assert_status(lab.run(), 0)
+        os.remove(lab.path("state/tenants/t0002/ecs.json"))
+        streams = json.loads(subprocess.run(arguments, **how).stdout)["streams"]
+        self.assertEqual({(s["tenant"], s["account"], s["result"], s["configured"]) for s in streams},
+                         {(t["id"], t["account"], "never ran" if t["id"] == "t0002" else "ok", True)
+                          for t in lab.world.tenants})
 
     def test_without_one_nothing_can_be_done(self):
         lab = self.organization()

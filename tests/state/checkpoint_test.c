@@ -58,7 +58,7 @@ sample(void)
 	ok(ckpt_set_str(&s->last_error, "AccessDenied: \xc3\xa4 \\ /", &err));
 	s->last_success_ms = T0 + 999;
 	s->failures = 3;
-	s->counters = (struct ckpt_counters){1, 2, 3, 4, INT64_MAX, 5, 6, 7};
+	s->counters = (struct ckpt_counters){1, 2, 3, 4, INT64_MAX, 5, 0, 0, 6, 7};
 	s->memo = json_pack("{s:[i,f,s,n,b], s:{}}", "a", 1, 0.1, "x/y", 1, "b");
 	assert_non_null(ckpt_sink_add(s, "lake", T0 + 2 * EVERY, &err));
 	k = ckpt_sink_add(s, "amp", T0, &err);
@@ -73,6 +73,7 @@ sample(void)
 	k->bytes = 5;
 	ok(ckpt_gap_add(s, "amp", cell_at(0), "too old for the receiver", T0 + 7, &err));
 	ok(ckpt_gap_add(s, NULL, cell_at(3), "max_catchup", T0 + 8, &err));
+	ok(ckpt_event_add(c, T0 + 9, "ann@ops", "skip", "the disk was full", &err));
 	return c;
 }
 
@@ -309,6 +310,119 @@ test_gaps(void **state)
 	ckpt_free(c);
 }
 
+/* What operators do */
+
+static struct ckpt_sink *
+sink_at(struct ckpt_stream *s, int k)
+{
+	struct ckpt_sink *sink;
+	struct err err;
+
+	sink = ckpt_sink_add(s, "lake", T0, &err);
+	assert_non_null(sink);
+	ok(ckpt_done(sink, (struct cell){T0, cell_at(k).start_ms}, &err));
+	return sink;
+}
+
+static void
+test_rewind(void **state)
+{
+	struct ckpt *c = ckpt_new("acme", "ecs");
+	struct ckpt_stream *s;
+	struct ckpt_sink *k;
+	struct err err;
+
+	(void)state;
+	s = ckpt_stream_add(c, "eu-west-1", T0, EVERY, &err);
+	k = sink_at(s, 10);
+	ok(ckpt_done(k, cell_at(12), &err));
+	ok(ckpt_gap_add(s, "lake", (struct cell){T0, cell_at(2).end_ms}, "a", 1, &err));
+	ok(ckpt_gap_add(s, "lake", cell_at(5), "b", 1, &err));
+	ok(ckpt_gap_add(s, "amp", cell_at(5), "c", 1, &err));
+	expect_err(ckpt_rewind(s, k, cell_at(10).start_ms, &err), ERR_USAGE);
+	expect_err(ckpt_rewind(s, k, T0 - EVERY, &err), ERR_USAGE);
+	expect_err(ckpt_rewind(s, k, T0 + 1, &err), ERR_USAGE);
+	assert_int_equal(k->cursor_ms, cell_at(10).start_ms);
+
+	ok(ckpt_rewind(s, k, cell_at(2).start_ms, &err));
+	assert_int_equal(k->cursor_ms, cell_at(2).start_ms);
+	assert_int_equal(k->beyond.n, 0);
+	/* What will be done again is no gap of this sink any more. */
+	assert_int_equal(s->n_gaps, 2);
+	assert_int_equal(s->gaps[0].end_ms, cell_at(2).start_ms);
+	assert_string_equal(s->gaps[1].reason, "c");
+	ok(ckpt_check(c, &err));
+	ckpt_free(c);
+}
+
+/* A gap that reaches from before the rewound time to after the cursor keeps both its ends. */
+static void
+test_rewind_inside_a_gap(void **state)
+{
+	struct ckpt *c = ckpt_new("acme", "ecs");
+	struct ckpt_stream *s;
+	struct ckpt_sink *k;
+	struct err err;
+
+	(void)state;
+	s = ckpt_stream_add(c, "eu-west-1", T0, EVERY, &err);
+	k = sink_at(s, 4);
+	ok(ckpt_gap_add(s, "lake", (struct cell){T0, cell_at(6).end_ms}, "a", 1, &err));
+	ok(ckpt_rewind(s, k, cell_at(1).start_ms, &err));
+	assert_int_equal(s->n_gaps, 2);
+	assert_int_equal(s->gaps[0].start_ms, T0);
+	assert_int_equal(s->gaps[0].end_ms, cell_at(1).start_ms);
+	assert_int_equal(s->gaps[1].start_ms, cell_at(4).start_ms);
+	assert_int_equal(s->gaps[1].end_ms, cell_at(6).end_ms);
+	assert_string_equal(s->gaps[1].reason, "a");
+	ckpt_free(c);
+}
+
+static void
+test_skip(void **state)
+{
+	struct ckpt *c = ckpt_new("acme", "ecs");
+	struct ckpt_stream *s;
+	struct ckpt_sink *k;
+	struct err err;
+
+	(void)state;
+	s = ckpt_stream_add(c, "eu-west-1", T0, EVERY, &err);
+	k = sink_at(s, 1);
+	ok(ckpt_done(k, cell_at(3), &err));
+	ok(ckpt_done(k, cell_at(8), &err));
+	expect_err(ckpt_skip(s, k, T0 + 1, "x", 5, &err), ERR_USAGE);
+	expect_err(ckpt_skip(s, k, cell_at(1).start_ms, "x", 5, &err), ERR_USAGE);
+
+	ok(ckpt_skip(s, k, cell_at(6).start_ms, "x", 5, &err));
+	assert_int_equal(k->cursor_ms, cell_at(6).start_ms);
+	assert_int_equal(k->beyond.n, 1);
+	assert_int_equal(s->n_gaps, 2); /* before and after the cell that was done */
+	assert_int_equal(s->gaps[0].start_ms, cell_at(1).start_ms);
+	assert_int_equal(s->gaps[0].end_ms, cell_at(3).start_ms);
+	assert_int_equal(s->gaps[1].start_ms, cell_at(3).end_ms);
+	assert_int_equal(s->gaps[1].end_ms, cell_at(6).start_ms);
+	ckpt_free(c);
+}
+
+static void
+test_history_is_bounded(void **state)
+{
+	struct ckpt *c = ckpt_new("acme", "ecs");
+	struct err err;
+	char what[16];
+
+	(void)state;
+	for (int i = 0; i < CKPT_HISTORY_MAX + 3; i++) {
+		(void)snprintf(what, sizeof(what), "%d", i);
+		ok(ckpt_event_add(c, T0 + i, "ann", what, "why", &err));
+	}
+	assert_int_equal(c->n_history, CKPT_HISTORY_MAX);
+	assert_string_equal(c->history[0].what, "3");
+	assert_int_equal(c->history[CKPT_HISTORY_MAX - 1].time_ms, T0 + CKPT_HISTORY_MAX + 2);
+	ckpt_free(c);
+}
+
 /* The text */
 
 static void
@@ -366,7 +480,7 @@ test_text(void **state)
 				   "    }\n"
 				   "  },\n"
 				   "  \"tenant\": \"acme\",\n"
-				   "  \"version\": 1\n"
+				   "  \"version\": 2\n"
 				   "}\n";
 	struct ckpt *c = ckpt_new("acme", "ecs");
 	struct buf text = BUF_INIT(CKPT_MAX), bare = BUF_INIT(CKPT_MAX);
@@ -577,12 +691,30 @@ test_every_cut(void **state)
 	buf_done(&text);
 }
 
+/* The text of a document, with the checksum that it should have. */
+static void
+mend(json_t *doc, struct buf *out)
+{
+	struct buf bare = BUF_INIT(CKPT_MAX);
+	char hex[SHA256_HEX_LEN + 1], sum[80];
+	struct err err;
+
+	(void)json_object_del(doc, "checksum");
+	ok(json_dump(doc, false, &bare, &err));
+	sha256_hex(buf_view(&bare), hex);
+	(void)snprintf(sum, sizeof(sum), "sha256:%s", hex);
+	(void)json_object_set_new(doc, "checksum", json_string(sum));
+	buf_reset(out);
+	ok(json_dump(doc, true, out, &err));
+	buf_ch(out, '\n');
+	buf_done(&bare);
+}
+
 /* Edited by somebody who also mends the checksum. */
 static void
 edit(const char *from, const char *to, struct buf *out)
 {
-	struct buf text = BUF_INIT(CKPT_MAX), bare = BUF_INIT(CKPT_MAX), all = BUF_INIT(CKPT_MAX);
-	char hex[SHA256_HEX_LEN + 1], sum[80];
+	struct buf text = BUF_INIT(CKPT_MAX), all = BUF_INIT(CKPT_MAX);
 	const char *at;
 	json_t *doc;
 	struct err err;
@@ -595,17 +727,9 @@ edit(const char *from, const char *to, struct buf *out)
 	buf_str(&all, to);
 	buf_str(&all, at + strlen(from));
 	ok(json_parse(buf_view(&all), "edited", &doc, &err));
-	(void)json_object_del(doc, "checksum");
-	ok(json_dump(doc, false, &bare, &err));
-	sha256_hex(buf_view(&bare), hex);
-	(void)snprintf(sum, sizeof(sum), "sha256:%s", hex);
-	(void)json_object_set_new(doc, "checksum", json_string(sum));
-	buf_reset(out);
-	ok(json_dump(doc, true, out, &err));
-	buf_ch(out, '\n');
+	mend(doc, out);
 	json_decref(doc);
 	buf_done(&text);
-	buf_done(&bare);
 	buf_done(&all);
 }
 
@@ -622,8 +746,8 @@ test_edited(void **state)
 	    {"\"generation\": 12", "\"generation\": null"},
 	    {"\"generation\": 12", "\"generation\": 12, \"more\": 1"},
 	    {"\"format\": \"muster-checkpoint\"", "\"format\": \"other\""},
-	    {"\"version\": 1", "\"version\": 0"},
-	    {"\"version\": 1", "\"version\": -5"},
+	    {"\"version\": 2", "\"version\": 0"},
+	    {"\"version\": 2", "\"version\": -5"},
 	    {"\"nonce\": \"cc", "\"nonce\": \"CC"},
 	    {"\"nonce\": \"cc", "\"nonce\": \"c"},
 	    {"\"job\": \"ecs\"", "\"job\": \"ec2\""},
@@ -652,6 +776,10 @@ test_edited(void **state)
 	    {"\"reason\": \"max_catchup\"", "\"reason\": null"},
 	    {"\"streams\": {", "\"streams\": {\"\": {},"},
 	    {"\"streams\": {", "\"streams\": {\"x\": [],"},
+	    {"\"history\": [", "\"history\": [1,"},
+	    {"\"who\": \"ann@ops\"", "\"who\": null"},
+	    {"\"who\": \"ann@ops\"", "\"whom\": \"ann@ops\""},
+	    {"\"metrics_requested\": 6,", "\"metrics_requested\": 0,"},
 	};
 	struct buf text = BUF_INIT(CKPT_MAX);
 
@@ -668,6 +796,40 @@ test_edited(void **state)
 		edit(rows[i].from, rows[i].to, &text);
 		expect_damaged(text.p, text.n);
 	}
+	buf_done(&text);
+}
+
+/* As the first version wrote it: without a history, and without what was billed. */
+static void
+test_version_1(void **state)
+{
+	struct buf text = BUF_INIT(CKPT_MAX);
+	struct ckpt *c = NULL;
+	json_t *doc, *stream;
+	const char *region;
+	struct err err;
+
+	(void)state;
+	sample_text(&text);
+	ok(json_parse(buf_view(&text), "sample", &doc, &err));
+	ok(json_object_del(doc, "history"));
+	ok(json_object_set_new(doc, "version", json_integer(1)));
+	json_object_foreach(json_object_get(doc, "streams"), region, stream)
+	{
+		(void)json_object_del(json_object_get(stream, "counters"), "metrics_requested");
+		(void)json_object_del(json_object_get(stream, "counters"), "bytes_scanned");
+	}
+	mend(doc, &text);
+	ok(ckpt_parse(buf_view(&text), "acme", "ecs", &c, &err));
+	assert_int_equal(c->n_history, 0);
+	assert_int_equal(ckpt_stream_find(c, "eu-west-1")->counters.failed_runs, 5);
+	assert_int_equal(ckpt_stream_find(c, "eu-west-1")->counters.bytes_scanned, 0);
+	ckpt_free(c);
+	/* What it never had is not missed, but what it had is. */
+	ok(json_object_del(doc, "lease"));
+	mend(doc, &text);
+	expect_damaged(text.p, text.n);
+	json_decref(doc);
 	buf_done(&text);
 }
 
@@ -1040,16 +1202,42 @@ test_newer_version(void **state)
 	int n = 0;
 
 	store_two(s);
-	edit("\"version\": 1", "\"version\": 2, \"what_it_has\": []", &text);
+	edit("\"version\": 2", "\"version\": 3, \"what_it_has\": []", &text);
 	put_text(s, KEY, buf_view(&text));
 	expect_err(ckpt_load(s, "", "acme", "ecs", &c, &err), ERR_LOCAL);
-	assert_non_null(strstr(err.msg, "version 2"));
+	assert_non_null(strstr(err.msg, "version 3"));
 	assert_true(get_text(s, KEY, &got));
 	assert_true(sv_eq(buf_view(&text), buf_view(&got)));
 	ok(s->ops->list(s, "", count_key, &n, &err));
 	assert_int_equal(n, 2);
 	buf_done(&text);
 	buf_done(&got);
+}
+
+/* Whoever only looks leaves everything where it is. */
+static void
+test_peek(void **state)
+{
+	struct buf text = BUF_INIT(CKPT_MAX);
+	struct store *s = *state;
+	struct ckpt *c = NULL;
+	struct err err;
+	int n = 0;
+
+	expect_err(ckpt_peek(s, "", "acme", "ecs", "", NULL, &c, &err), ERR_NOTFOUND);
+	store_two(s);
+	ok(ckpt_peek(s, "", "acme", "ecs", "", &text, &c, &err));
+	assert_int_equal(text.p[0], '{');
+	ckpt_free(c);
+	put_text(s, KEY, SV("{}"));
+	buf_reset(&text);
+	expect_err(ckpt_peek(s, "", "acme", "ecs", "", &text, &c, &err), ERR_DATA);
+	assert_string_equal(buf_cstr(&text), "{}");
+	ok(ckpt_peek(s, "", "acme", "ecs", ".prev", NULL, &c, &err));
+	ckpt_free(c);
+	ok(s->ops->list(s, "", count_key, &n, &err));
+	assert_int_equal(n, 2);
+	buf_done(&text);
 }
 
 /* Lost answers */
@@ -1345,6 +1533,10 @@ main(void)
 	    cmocka_unit_test(test_streams),
 	    cmocka_unit_test(test_sinks),
 	    cmocka_unit_test(test_gaps),
+	    cmocka_unit_test(test_rewind),
+	    cmocka_unit_test(test_rewind_inside_a_gap),
+	    cmocka_unit_test(test_skip),
+	    cmocka_unit_test(test_history_is_bounded),
 	    cmocka_unit_test(test_text),
 	    cmocka_unit_test(test_round_trip),
 	    cmocka_unit_test(test_strange_words),
@@ -1352,6 +1544,7 @@ main(void)
 	    cmocka_unit_test(test_every_flip),
 	    cmocka_unit_test(test_every_cut),
 	    cmocka_unit_test(test_edited),
+	    cmocka_unit_test(test_version_1),
 	    cmocka_unit_test(test_nonsense),
 	    cmocka_unit_test(test_key),
 	    T(test_save_load),
@@ -1364,6 +1557,7 @@ main(void)
 	    T(test_missing_and_prev_damaged),
 	    T(test_other_tenants),
 	    T(test_newer_version),
+	    T(test_peek),
 	    T(test_lost_reply),
 	    T(test_lost_request),
 	    T(test_refused_for_nothing),

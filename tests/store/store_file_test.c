@@ -813,6 +813,45 @@ test_no_descriptors(void **state)
 	suite_expect(*state, "old", "kept");
 }
 
+static int
+count_key(const char *key, void *arg)
+{
+	(void)key;
+	++*(int *)arg;
+	return 0;
+}
+
+/* Opened to be read, nothing is made and nothing can be. */
+static void
+test_look(void **state)
+{
+	const struct store_put opt = {.cond = STORE_ANY};
+	const struct store_env look = {.read_only = true};
+	CLEANUP(buf_done) struct buf got = BUF_INIT(100);
+	char url[PATHS];
+	struct store *s;
+	struct err err;
+	int n = 0;
+
+	assert_int_equal(store_put(*state, "a/b", SV("x"), &opt, NULL, NULL), 0);
+	(void)snprintf(url, sizeof(url), "file://%s/missing", root);
+	assert_int_equal(store_open(url, &look, &s, &err), -1);
+	assert_int_equal(err.kind, ERR_NOTFOUND);
+	assert_false(exists(at("missing")));
+	(void)snprintf(url, sizeof(url), "file://%s/a", root);
+	assert_int_equal(store_open(url, &look, &s, &err), 0);
+	assert_int_equal(store_get(s, "b", NULL, &got, NULL, &err), 0);
+	assert_string_equal(buf_cstr(&got), "x");
+	assert_int_equal(s->ops->list(s, "", count_key, &n, &err), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(store_put(s, "c", SV("x"), &opt, NULL, &err), -1);
+	assert_int_equal(err.kind, ERR_USAGE);
+	assert_int_equal(s->ops->del(s, "b", &err), -1);
+	assert_null(s->ops->lock);
+	assert_int_equal(count_entries(at("a")), 1);
+	store_free(s);
+}
+
 /* Whether extended attributes work where the tests run. */
 static bool
 have_xattr(void)
@@ -842,6 +881,7 @@ main(void)
 	    T(test_walk_like_kernel),
 	    T(test_file_too_large),
 	    T(test_disk_full),
+	    T(test_look),
 	    T(test_no_descriptors),
 	};
 	struct store_kind mem = {.name = "mem", .open = open_mem, .has_meta = true};
