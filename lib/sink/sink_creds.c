@@ -89,10 +89,10 @@ int
 sink_store_open(const struct sink_conf *c, const struct sink_env *env, struct sink_creds *creds,
 		struct store **ret, struct err *err)
 {
-	struct store_env store;
+	struct store_env store = store_env_of(c, env, NULL);
 
 	if (!on_s3(c))
-		return store_open(c->url, NULL, ret, err);
+		return store_open(c->url, &store, ret, err);
 	if (sink_creds_open(c, env, creds, err) < 0)
 		return -1;
 	store = store_env_of(c, env, creds->use);
