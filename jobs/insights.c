@@ -360,6 +360,15 @@ give_up_rest(struct pull *p, struct err *err)
 	return 0;
 }
 
+/* What the job may have running, and what the account leaves it. */
+static size_t
+slots(const struct pull *p)
+{
+	int64_t share = p->s->queries;
+
+	return (size_t)(share && share < p->o->concurrency ? share : p->o->concurrency);
+}
+
 static int
 ask_next(struct pull *p, struct aws_call *call, struct err *err)
 {
@@ -373,7 +382,7 @@ ask_next(struct pull *p, struct aws_call *call, struct err *err)
 	if (budget_gone(p) && give_up_rest(p, err))
 		return -1;
 	at = next_new(p);
-	if (at < p->asks.n && running < (size_t)p->o->concurrency && !(p->starved && running))
+	if (at < p->asks.n && running < slots(p) && !(p->starved && running))
 		return start_next(p, at, call, err);
 	if (running)
 		return poll_next(p, call, err);

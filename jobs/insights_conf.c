@@ -55,7 +55,8 @@ const struct conf_key insights_keys[] = {
      .deflt = "4",
      .min = 1,
      .max = CONCURRENCY_MAX,
-     .help = "queries of one tenant and region that run at once"},
+     .help =
+	 "queries of one tenant and region that run at once; run.limits bounds those of all jobs"},
     {.name = "discover_every",
      .type = CONF_DURATION,
      .offset = OFF(discover_every_ms),

@@ -36,6 +36,7 @@ struct job_stream {
 	const char *linked_account;
 	const struct label *labels; /* the tenant's own, sorted by name */
 	size_t n_labels;
+	int64_t queries; /* that may run at once, this stream's share; 0: as many as the job likes */
 };
 
 struct job_gap {

@@ -194,6 +194,21 @@ class Trouble(Insights):
         self.assert_status(lab.run(), 0)
         self.assert_rows(lab, *window(NOW))
 
+    def test_an_account_has_no_more_at_once_than_it_may(self):
+        """With as many slots as `run.limits` asks for there is never a LimitExceeded, whatever the jobs would like."""
+        lab = self.lab(tenants=1, flags=["--logs-paging", "--logs-concurrency", "2", "--logs-query-ms", "300"],
+                       logs={"rate": 1.0})
+        lab.settings["jobs"]["more"] = job()
+        lab.settings["run"] = {"limits": {"logs_concurrent_queries": 2, "logs_start_query": "50/s"}}
+        self.assert_status(lab.run("--report", lab.path("report.json")), 0)
+        with open(lab.path("report.json"), encoding="utf-8") as file:
+            calls = json.load(file)["calls"]
+        self.assertEqual({call["code"] for call in calls if call["operation"] == "StartQuery"}, {"200"})
+        del lab.settings["run"]
+        self.assert_status(lab.run("--report", lab.path("report.json"), now=NOW + 1800), 0)
+        with open(lab.path("report.json"), encoding="utf-8") as file:
+            self.assertIn("LimitExceeded", file.read(), "a test that never meets the limit proves nothing")
+
     def test_errors_of_every_call(self):
         lab = self.lab(tenants=2, logs={"rate": 1.0})
         lab.daemon.control("faults", [{"match": {"service": "logs"}, "kind": kind, "prob": 0.05}

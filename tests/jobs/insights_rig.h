@@ -52,7 +52,7 @@ struct oracle {
 	int fail, short_rows, forget;
 	bool no_matched;
 	struct oracle_query q[MAX_QUERIES];
-	size_t n_queries, started, stopped, refused;
+	size_t n_queries, started, stopped, refused, most_running;
 	uint64_t draws;
 	size_t list_calls;
 	char last_query[LOGS_QUERY_MAX + 1];
@@ -206,6 +206,8 @@ oracle_start(struct rig *r, const json_t *req)
 	oracle_compile(o, req, text, &o->q[o->n_queries]);
 	buf_fmt(&r->resp.body, "{\"queryId\":\"q-%zu\"}", o->n_queries++);
 	o->started++;
+	if (oracle_running(o) > o->most_running)
+		o->most_running = oracle_running(o);
 	return 0;
 }
 

@@ -139,6 +139,23 @@ test_cells_run_at_once(void **state)
 	rig_done(&r);
 }
 
+static void
+test_an_account_s_share_of_queries_is_kept(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS "concurrency: 4\n");
+	r.s.queries = 2;
+	for (int i = 0; i < 100; i++)
+		oracle_add(&r, START + i * 15000, i % 2, i % 3);
+	rig_open(&r, 5);
+	rig_complete(&r, 5);
+	expect_all(&r);
+	assert_int_equal(r.o->most_running, 2);
+	rig_done(&r);
+}
+
 /* Dense */
 
 static void
@@ -639,6 +656,7 @@ main(void)
 	    cmocka_unit_test(test_one_cell),
 	    cmocka_unit_test(test_adopted_lines_are_counted),
 	    cmocka_unit_test(test_cells_run_at_once),
+	    cmocka_unit_test(test_an_account_s_share_of_queries_is_kept),
 	    cmocka_unit_test(test_dense),
 	    cmocka_unit_test(test_one_stream_too_dense_is_a_gap),
 	    cmocka_unit_test(test_parts_by_the_density_before),
