@@ -10,7 +10,8 @@
  *
  * Polling goes in rounds: each query that runs is looked at once, then there is a pause, which
  * grows. As soon as one has ended the next is started. A start that finds no free slot waits for
- * the end of the round, and polls go on meanwhile.
+ * the end of the round, and polls go on meanwhile. Where queries may have been started that are not
+ * known, the service is asked for them first (insights_lost.c).
  *
  * next() only builds; what moves the pull on is a reply that could be read whole. So a request may
  * be sent any number of times.
@@ -50,6 +51,7 @@ pull_free(struct pull *p)
 {
 	if (!p)
 		return;
+	lost_done(p);
 	map_done(&p->tokens, NULL);
 	buf_done(&p->token_buf);
 	buf_done(&p->text);
@@ -190,6 +192,8 @@ plan(struct pull *p, struct err *err)
 	for (int64_t ms = p->start_ms; ms < p->end_ms; ms += every_ms)
 		if (!asks_have(&p->asks, ms, ms + every_ms) && plan_cell(p, ms, err))
 			return -1;
+	if (p->lost || p->start_ms + every_ms <= p->s->begun_before_ms)
+		lost_look(p, false);
 	return 0;
 }
 
@@ -284,11 +288,26 @@ compose(struct pull *p, const struct ask *a, struct err *err)
 		insights_query_streams(&part, &p->text);
 	else
 		insights_query_compose(&p->o->q, &part, &p->text);
-	return buf_check(&p->text, "query", err);
+	return lost_mark(p, a, &p->text, err);
 }
 
-/* Seconds around the part: the end second covers only its first millisecond, and the filter in the
- * query is what is exact. */
+/* It was started already, and what it brings is collected. p->text is its query. */
+static bool
+adopted(struct pull *p, size_t at)
+{
+	const char *id = lost_found(p, buf_cstr(&p->text));
+
+	if (!id)
+		return false;
+	p->asks.v[at].id = id;
+	p->asks.v[at].state = ASK_RUNNING;
+	p->poll_ms = POLL_FIRST_MS;
+	p->changed = p->urgent = true;
+	return true;
+}
+
+/* With the query in p->text. Seconds around the part: the end second covers only its first
+ * millisecond, and the filter in the query is what is exact. */
 static int
 start_next(struct pull *p, size_t at, struct aws_call *call, struct err *err)
 {
@@ -309,8 +328,6 @@ start_next(struct pull *p, size_t at, struct aws_call *call, struct err *err)
 			names[q.n_groups++] = p->groups.v[i].name;
 	if (q.end_s <= q.start_s)
 		q.end_s = q.start_s + 1;
-	if (compose(p, a, err))
-		return -1;
 	q.query = buf_cstr(&p->text);
 	return logs_start_call(&q, call, err) ? -1 : 1;
 }
@@ -341,7 +358,7 @@ poll_next(struct pull *p, struct aws_call *call, struct err *err)
 static bool
 budget_gone(const struct pull *p)
 {
-	return p->o->scan_budget && p->spent >= p->o->scan_budget;
+	return p->o->scan_budget && p->spent + p->elsewhere >= p->o->scan_budget;
 }
 
 /* What has not been started is not started any more. */
@@ -369,22 +386,48 @@ slots(const struct pull *p)
 	return (size_t)(share && share < p->o->concurrency ? share : p->o->concurrency);
 }
 
+static bool
+may_start(const struct pull *p)
+{
+	size_t running = count_state(p, ASK_RUNNING);
+
+	return running < slots(p) && !(p->starved && running);
+}
+
+/* 1: *call starts a query; 0: none can be started now. */
+static int
+try_start(struct pull *p, struct aws_call *call, struct err *err)
+{
+	for (;;) {
+		size_t at = next_new(p);
+
+		if (at == p->asks.n || !may_start(p))
+			return 0;
+		if (compose(p, &p->asks.v[at], err))
+			return -1;
+		if (!adopted(p, at))
+			return start_next(p, at, call, err);
+	}
+}
+
 static int
 ask_next(struct pull *p, struct aws_call *call, struct err *err)
 {
-	size_t running = count_state(p, ASK_RUNNING), at;
+	int more;
 
 	if (p->in_pages) {
 		p->doing = POLLING;
 		return logs_results_call(p->asks.v[p->at].id, p->items, p->token, call, err) ? -1
 											     : 1;
 	}
+	if (p->looking)
+		return lost_next(p, call, err);
 	if (budget_gone(p) && give_up_rest(p, err))
 		return -1;
-	at = next_new(p);
-	if (at < p->asks.n && running < slots(p) && !(p->starved && running))
-		return start_next(p, at, call, err);
-	if (running)
+	more = try_start(p, call, err);
+	if (more)
+		return more;
+	if (count_state(p, ASK_RUNNING))
 		return poll_next(p, call, err);
 	p->phase = DONE;
 	return 0;
@@ -414,8 +457,10 @@ start_reply(struct pull *p, struct sv body, struct err *err)
 	if (logs_start_read(body, p->asks.a, &a->id, err))
 		return -1;
 	a->state = ASK_RUNNING;
+	p->losses = 0;
 	p->poll_ms = POLL_FIRST_MS;
 	p->changed = p->urgent = true;
+	(void)next_new(p); /* is there any? */
 	return 0;
 }
 
@@ -519,6 +564,8 @@ refused(struct pull *p, struct err *err)
 {
 	if (p->doing == LISTING)
 		return list_refused(p, err);
+	if (p->doing == LOOKING)
+		return lost_refused(p, err);
 	return p->doing == STARTING ? start_refused(p, err) : poll_refused(p, err);
 }
 
@@ -541,6 +588,8 @@ insights_reply(struct pull *p, const struct http_resp *resp, struct err *err)
 		return reading_too_large(p, err);
 	if (p->doing == LISTING)
 		return list_reply(p, body, err);
+	if (p->doing == LOOKING)
+		return lost_reply(p, body, err);
 	return p->doing == STARTING ? start_reply(p, body, err) : poll_reply(p, body, err);
 }
 
@@ -586,19 +635,21 @@ insights_memo(struct pull *p)
 	p->urgent = false;
 	groups = groups_save(&p->groups);
 	asks = asks_save(&p->asks);
-	return json_pack("{s:i, s:s, s:I, s:I, s:o, s:o, s:i, s:I, s:I, s:s, s:I}", "version",
+	return json_pack("{s:i, s:s, s:I, s:I, s:o, s:o, s:i, s:I, s:I, s:s, s:I, s:b}", "version",
 			 MEMO_VERSION, "definition", p->definition, "listed_ms",
 			 (json_int_t)p->groups.listed_ms, "base", (json_int_t)p->groups.base,
 			 "groups", groups, "asks", asks, "limit", (int)p->limit, "rows",
 			 (json_int_t)(done ? rows_since(p, last_ms) : p->rows_before), "rows_ms",
 			 (json_int_t)(done ? p->s->common->every_ms : p->ms_before), "day", p->day,
-			 "scanned", (json_int_t)p->spent);
+			 "scanned", (json_int_t)p->spent, "lost", (int)p->lost);
 }
 
+/* Before anything waits for it. One write does for all that are started in a row: those of a run
+ * that dies before it are looked for. */
 static bool
 insights_memo_urgent(const struct pull *p)
 {
-	return p->urgent;
+	return p->urgent && !(count_state(p, ASK_NEW) && may_start(p) && !p->looking);
 }
 
 static int64_t
@@ -653,18 +704,33 @@ load_groups(struct pull *p, const json_t *memo)
 	return false;
 }
 
+static uint64_t
+insights_scanned(const json_t *memo, int64_t now_ms)
+{
+	int64_t bytes = memo_int(memo, "scanned");
+	char day[TIME_TEXT_MAX];
+
+	time_format_day(now_ms, day);
+	return memo_is(memo, "day", day) && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+static void
+insights_scanned_elsewhere(struct pull *p, uint64_t bytes)
+{
+	p->elsewhere = bytes;
+}
+
 static bool
 load_memo(struct pull *p, const json_t *memo)
 {
 	int64_t limit = memo_int(memo, "limit"), rows = memo_int(memo, "rows");
-	int64_t scanned = memo_int(memo, "scanned");
 
 	if (memo_int(memo, "version") != MEMO_VERSION)
 		return false;
-	if (memo_is(memo, "day", p->day) && scanned > 0)
-		p->spent = (uint64_t)scanned;
+	p->spent = insights_scanned(memo, p->now_ms);
 	if (!memo_is(memo, "definition", p->definition))
 		return false;
+	p->lost = json_is_true(json_object_get(memo, "lost"));
 	if (limit >= 1 && limit < p->limit)
 		p->limit = (long)limit;
 	if (rows >= 0 && memo_int(memo, "rows_ms") > 0) {
@@ -743,6 +809,7 @@ insights_open(const struct job_stream *s, const json_t *memo, const struct cell 
 	    .text = BUF_INIT(TEXT_MAX),
 	    .line = BUF_INIT(2 * HTTP_MAX_BODY),
 	    .tokens = MAP_INIT,
+	    .started = MAP_INIT,
 	    .poll_ms = POLL_FIRST_MS,
 	};
 	p->asks.a = &p->mem;
@@ -872,6 +939,9 @@ const struct job_kind job_insights = {
     .memo_urgent = insights_memo_urgent,
     .leave = insights_leave,
     .gaps = insights_gaps,
+    .lost = lost_answer,
+    .scanned = insights_scanned,
+    .scanned_elsewhere = insights_scanned_elsewhere,
     .billed = insights_billed,
     .close = pull_free,
     .adopt = insights_adopt,

@@ -39,8 +39,9 @@ const struct conf_key insights_keys[] = {
      .type = CONF_BYTES,
      .offset = OFF(scan_budget),
      .flags = CONF_PER_DAY,
-     .help = "bytes that may be scanned in a day (UTC) for one tenant and region (50GB/d); beyond "
-	     "it cells are not asked for but recorded as a gap; default: no limit"},
+     .help =
+	 "bytes that may be scanned in a day (UTC) for one tenant, in all its regions together "
+	 "(50GB/d); beyond it cells are not asked for but recorded as a gap; default: no limit"},
     {.name = "limit",
      .type = CONF_INT,
      .offset = OFF(limit),

@@ -9,7 +9,7 @@
 #include "model/insights_rows.h"
 
 enum phase { LIST, ASK, DONE };
-enum doing { LISTING, STARTING, POLLING };
+enum doing { LISTING, LOOKING, STARTING, POLLING };
 
 struct stream_count {
 	const char *name;
@@ -66,6 +66,12 @@ struct pull {
 	struct buf text, line;
 	size_t leave_at;
 
+	/* Queries that may have been started; jobs/insights_lost.c. */
+	struct map started; /* the ids, by SHA-256 of the texts */
+	bool looking;	    /* the service is being asked for them */
+	bool lost;	    /* the answer to a StartQuery, and not looked for yet */
+	unsigned losses;    /* one after another */
+
 	struct insights_row *rows;
 	size_t n_rows, cap_rows;
 	struct arena lines;
@@ -79,7 +85,8 @@ struct pull {
 	bool urgent, changed;
 	uint64_t rows_before; /* of the last cell before this span, */
 	int64_t ms_before;    /* and its length */
-	uint64_t spent;	      /* bytes of this day */
+	uint64_t spent;	      /* bytes of this day, */
+	uint64_t elsewhere;   /* and of the other regions */
 	uint64_t billed;
 };
 
@@ -95,6 +102,21 @@ int reading_too_large(struct pull *p, struct err *err);
 int reading_again(struct pull *p, bool halve, const char *why, struct err *err);
 /* `reason` lives as long as the pull. */
 int pull_gap(struct pull *p, int64_t from_ms, int64_t to_ms, const char *reason, struct err *err);
+
+/* jobs/insights_lost.c */
+
+/* Add to the text what makes it this ask's own. */
+int lost_mark(const struct pull *p, const struct ask *a, struct buf *text, struct err *err);
+/* Ask for what was started, from the beginning. just_now: not before it can be seen. */
+void lost_look(struct pull *p, bool just_now);
+int lost_next(struct pull *p, struct aws_call *call, struct err *err);
+int lost_reply(struct pull *p, struct sv body, struct err *err);
+int lost_refused(struct pull *p, const struct err *err);
+/* As `lost` of a job kind. */
+int lost_answer(struct pull *p);
+/* The id of a query with this text that was started; NULL: none is known. */
+const char *lost_found(const struct pull *p, const char *text);
+void lost_done(struct pull *p);
 
 /* Paging; in jobs/insights.c. */
 void pages_begin(struct pull *p);

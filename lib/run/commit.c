@@ -620,6 +620,21 @@ commit_sink_newest(struct commit *c, const char *region, const char *sink)
 	return ms;
 }
 
+uint64_t
+commit_memos(struct commit *c, const char *except_region,
+	     uint64_t (*fn)(const json_t *memo, int64_t now_ms), int64_t now_ms)
+{
+	const struct ckpt *k = c->locked.ckpt;
+	uint64_t sum = 0;
+
+	lock(c);
+	for (size_t i = 0; i < k->n_streams; i++)
+		if (k->streams[i].memo && strcmp(k->streams[i].region, except_region) != 0)
+			sum += fn(k->streams[i].memo, now_ms);
+	unlock(c);
+	return sum;
+}
+
 int
 commit_gap(struct commit *c, const char *region, struct cell range, const char *reason,
 	   int64_t now_ms, struct err *err)

@@ -114,6 +114,9 @@ void commit_late_sent(struct commit *c, const char *region, const char *sink,
 /* Start of the stream's first cell; end of the newest cell that a sink has. 0: there is none. */
 int64_t commit_first_ms(struct commit *c, const char *region);
 int64_t commit_sink_newest(struct commit *c, const char *region, const char *sink);
+/* The sum of what fn finds in the memos of all streams but this one. */
+uint64_t commit_memos(struct commit *c, const char *except_region,
+		      uint64_t (*fn)(const json_t *memo, int64_t now_ms), int64_t now_ms);
 /* Cells of the span are done but for a range that nobody can have: on record, for all sinks. */
 int commit_gap(struct commit *c, const char *region, struct cell range, const char *reason,
 	       int64_t now_ms, struct err *err);

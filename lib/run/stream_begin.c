@@ -78,6 +78,7 @@ stream_begin(struct stream *s, struct err *err)
 	if (commit_stream_begin(s->commit, s->plan, s->js.region, first_ms, s->job->definition,
 				&s->is_new, err))
 		return -1;
+	s->js.begun_before_ms = s->commit->begun_before_ms;
 	s->begun = true;
 	late_begin(s);
 	return 0;
