@@ -1072,18 +1072,18 @@ a_run_with_nothing_to_do_writes_nothing(void **state)
 {
 	struct stream s[TENANTS][REGIONS];
 	struct world w;
+	uint64_t first;
 
 	(void)state;
 	world_open(&w);
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
-	/* The lease with the first cells, and the end. */
-	assert_int_equal(generation(&w), 2);
+	first = generation(&w);
 	assert_int_equal(run_at(&w, T0 + 66 * MIN, 0, s), 0);
 	assert_int_equal(s[0][0].state, STREAM_DONE);
 	assert_int_equal(s[0][0].standing.watermark_ms, T0 + 60 * MIN);
-	assert_int_equal(generation(&w), 2);
+	assert_int_equal(generation(&w), first);
 	assert_int_equal(run_at(&w, T0 + 70 * MIN, 0, s), 0);
-	assert_int_equal(generation(&w), 4);
+	assert_true(generation(&w) >= first + 2);
 	world_close(&w);
 }
 
