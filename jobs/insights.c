@@ -45,6 +45,8 @@
 #define PULL_ARENA_MAX ((size_t)1 << 30)
 #define PAGE_ARENA_MAX ((size_t)64 << 20)
 #define LINES_MAX      ((size_t)4 << 30)
+#define ROW_MEMORY     1000		  /* bytes that a row takes, with its line */
+#define PAGE_MAX       ((size_t)10 << 20) /* larger ones are asked for again with fewer rows */
 
 static void
 pull_free(struct pull *p)
@@ -58,6 +60,8 @@ pull_free(struct pull *p)
 	buf_done(&p->line);
 	asks_done(&p->asks);
 	free(p->rd.streams);
+	row_merge_free(p->merge);
+	row_runs_done(&p->runs);
 	free(p->rows);
 	free(p->gaps);
 	arena_done(&p->lines);
@@ -332,6 +336,28 @@ start_next(struct pull *p, size_t at, struct aws_call *call, struct err *err)
 	return logs_start_call(&q, call, err) ? -1 : 1;
 }
 
+/* A page and the lines made of it: as the last one, or as the cell before lets expect. */
+static size_t
+page_memory(const struct pull *p)
+{
+	const struct ask *a = &p->asks.v[p->at];
+	double rows = expected_rows(p, a->to_ms - a->from_ms);
+	double most = (double)(p->items ? p->items : p->limit);
+
+	if (p->in_pages)
+		return 2 * p->page_size;
+	return (size_t)((rows < most ? rows : most) * ROW_MEMORY);
+}
+
+static int
+results_next(struct pull *p, const char *token, struct aws_call *call, struct err *err)
+{
+	if (p->items > 1)
+		call->max_reply = PAGE_MAX;
+	call->expect = page_memory(p);
+	return logs_results_call(p->asks.v[p->at].id, p->items, token, call, err) ? -1 : 1;
+}
+
 static int
 poll_next(struct pull *p, struct aws_call *call, struct err *err)
 {
@@ -352,7 +378,7 @@ poll_next(struct pull *p, struct aws_call *call, struct err *err)
 	p->doing = POLLING;
 	p->at = i;
 	p->poll_at = i;
-	return logs_results_call(p->asks.v[i].id, p->items, NULL, call, err) ? -1 : 1;
+	return results_next(p, NULL, call, err);
 }
 
 static bool
@@ -417,8 +443,7 @@ ask_next(struct pull *p, struct aws_call *call, struct err *err)
 
 	if (p->in_pages) {
 		p->doing = POLLING;
-		return logs_results_call(p->asks.v[p->at].id, p->items, p->token, call, err) ? -1
-											     : 1;
+		return results_next(p, p->token, call, err);
 	}
 	if (p->looking)
 		return lost_next(p, call, err);
@@ -534,12 +559,12 @@ poll_refused(struct pull *p, struct err *err)
 	}
 	/* Results are kept for a week, and tokens for an hour. */
 	if (code_is(err, "ResourceNotFound")) {
-		p->n_rows = p->rd.first_row;
+		reading_drop(p, INT64_MIN);
 		reading_begin(p);
 		return reading_again(p, false, "it is not known any more", &own);
 	}
 	if (is_invalid(err) && p->in_pages && p->restarts++ < RESTARTS_MAX) {
-		p->n_rows = p->rd.first_row;
+		reading_drop(p, INT64_MIN);
 		reading_begin(p);
 		return 0;
 	}
@@ -616,7 +641,7 @@ insights_missing(const struct pull *p, char *out, size_t size)
 static uint64_t
 rows_since(const struct pull *p, int64_t ms)
 {
-	uint64_t n = 0;
+	uint64_t n = row_runs_count(&p->runs, 0, ms);
 
 	for (size_t i = 0; i < p->n_rows; i++)
 		n += p->rows[i].ts_ms >= ms;
@@ -805,6 +830,7 @@ insights_open(const struct job_stream *s, const json_t *memo, const struct cell 
 	    .mem = ARENA_INIT(PULL_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .lines = ARENA_INIT(LINES_MAX),
+	    .runs = ROW_RUNS_INIT,
 	    .token_buf = BUF_INIT(TOKEN_MAX),
 	    .text = BUF_INIT(TEXT_MAX),
 	    .line = BUF_INIT(2 * HTTP_MAX_BODY),
@@ -825,41 +851,36 @@ insights_open(const struct job_stream *s, const json_t *memo, const struct cell 
 static int
 harvest_cell(struct pull *p, struct cell_data *d, struct err *err)
 {
-	size_t first = p->harvest_at, at = first, bytes = 0;
+	uint64_t doubles = row_merge_doubles(p->merge);
+	struct insights_row row;
+	int more;
 
-	while (at < p->n_rows && p->rows[at].ts_ms < d->cell.end_ms)
-		bytes += p->rows[at++].n;
-	(void)buf_reserve(&d->ndjson, bytes);
-	for (size_t i = first; i < at; i++)
-		buf_add(&d->ndjson, p->rows[i].line, p->rows[i].n);
-	d->n_lines = at - first;
-	p->harvest_at = at;
-	return buf_check(&d->ndjson, "cell", err);
-}
-
-/* Before the first cell. */
-static void
-harvest_begin(struct pull *p, struct cell_data *first)
-{
-	size_t unique;
-
-	insights_rows_sort(p->rows, p->n_rows);
-	unique = insights_rows_unique(p->rows, p->n_rows);
-	first->n_rejected += p->n_outside + (p->n_rows - unique);
-	p->n_rows = unique;
-	p->harvesting = true;
+	while ((more = row_merge_next(p->merge, &row, err)) > 0) {
+		if (row.ts_ms >= d->cell.end_ms) {
+			row_merge_back(p->merge);
+			break;
+		}
+		if (cell_lines_add(d, (struct sv){row.line, row.n}, err))
+			return -1;
+		d->n_lines++;
+	}
+	if (more > 0 && d->cell.end_ms == p->end_ms)
+		return err_set(err, ERR_LOCAL, "a cell that was not pulled");
+	d->n_rejected += row_merge_doubles(p->merge) - doubles;
+	return more < 0 ? -1 : 0;
 }
 
 static int
 insights_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
 {
-	if (n && !p->harvesting)
-		harvest_begin(p, &cells[0]);
-	for (size_t i = 0; i < n; i++)
+	if (!p->merge && row_merge_new(&p->runs, p->rows, p->n_rows, &p->merge, err))
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		cells[i].n_rejected += p->n_outside;
+		p->n_outside = 0;
 		if (harvest_cell(p, &cells[i], err))
 			return -1;
-	if (n && cells[n - 1].cell.end_ms == p->end_ms && p->harvest_at < p->n_rows)
-		return err_set(err, ERR_LOCAL, "a cell that was not pulled");
+	}
 	return 0;
 }
 
@@ -903,17 +924,35 @@ insights_span_max(const struct job_stream *s, const json_t *memo)
 	return n > 0 ? (size_t)n : 1;
 }
 
+struct counting {
+	uint64_t lines;
+	char last;
+};
+
+static int
+count_lines(void *arg, struct sv piece, struct err *err)
+{
+	struct counting *c = arg;
+	const char *end = piece.p + piece.n;
+
+	(void)err;
+	for (const char *p = piece.p; (p = memchr(p, '\n', (size_t)(end - p))); p++)
+		c->lines++;
+	c->last = end[-1];
+	return 0;
+}
+
 static int
 insights_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
 {
-	struct sv text = buf_view(&d->ndjson);
+	struct counting c = {.last = '\n'};
 
 	(void)s;
-	if (text.n && text.p[text.n - 1] != '\n')
+	if (cell_lines_each(d, count_lines, &c, err))
+		return -1;
+	if (c.last != '\n')
 		return err_set(err, ERR_DATA, "the last line has no end");
-	d->n_lines = 0;
-	for (const char *p = text.p; (p = memchr(p, '\n', (size_t)(text.p + text.n - p))); p++)
-		d->n_lines++;
+	d->n_lines = c.lines;
 	return 0;
 }
 

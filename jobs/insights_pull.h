@@ -6,7 +6,7 @@
 #include "base/map.h"
 #include "base/timefmt.h"
 #include "jobs/insights.h"
-#include "model/insights_rows.h"
+#include "model/row_runs.h"
 
 enum phase { LIST, ASK, DONE };
 enum doing { LISTING, LOOKING, STARTING, POLLING };
@@ -19,6 +19,7 @@ struct stream_count {
 /* The result that is being read, over all its pages. */
 struct reading {
 	size_t first_row; /* of p->rows */
+	size_t first_run; /* of p->runs */
 	uint64_t seen;
 	int64_t last_ms;
 	bool ordered; /* by time so far */
@@ -62,6 +63,7 @@ struct pull {
 	bool starved;	  /* no slot was free for the last start */
 	long limit;	  /* rows asked for */
 	long items;	  /* rows a page, 0: the service's own */
+	size_t page_size; /* bytes of the last one that had rows */
 	struct reading rd;
 	struct buf text, line;
 	size_t leave_at;
@@ -72,12 +74,13 @@ struct pull {
 	bool lost;	    /* the answer to a StartQuery, and not looked for yet */
 	unsigned losses;    /* one after another */
 
+	/* Rows, their lines in `lines`; when these are many, all but the last ones are in runs. */
 	struct insights_row *rows;
 	size_t n_rows, cap_rows;
 	struct arena lines;
+	struct row_runs runs;
+	struct row_merge *merge; /* from the first harvest on */
 	uint64_t n_outside;
-	bool harvesting;   /* the rows are sorted, each is there once */
-	size_t harvest_at; /* the first row that is not harvested yet */
 	struct job_gap *gaps;
 	size_t n_gaps, cap_gaps;
 
@@ -92,8 +95,10 @@ struct pull {
 
 /* jobs/insights_read.c: what becomes of an answer of GetQueryResults. */
 
-/* Forget what was read of the present result. */
+/* Begin to read a result; what was read before is no longer in question. */
 void reading_begin(struct pull *p);
+/* Forget the rows of the present result that are not older than from_ms. */
+void reading_drop(struct pull *p, int64_t from_ms);
 /* One page of the result of p->asks.v[p->at]; at its end the ask is done, or replaced. */
 int reading_page(struct pull *p, struct sv body, struct err *err);
 /* A page that is larger than can be received. */

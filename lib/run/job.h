@@ -143,7 +143,8 @@ struct job_kind {
 	void (*billed)(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned);
 	void (*close)(struct pull *p); /* NULL is fine */
 
-	/* Rows from the lines of a frozen object (d->ndjson into d->rows). */
+	/* Rows from the lines of a frozen object (cell_lines_each, or cell_lines_load, into d->rows),
+	 * and their number. */
 	int (*adopt)(const struct job_stream *s, struct cell_data *d, struct err *err);
 
 	/* What `muster check` tries in each tenant's account: ends with a row without an action. */

@@ -59,13 +59,20 @@ struct division {
 	bool counted; /* the second time round, shares are handed out */
 };
 
+/* A linked account's calls are its monitoring account's. */
+static const char *
+asked_account(const struct stream *s)
+{
+	return s->js.linked_account ? s->env->account : s->js.account;
+}
+
 static int64_t *
-count_of(struct division *d, const struct job_stream *s, struct err *err)
+count_of(struct division *d, const struct stream *s, struct err *err)
 {
 	CLEANUP(buf_done) struct buf key = BUF_INIT(256);
 	int64_t *n;
 
-	buf_fmt(&key, "%s\n%s", s->account, s->region);
+	buf_fmt(&key, "%s\n%s", asked_account(s), s->js.region);
 	if (buf_check(&key, "account and region", err))
 		return NULL;
 	n = map_get(&d->counts, buf_view(&key));
@@ -82,7 +89,7 @@ count_of(struct division *d, const struct job_stream *s, struct err *err)
 }
 
 static int
-each_stream(struct division *d, struct job_stream *s, struct err *err)
+each_stream(struct division *d, struct stream *s, struct err *err)
 {
 	int64_t *n = count_of(d, s, err);
 
@@ -91,7 +98,7 @@ each_stream(struct division *d, struct job_stream *s, struct err *err)
 	if (!d->counted)
 		(*n)++;
 	else
-		s->queries = d->l->concurrent_queries > *n ? d->l->concurrent_queries / *n : 1;
+		s->js.queries = d->l->concurrent_queries > *n ? d->l->concurrent_queries / *n : 1;
 	return 0;
 }
 
@@ -102,7 +109,7 @@ each_tenant(struct division *d, struct tenant_run *t, struct err *err)
 		for (size_t i = 0; i < t->jobs[j].n_streams; i++) {
 			struct stream *s = &t->jobs[j].streams[i];
 
-			if (!strcmp(s->job->kind->service, "logs") && each_stream(d, &s->js, err))
+			if (!strcmp(s->job->kind->service, "logs") && each_stream(d, s, err))
 				return -1;
 		}
 	return 0;

@@ -68,6 +68,36 @@ test_division(void **state)
 		assert_int_equal(s[i].js.queries, want[i]);
 }
 
+/* Linked accounts are asked through one, and share what that may. */
+static void
+test_linked_accounts(void **state)
+{
+	static const struct job_kind logs = {.service = "logs"};
+	static const struct job insights = {.kind = &logs};
+	static const struct run_env env = {.account = "999988887777"};
+	const struct limits l = {.concurrent_queries = 8};
+	struct stream s[] = {
+	    {.env = &env,
+	     .job = &insights,
+	     .js = {.account = "111122223333",
+		    .region = "eu-west-1",
+		    .linked_account = "111122223333"}},
+	    {.env = &env,
+	     .job = &insights,
+	     .js = {.account = "444455556666",
+		    .region = "eu-west-1",
+		    .linked_account = "444455556666"}},
+	};
+	struct tenant_job job = {.streams = s, .n_streams = 2};
+	struct tenant_run tenant = {.jobs = &job, .n_jobs = 1};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(limits_divide(&l, &tenant, 1, &err), 0);
+	assert_int_equal(s[0].js.queries, 4);
+	assert_int_equal(s[1].js.queries, 4);
+}
+
 static void
 test_at_least_one_each(void **state)
 {
@@ -94,6 +124,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_rows),
 	    cmocka_unit_test(test_division),
+	    cmocka_unit_test(test_linked_accounts),
 	    cmocka_unit_test(test_at_least_one_each),
 	};
 
