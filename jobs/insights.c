@@ -10,7 +10,8 @@
  *
  * Polling goes in rounds: each query that runs is looked at once, then there is a pause, which
  * grows. As soon as one has ended the next is started. A start that finds no free slot waits for
- * the end of the round, and polls go on meanwhile.
+ * the end of the round, and polls go on meanwhile. Where queries may have been started that are not
+ * known, the service is asked for them first (insights_lost.c).
  *
  * next() only builds; what moves the pull on is a reply that could be read whole. So a request may
  * be sent any number of times.
@@ -44,18 +45,23 @@
 #define PULL_ARENA_MAX ((size_t)1 << 30)
 #define PAGE_ARENA_MAX ((size_t)64 << 20)
 #define LINES_MAX      ((size_t)4 << 30)
+#define ROW_MEMORY     1000		  /* bytes that a row takes, with its line */
+#define PAGE_MAX       ((size_t)10 << 20) /* larger ones are asked for again with fewer rows */
 
 static void
 pull_free(struct pull *p)
 {
 	if (!p)
 		return;
+	lost_done(p);
 	map_done(&p->tokens, NULL);
 	buf_done(&p->token_buf);
 	buf_done(&p->text);
 	buf_done(&p->line);
 	asks_done(&p->asks);
 	free(p->rd.streams);
+	row_merge_free(p->merge);
+	row_runs_done(&p->runs);
 	free(p->rows);
 	free(p->gaps);
 	arena_done(&p->lines);
@@ -190,6 +196,8 @@ plan(struct pull *p, struct err *err)
 	for (int64_t ms = p->start_ms; ms < p->end_ms; ms += every_ms)
 		if (!asks_have(&p->asks, ms, ms + every_ms) && plan_cell(p, ms, err))
 			return -1;
+	if (p->lost || p->start_ms + every_ms <= p->s->begun_before_ms)
+		lost_look(p, false);
 	return 0;
 }
 
@@ -284,11 +292,26 @@ compose(struct pull *p, const struct ask *a, struct err *err)
 		insights_query_streams(&part, &p->text);
 	else
 		insights_query_compose(&p->o->q, &part, &p->text);
-	return buf_check(&p->text, "query", err);
+	return lost_mark(p, a, &p->text, err);
 }
 
-/* Seconds around the part: the end second covers only its first millisecond, and the filter in the
- * query is what is exact. */
+/* It was started already, and what it brings is collected. p->text is its query. */
+static bool
+adopted(struct pull *p, size_t at)
+{
+	const char *id = lost_found(p, buf_cstr(&p->text));
+
+	if (!id)
+		return false;
+	p->asks.v[at].id = id;
+	p->asks.v[at].state = ASK_RUNNING;
+	p->poll_ms = POLL_FIRST_MS;
+	p->changed = p->urgent = true;
+	return true;
+}
+
+/* With the query in p->text. Seconds around the part: the end second covers only its first
+ * millisecond, and the filter in the query is what is exact. */
 static int
 start_next(struct pull *p, size_t at, struct aws_call *call, struct err *err)
 {
@@ -309,10 +332,30 @@ start_next(struct pull *p, size_t at, struct aws_call *call, struct err *err)
 			names[q.n_groups++] = p->groups.v[i].name;
 	if (q.end_s <= q.start_s)
 		q.end_s = q.start_s + 1;
-	if (compose(p, a, err))
-		return -1;
 	q.query = buf_cstr(&p->text);
 	return logs_start_call(&q, call, err) ? -1 : 1;
+}
+
+/* A page and the lines made of it: as the last one, or as the cell before lets expect. */
+static size_t
+page_memory(const struct pull *p)
+{
+	const struct ask *a = &p->asks.v[p->at];
+	double rows = expected_rows(p, a->to_ms - a->from_ms);
+	double most = (double)(p->items ? p->items : p->limit);
+
+	if (p->in_pages)
+		return 2 * p->page_size;
+	return (size_t)((rows < most ? rows : most) * ROW_MEMORY);
+}
+
+static int
+results_next(struct pull *p, const char *token, struct aws_call *call, struct err *err)
+{
+	if (p->items > 1)
+		call->max_reply = PAGE_MAX;
+	call->expect = page_memory(p);
+	return logs_results_call(p->asks.v[p->at].id, p->items, token, call, err) ? -1 : 1;
 }
 
 static int
@@ -335,13 +378,13 @@ poll_next(struct pull *p, struct aws_call *call, struct err *err)
 	p->doing = POLLING;
 	p->at = i;
 	p->poll_at = i;
-	return logs_results_call(p->asks.v[i].id, p->items, NULL, call, err) ? -1 : 1;
+	return results_next(p, NULL, call, err);
 }
 
 static bool
 budget_gone(const struct pull *p)
 {
-	return p->o->scan_budget && p->spent >= p->o->scan_budget;
+	return p->o->scan_budget && p->spent + p->elsewhere >= p->o->scan_budget;
 }
 
 /* What has not been started is not started any more. */
@@ -361,22 +404,56 @@ give_up_rest(struct pull *p, struct err *err)
 	return 0;
 }
 
+/* What the job may have running, and what the account leaves it. */
+static size_t
+slots(const struct pull *p)
+{
+	int64_t share = p->s->queries;
+
+	return (size_t)(share && share < p->o->concurrency ? share : p->o->concurrency);
+}
+
+static bool
+may_start(const struct pull *p)
+{
+	size_t running = count_state(p, ASK_RUNNING);
+
+	return running < slots(p) && !(p->starved && running);
+}
+
+/* 1: *call starts a query; 0: none can be started now. */
+static int
+try_start(struct pull *p, struct aws_call *call, struct err *err)
+{
+	for (;;) {
+		size_t at = next_new(p);
+
+		if (at == p->asks.n || !may_start(p))
+			return 0;
+		if (compose(p, &p->asks.v[at], err))
+			return -1;
+		if (!adopted(p, at))
+			return start_next(p, at, call, err);
+	}
+}
+
 static int
 ask_next(struct pull *p, struct aws_call *call, struct err *err)
 {
-	size_t running = count_state(p, ASK_RUNNING), at;
+	int more;
 
 	if (p->in_pages) {
 		p->doing = POLLING;
-		return logs_results_call(p->asks.v[p->at].id, p->items, p->token, call, err) ? -1
-											     : 1;
+		return results_next(p, p->token, call, err);
 	}
+	if (p->looking)
+		return lost_next(p, call, err);
 	if (budget_gone(p) && give_up_rest(p, err))
 		return -1;
-	at = next_new(p);
-	if (at < p->asks.n && running < (size_t)p->o->concurrency && !(p->starved && running))
-		return start_next(p, at, call, err);
-	if (running)
+	more = try_start(p, call, err);
+	if (more)
+		return more;
+	if (count_state(p, ASK_RUNNING))
 		return poll_next(p, call, err);
 	p->phase = DONE;
 	return 0;
@@ -406,8 +483,10 @@ start_reply(struct pull *p, struct sv body, struct err *err)
 	if (logs_start_read(body, p->asks.a, &a->id, err))
 		return -1;
 	a->state = ASK_RUNNING;
+	p->losses = 0;
 	p->poll_ms = POLL_FIRST_MS;
 	p->changed = p->urgent = true;
+	(void)next_new(p); /* is there any? */
 	return 0;
 }
 
@@ -481,12 +560,12 @@ poll_refused(struct pull *p, struct err *err)
 	}
 	/* Results are kept for a week, and tokens for an hour. */
 	if (code_is(err, "ResourceNotFound")) {
-		p->n_rows = p->rd.first_row;
+		reading_drop(p, INT64_MIN);
 		reading_begin(p);
 		return reading_again(p, false, "it is not known any more", &own);
 	}
 	if (is_invalid(err) && p->in_pages && p->restarts++ < RESTARTS_MAX) {
-		p->n_rows = p->rd.first_row;
+		reading_drop(p, INT64_MIN);
 		reading_begin(p);
 		return 0;
 	}
@@ -511,6 +590,8 @@ refused(struct pull *p, struct err *err)
 {
 	if (p->doing == LISTING)
 		return list_refused(p, err);
+	if (p->doing == LOOKING)
+		return lost_refused(p, err);
 	return p->doing == STARTING ? start_refused(p, err) : poll_refused(p, err);
 }
 
@@ -533,6 +614,8 @@ insights_reply(struct pull *p, const struct http_resp *resp, struct err *err)
 		return reading_too_large(p, err);
 	if (p->doing == LISTING)
 		return list_reply(p, body, err);
+	if (p->doing == LOOKING)
+		return lost_reply(p, body, err);
 	return p->doing == STARTING ? start_reply(p, body, err) : poll_reply(p, body, err);
 }
 
@@ -559,7 +642,7 @@ insights_missing(const struct pull *p, char *out, size_t size)
 static uint64_t
 rows_since(const struct pull *p, int64_t ms)
 {
-	uint64_t n = 0;
+	uint64_t n = row_runs_count(&p->runs, 0, ms);
 
 	for (size_t i = 0; i < p->n_rows; i++)
 		n += p->rows[i].ts_ms >= ms;
@@ -578,19 +661,21 @@ insights_memo(struct pull *p)
 	p->urgent = false;
 	groups = groups_save(&p->groups);
 	asks = asks_save(&p->asks);
-	return json_pack("{s:i, s:s, s:I, s:I, s:o, s:o, s:i, s:I, s:I, s:s, s:I}", "version",
+	return json_pack("{s:i, s:s, s:I, s:I, s:o, s:o, s:i, s:I, s:I, s:s, s:I, s:b}", "version",
 			 MEMO_VERSION, "definition", p->definition, "listed_ms",
 			 (json_int_t)p->groups.listed_ms, "base", (json_int_t)p->groups.base,
 			 "groups", groups, "asks", asks, "limit", (int)p->limit, "rows",
 			 (json_int_t)(done ? rows_since(p, last_ms) : p->rows_before), "rows_ms",
 			 (json_int_t)(done ? p->s->common->every_ms : p->ms_before), "day", p->day,
-			 "scanned", (json_int_t)p->spent);
+			 "scanned", (json_int_t)p->spent, "lost", (int)p->lost);
 }
 
+/* Before anything waits for it. One write does for all that are started in a row: those of a run
+ * that dies before it are looked for. */
 static bool
 insights_memo_urgent(const struct pull *p)
 {
-	return p->urgent;
+	return p->urgent && !(count_state(p, ASK_NEW) && may_start(p) && !p->looking);
 }
 
 static int64_t
@@ -645,18 +730,33 @@ load_groups(struct pull *p, const json_t *memo)
 	return false;
 }
 
+static uint64_t
+insights_scanned(const json_t *memo, int64_t now_ms)
+{
+	int64_t bytes = memo_int(memo, "scanned");
+	char day[TIME_TEXT_MAX];
+
+	time_format_day(now_ms, day);
+	return memo_is(memo, "day", day) && bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+static void
+insights_scanned_elsewhere(struct pull *p, uint64_t bytes)
+{
+	p->elsewhere = bytes;
+}
+
 static bool
 load_memo(struct pull *p, const json_t *memo)
 {
 	int64_t limit = memo_int(memo, "limit"), rows = memo_int(memo, "rows");
-	int64_t scanned = memo_int(memo, "scanned");
 
 	if (memo_int(memo, "version") != MEMO_VERSION)
 		return false;
-	if (memo_is(memo, "day", p->day) && scanned > 0)
-		p->spent = (uint64_t)scanned;
+	p->spent = insights_scanned(memo, p->now_ms);
 	if (!memo_is(memo, "definition", p->definition))
 		return false;
+	p->lost = json_is_true(json_object_get(memo, "lost"));
 	if (limit >= 1 && limit < p->limit)
 		p->limit = (long)limit;
 	if (rows >= 0 && memo_int(memo, "rows_ms") > 0) {
@@ -731,10 +831,12 @@ insights_open(const struct job_stream *s, const json_t *memo, const struct cell 
 	    .mem = ARENA_INIT(PULL_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .lines = ARENA_INIT(LINES_MAX),
+	    .runs = ROW_RUNS_INIT,
 	    .token_buf = BUF_INIT(TOKEN_MAX),
 	    .text = BUF_INIT(TEXT_MAX),
 	    .line = BUF_INIT(2 * HTTP_MAX_BODY),
 	    .tokens = MAP_INIT,
+	    .started = MAP_INIT,
 	    .poll_ms = POLL_FIRST_MS,
 	};
 	p->asks.a = &p->mem;
@@ -750,41 +852,36 @@ insights_open(const struct job_stream *s, const json_t *memo, const struct cell 
 static int
 harvest_cell(struct pull *p, struct cell_data *d, struct err *err)
 {
-	size_t first = p->harvest_at, at = first, bytes = 0;
+	uint64_t doubles = row_merge_doubles(p->merge);
+	struct insights_row row;
+	int more;
 
-	while (at < p->n_rows && p->rows[at].ts_ms < d->cell.end_ms)
-		bytes += p->rows[at++].n;
-	(void)buf_reserve(&d->ndjson, bytes);
-	for (size_t i = first; i < at; i++)
-		buf_add(&d->ndjson, p->rows[i].line, p->rows[i].n);
-	d->n_lines = at - first;
-	p->harvest_at = at;
-	return buf_check(&d->ndjson, "cell", err);
-}
-
-/* Before the first cell. */
-static void
-harvest_begin(struct pull *p, struct cell_data *first)
-{
-	size_t unique;
-
-	insights_rows_sort(p->rows, p->n_rows);
-	unique = insights_rows_unique(p->rows, p->n_rows);
-	first->n_rejected += p->n_outside + (p->n_rows - unique);
-	p->n_rows = unique;
-	p->harvesting = true;
+	while ((more = row_merge_next(p->merge, &row, err)) > 0) {
+		if (row.ts_ms >= d->cell.end_ms) {
+			row_merge_back(p->merge);
+			break;
+		}
+		if (cell_lines_add(d, (struct sv){row.line, row.n}, err))
+			return -1;
+		d->n_lines++;
+	}
+	if (more > 0 && d->cell.end_ms == p->end_ms)
+		return err_set(err, ERR_LOCAL, "a cell that was not pulled");
+	d->n_rejected += row_merge_doubles(p->merge) - doubles;
+	return more < 0 ? -1 : 0;
 }
 
 static int
 insights_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
 {
-	if (n && !p->harvesting)
-		harvest_begin(p, &cells[0]);
-	for (size_t i = 0; i < n; i++)
+	if (!p->merge && row_merge_new(&p->runs, p->rows, p->n_rows, &p->merge, err))
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		cells[i].n_rejected += p->n_outside;
+		p->n_outside = 0;
 		if (harvest_cell(p, &cells[i], err))
 			return -1;
-	if (n && cells[n - 1].cell.end_ms == p->end_ms && p->harvest_at < p->n_rows)
-		return err_set(err, ERR_LOCAL, "a cell that was not pulled");
+	}
 	return 0;
 }
 
@@ -834,17 +931,35 @@ insights_alone(const struct job_stream *s)
 	return ((const struct insights_opts *)s->opts)->scan_budget != 0;
 }
 
+struct counting {
+	uint64_t lines;
+	char last;
+};
+
+static int
+count_lines(void *arg, struct sv piece, struct err *err)
+{
+	struct counting *c = arg;
+	const char *end = piece.p + piece.n;
+
+	(void)err;
+	for (const char *p = piece.p; (p = memchr(p, '\n', (size_t)(end - p))); p++)
+		c->lines++;
+	c->last = end[-1];
+	return 0;
+}
+
 static int
 insights_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
 {
-	struct sv text = buf_view(&d->ndjson);
+	struct counting c = {.last = '\n'};
 
 	(void)s;
-	if (text.n && text.p[text.n - 1] != '\n')
+	if (cell_lines_each(d, count_lines, &c, err))
+		return -1;
+	if (c.last != '\n')
 		return err_set(err, ERR_DATA, "the last line has no end");
-	d->n_lines = 0;
-	for (const char *p = text.p; (p = memchr(p, '\n', (size_t)(text.p + text.n - p))); p++)
-		d->n_lines++;
+	d->n_lines = c.lines;
 	return 0;
 }
 
@@ -871,6 +986,9 @@ const struct job_kind job_insights = {
     .memo_urgent = insights_memo_urgent,
     .leave = insights_leave,
     .gaps = insights_gaps,
+    .lost = lost_answer,
+    .scanned = insights_scanned,
+    .scanned_elsewhere = insights_scanned_elsewhere,
     .billed = insights_billed,
     .close = pull_free,
     .adopt = insights_adopt,

@@ -39,8 +39,9 @@ const struct conf_key insights_keys[] = {
      .type = CONF_BYTES,
      .offset = OFF(scan_budget),
      .flags = CONF_PER_DAY,
-     .help = "bytes that may be scanned in a day (UTC) for one tenant and region (50GB/d); beyond "
-	     "it cells are not asked for but recorded as a gap; default: no limit"},
+     .help =
+	 "bytes that may be scanned in a day (UTC) for one tenant, in all its regions together "
+	 "(50GB/d); beyond it cells are not asked for but recorded as a gap; default: no limit"},
     {.name = "limit",
      .type = CONF_INT,
      .offset = OFF(limit),
@@ -55,7 +56,8 @@ const struct conf_key insights_keys[] = {
      .deflt = "4",
      .min = 1,
      .max = CONCURRENCY_MAX,
-     .help = "queries of one tenant and region that run at once"},
+     .help =
+	 "queries of one tenant and region that run at once; run.limits bounds those of all jobs"},
     {.name = "discover_every",
      .type = CONF_DURATION,
      .offset = OFF(discover_every_ms),

@@ -188,6 +188,16 @@ ask_stop(const struct job_stream *s, const json_t *seen, int64_t now_ms, struct 
 	return logs_stop_call(query_of(seen), call, err);
 }
 
+static int
+ask_queries(const struct job_stream *s, const json_t *seen, int64_t now_ms, struct aws_call *call,
+	    struct err *err)
+{
+	(void)s;
+	(void)seen;
+	(void)now_ms;
+	return logs_queries_call(NULL, call, err);
+}
+
 const struct job_probe insights_probes[] = {
     {.action = "logs:DescribeLogGroups",
      .resource = any_group,
@@ -199,6 +209,7 @@ const struct job_probe insights_probes[] = {
      .heard = heard_start},
     {.action = "logs:GetQueryResults", .ask = ask_results},
     {.action = "logs:StopQuery", .ask = ask_stop},
+    {.action = "logs:DescribeQueries", .ask = ask_queries},
     {.action = NULL},
 };
 

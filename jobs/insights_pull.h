@@ -6,10 +6,10 @@
 #include "base/map.h"
 #include "base/timefmt.h"
 #include "jobs/insights.h"
-#include "model/insights_rows.h"
+#include "model/row_runs.h"
 
 enum phase { LIST, ASK, DONE };
-enum doing { LISTING, STARTING, POLLING };
+enum doing { LISTING, LOOKING, STARTING, POLLING };
 
 struct stream_count {
 	const char *name;
@@ -19,6 +19,7 @@ struct stream_count {
 /* The result that is being read, over all its pages. */
 struct reading {
 	size_t first_row; /* of p->rows */
+	size_t first_run; /* of p->runs */
 	uint64_t seen;
 	int64_t last_ms;
 	bool ordered; /* by time so far */
@@ -62,16 +63,24 @@ struct pull {
 	bool starved;	  /* no slot was free for the last start */
 	long limit;	  /* rows asked for */
 	long items;	  /* rows a page, 0: the service's own */
+	size_t page_size; /* bytes of the last one that had rows */
 	struct reading rd;
 	struct buf text, line;
 	size_t leave_at;
 
+	/* Queries that may have been started; jobs/insights_lost.c. */
+	struct map started; /* the ids, by SHA-256 of the texts */
+	bool looking;	    /* the service is being asked for them */
+	bool lost;	    /* the answer to a StartQuery, and not looked for yet */
+	unsigned losses;    /* one after another */
+
+	/* Rows, their lines in `lines`; when these are many, all but the last ones are in runs. */
 	struct insights_row *rows;
 	size_t n_rows, cap_rows;
 	struct arena lines;
+	struct row_runs runs;
+	struct row_merge *merge; /* from the first harvest on */
 	uint64_t n_outside;
-	bool harvesting;   /* the rows are sorted, each is there once */
-	size_t harvest_at; /* the first row that is not harvested yet */
 	struct job_gap *gaps;
 	size_t n_gaps, cap_gaps;
 
@@ -79,14 +88,17 @@ struct pull {
 	bool urgent, changed;
 	uint64_t rows_before; /* of the last cell before this span, */
 	int64_t ms_before;    /* and its length */
-	uint64_t spent;	      /* bytes of this day */
+	uint64_t spent;	      /* bytes of this day, */
+	uint64_t elsewhere;   /* and of the other regions */
 	uint64_t billed;
 };
 
 /* jobs/insights_read.c: what becomes of an answer of GetQueryResults. */
 
-/* Forget what was read of the present result. */
+/* Begin to read a result; what was read before is no longer in question. */
 void reading_begin(struct pull *p);
+/* Forget the rows of the present result that are not older than from_ms. */
+void reading_drop(struct pull *p, int64_t from_ms);
 /* One page of the result of p->asks.v[p->at]; at its end the ask is done, or replaced. */
 int reading_page(struct pull *p, struct sv body, struct err *err);
 /* A page that is larger than can be received. */
@@ -95,6 +107,21 @@ int reading_too_large(struct pull *p, struct err *err);
 int reading_again(struct pull *p, bool halve, const char *why, struct err *err);
 /* `reason` lives as long as the pull. */
 int pull_gap(struct pull *p, int64_t from_ms, int64_t to_ms, const char *reason, struct err *err);
+
+/* jobs/insights_lost.c */
+
+/* Add to the text what makes it this ask's own. */
+int lost_mark(const struct pull *p, const struct ask *a, struct buf *text, struct err *err);
+/* Ask for what was started, from the beginning. just_now: not before it can be seen. */
+void lost_look(struct pull *p, bool just_now);
+int lost_next(struct pull *p, struct aws_call *call, struct err *err);
+int lost_reply(struct pull *p, struct sv body, struct err *err);
+int lost_refused(struct pull *p, const struct err *err);
+/* As `lost` of a job kind. */
+int lost_answer(struct pull *p);
+/* The id of a query with this text that was started; NULL: none is known. */
+const char *lost_found(const struct pull *p, const char *text);
+void lost_done(struct pull *p);
 
 /* Paging; in jobs/insights.c. */
 void pages_begin(struct pull *p);

@@ -20,6 +20,10 @@
 #define PIECES_MAX   256
 #define PAGES_MAX    12000 /* of one result, at the smallest page */
 #define ITEMS_SHRINK 4
+/* Lines of so many bytes are put away, after the page that brought them. */
+#define ROWS_MEMORY ((size_t)1 << 20)
+/* What a page should have: it is in memory at once, and its rows are. */
+#define PAGE_BYTES ((size_t)5 << 20)
 /* Room in a query around its body and the names of streams. */
 #define AROUND_STREAMS 400
 
@@ -29,6 +33,7 @@ reading_begin(struct pull *p)
 	pages_begin(p);
 	p->in_pages = false;
 	p->rd.first_row = p->n_rows;
+	p->rd.first_run = p->runs.n;
 	p->rd.seen = 0;
 	p->rd.ordered = true;
 	p->rd.last_ms = INT64_MIN;
@@ -193,11 +198,32 @@ take_rows(struct pull *p, struct logs_results *r, struct err *err)
 	return more;
 }
 
-static void
-drop_rows(struct pull *p, int64_t from_ms)
+void
+reading_drop(struct pull *p, int64_t from_ms)
 {
 	while (p->n_rows > p->rd.first_row && p->rows[p->n_rows - 1].ts_ms >= from_ms)
 		p->n_rows--;
+	row_runs_cut(&p->runs, p->rd.first_run, from_ms);
+}
+
+/* When they are many, out of memory: what is not in question any more as one run, what the present
+ * result has brought so far as another. */
+static int
+put_away(struct pull *p, struct err *err)
+{
+	size_t first = p->rd.first_row;
+
+	if (p->lines.used <= ROWS_MEMORY)
+		return 0;
+	if (row_runs_add(&p->runs, p->rows, first, err))
+		return -1;
+	if (first)
+		p->rd.first_run = p->runs.n;
+	if (row_runs_add(&p->runs, p->rows + first, p->n_rows - first, err))
+		return -1;
+	p->n_rows = p->rd.first_row = 0;
+	arena_reset(&p->lines);
+	return 0;
 }
 
 /* Asking again */
@@ -207,7 +233,7 @@ reading_again(struct pull *p, bool halve, const char *why, struct err *err)
 {
 	struct ask a = p->asks.v[p->at];
 
-	drop_rows(p, INT64_MIN);
+	reading_drop(p, INT64_MIN);
 	p->changed = true;
 	a.to_ms = a.used_to_ms; /* what is behind is asked for already */
 	a.state = ASK_NEW;
@@ -301,8 +327,9 @@ divide(struct pull *p, double matched, struct err *err)
 		}
 		rest_ms = from_ms + 1;
 	}
-	drop_rows(p, ordered ? from_ms : INT64_MIN);
-	kept = (double)(p->n_rows - p->rd.first_row);
+	reading_drop(p, ordered ? from_ms : INT64_MIN);
+	kept = (double)(p->n_rows - p->rd.first_row +
+			row_runs_count(&p->runs, p->rd.first_run, INT64_MIN));
 	p->asks.v[p->at].state = from_ms > a.from_ms ? ASK_DONE : ASK_GONE;
 	p->asks.v[p->at].used_to_ms = from_ms;
 	if (rest_ms == a.to_ms)
@@ -318,7 +345,7 @@ reading_too_large(struct pull *p, struct err *err)
 	const struct ask *a = &p->asks.v[p->at];
 	bool paged = p->items > 1;
 
-	drop_rows(p, INT64_MIN);
+	reading_drop(p, INT64_MIN);
 	reading_begin(p);
 	if (paged) {
 		p->items = p->items / ITEMS_SHRINK ? p->items / ITEMS_SHRINK : 1;
@@ -485,12 +512,20 @@ complete_page(struct pull *p, struct logs_results *r, struct err *err)
 		return -1;
 	p->in_pages = r->token.n > 0;
 	if (p->in_pages)
-		return 0;
+		return put_away(p, err);
 	p->changed = true;
 	count_bytes(p, r->bytes_scanned);
 	rc = p->asks.v[p->at].lists ? streams_end(p, err) : rows_end(p, r->matched, err);
 	reading_begin(p); /* its rows are no longer in question */
-	return rc;
+	return rc ? rc : put_away(p, err);
+}
+
+/* Pages of the next results, where rows are long. */
+static void
+fit_items(struct pull *p, size_t bytes)
+{
+	if (!p->in_pages && p->items > 1 && bytes > PAGE_BYTES)
+		p->items = (long)((double)p->items * PAGE_BYTES / (double)bytes) + 1;
 }
 
 int
@@ -505,7 +540,11 @@ reading_page(struct pull *p, struct sv body, struct err *err)
 	case LOGS_RUNNING:
 		return 0;
 	case LOGS_COMPLETE:
-		return complete_page(p, &r, err);
+		if (complete_page(p, &r, err))
+			return -1;
+		p->page_size = body.n;
+		fit_items(p, body.n);
+		return 0;
 	case LOGS_FAILED:
 	case LOGS_TIMEOUT:
 		count_bytes(p, r.bytes_scanned);

@@ -100,6 +100,7 @@ aws_call_send(const struct aws_call *c, const struct aws_target *to, struct http
 	    .auth = AUTH_SIGV4,
 	    .creds = to->creds,
 	    .proto = c->proto,
+	    .no_retry = c->once,
 	    .deadline_mono_ms = to->deadline_mono_ms,
 	    .grace_ms = c->grace_ms,
 	};

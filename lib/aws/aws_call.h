@@ -18,6 +18,8 @@ struct aws_call {
 	size_t expect;         /* about how many bytes the answer and what is read from it take; 0: not many */
 	int64_t wait_ms;       /* the runner waits so long before it sends (polling, asking again) */
 	int64_t first_byte_ms; /* 0: default */
+	bool once;	       /* it is billed each time: as no_retry in struct http_req */
+	bool optional;	       /* the kind can do without: it is told when this is not allowed, too */
 	int64_t grace_ms;      /* as in struct http_req; set by the runner */
 };
 void aws_call_init(struct aws_call *c, size_t max_body);

@@ -10,6 +10,7 @@
 
 #define TARGET(op)     "Logs_20140328." op
 #define NAME_MAX_BYTES 4096 /* of a group's ARN; its name has at most 512 */
+#define QUERIES_PAGE   100  /* of 1,000 that it may be (API reference): their texts can be long */
 
 static int
 begin(struct aws_call *call, const char *operation, const char *target)
@@ -66,6 +67,7 @@ int
 logs_start_call(const struct logs_start_req *q, struct aws_call *call, struct err *err)
 {
 	(void)begin(call, "StartQuery", TARGET("StartQuery"));
+	call->once = true;
 	buf_fmt(&call->body, "{\"startTime\":%lld,\"endTime\":%lld", (long long)q->start_s,
 		(long long)q->end_s);
 	if (q->n_groups)
@@ -98,6 +100,18 @@ logs_stop_call(const char *id, struct aws_call *call, struct err *err)
 	add_str(&call->body, "{\"queryId\":", id);
 	buf_ch(&call->body, '}');
 	return buf_check(&call->body, "StopQuery", err);
+}
+
+int
+logs_queries_call(const char *token, struct aws_call *call, struct err *err)
+{
+	(void)begin(call, "DescribeQueries", TARGET("DescribeQueries"));
+	call->optional = true;
+	buf_fmt(&call->body, "{\"maxResults\":%d", QUERIES_PAGE);
+	if (token)
+		add_str(&call->body, ",\"nextToken\":", token);
+	buf_ch(&call->body, '}');
+	return buf_check(&call->body, "DescribeQueries", err);
 }
 
 /* Small answers */
@@ -173,6 +187,51 @@ logs_status_word(enum logs_status s)
 	return status_words[s];
 }
 
+static enum logs_status
+status_of(struct sv word)
+{
+	for (size_t i = 0; i < ARRAY_LEN(status_words); i++)
+		if (sv_eq(word, sv_of(status_words[i])))
+			return (enum logs_status)i;
+	return LOGS_UNKNOWN;
+}
+
+static int
+read_query(const json_t *j, size_t at, struct arena *a, struct logs_query *q, struct err *err)
+{
+	const char *id = "", *text = "", *status = "";
+	char path[48];
+
+	(void)snprintf(path, sizeof(path), "/queries/%zu", at);
+	if (json_get_str(j, path, "queryId", true, &id, err) ||
+	    json_get_str(j, path, "queryString", false, &text, err) ||
+	    json_get_str(j, path, "status", false, &status, err))
+		return -1;
+	q->status = status_of(sv_of(status));
+	return copy(id, a, &q->id, err) || copy(text, a, &q->text, err) ? -1 : 0;
+}
+
+int
+logs_queries_read(struct sv body, struct arena *a, struct logs_queries_page *ret, struct err *err)
+{
+	CLEANUP(json_decrefp) json_t *doc = NULL;
+	const char *token = NULL;
+	json_t *arr;
+
+	*ret = (struct logs_queries_page){0};
+	if (json_parse(body, "DescribeQueries answer", &doc, err) ||
+	    json_get_arr(doc, "", "queries", false, &arr, err) ||
+	    json_get_str(doc, "", "nextToken", false, &token, err))
+		return -1;
+	ret->queries = arena_array(a, json_array_size(arr), sizeof(*ret->queries));
+	if (!ret->queries)
+		return err_nomem(err);
+	for (; ret->n < json_array_size(arr); ret->n++)
+		if (read_query(json_array_get(arr, ret->n), ret->n, a, &ret->queries[ret->n], err))
+			return -1;
+	return token && *token ? copy(token, a, &ret->token, err) : 0;
+}
+
 static int
 bad(struct sv body, const struct json_scan *s, const char *expected, struct err *err)
 {
@@ -187,10 +246,7 @@ read_status(struct json_scan *s, enum logs_status *ret)
 
 	if (!json_scan_str(s, &raw))
 		return false;
-	*ret = LOGS_UNKNOWN;
-	for (size_t i = 0; i < ARRAY_LEN(status_words); i++)
-		if (sv_eq(raw, sv_of(status_words[i])))
-			*ret = (enum logs_status)i;
+	*ret = status_of(raw);
 	return true;
 }
 

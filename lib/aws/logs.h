@@ -47,6 +47,7 @@ struct logs_start_req {
 	int64_t start_s, end_s; /* both inclusive: of the end second only the first millisecond */
 	long limit;		/* rows; 0: the query says it */
 };
+/* Sent once: each query is billed. */
 int logs_start_call(const struct logs_start_req *q, struct aws_call *call, struct err *err);
 /* The query's id, in the arena. */
 int logs_start_read(struct sv body, struct arena *a, const char **ret_id, struct err *err);
@@ -55,6 +56,9 @@ int logs_start_read(struct sv body, struct arena *a, const char **ret_id, struct
 int logs_results_call(const char *id, long items, const char *token, struct aws_call *call,
 		      struct err *err);
 int logs_stop_call(const char *id, struct aws_call *call, struct err *err);
+
+/* What muster puts at the end of a query, with a number behind it: a comment of the language. */
+#define LOGS_QUERY_MARK "\n# muster "
 
 enum logs_status {
 	LOGS_SCHEDULED,
@@ -67,6 +71,20 @@ enum logs_status {
 };
 /* As the service writes it. */
 const char *logs_status_word(enum logs_status s);
+
+/* The queries of the account and region, of the last days. */
+struct logs_query {
+	const char *id, *text;
+	enum logs_status status;
+};
+struct logs_queries_page {
+	struct logs_query *queries;
+	size_t n;
+	const char *token; /* NULL: the last page */
+};
+int logs_queries_call(const char *token, struct aws_call *call, struct err *err);
+int logs_queries_read(struct sv body, struct arena *a, struct logs_queries_page *ret,
+		      struct err *err);
 
 struct logs_results {
 	enum logs_status status;

@@ -17,10 +17,8 @@
 #include "fmt/xml.h"
 
 #define NONCE_HEADER	 S3_META_PREFIX "nonce"
-#define SHA256_HEADER	 S3_META_PREFIX "sha256"
-#define ERROR_ROOM	 ((size_t)64 << 10) /* for an <Error>, however small the object may be */
-#define BYTES_PER_MS_MIN 256		    /* slower than 256 kB/s is not worth waiting for */
-#define GET_TRIES	 2		    /* a damaged answer is asked for once more */
+#define BYTES_PER_MS_MIN 256 /* slower than 256 kB/s is not worth waiting for */
+#define GET_TRIES	 2   /* a damaged answer is asked for once more */
 #define URL_MAX		 8192
 
 /* ---- where the bucket is ---- */
@@ -253,7 +251,7 @@ s3_write_headers(const struct s3_write *w, struct s3_call *c, struct err *err)
 	for (size_t i = 0; i < o->n_meta; i++)
 		if (s3_call_header(c, w->names[i], o->meta[i].value, err) < 0)
 			return -1;
-	if (w->sha256[0] && s3_call_header(c, SHA256_HEADER, w->sha256, err) < 0)
+	if (w->sha256[0] && s3_call_header(c, S3_SHA256_HEADER, w->sha256, err) < 0)
 		return -1;
 	return s3_call_header(c, NONCE_HEADER, w->nonce, err);
 }
@@ -273,7 +271,7 @@ s3_whose(const struct s3_write *w, char ret_etag[S3_ETAG_MAX], struct err *err)
 	char nonce[sizeof(w->nonce)];
 	struct err own = {0};
 
-	resp_init(&resp, ERROR_ROOM);
+	resp_init(&resp, S3_ERROR_ROOM);
 	if (s3_head(w->s, w->key, &resp, &own) < 0) {
 		if (own.kind == ERR_NOTFOUND)
 			return S3_NOBODYS;
@@ -318,7 +316,7 @@ put_once(const struct s3_write *w, char ret_etag[S3_ETAG_MAX], struct err *err)
 	    .method = "PUT", .operation = "PutObject", .key = w->key, .body = w->body};
 	char checksum[S3_SHA256_TEXT];
 
-	resp_init(&resp, ERROR_ROOM);
+	resp_init(&resp, S3_ERROR_ROOM);
 	s3_sha256(w->opt->damaged ? SV("") : w->body, checksum);
 	if (s3_call_header(&c, "x-amz-checksum-sha256", checksum, err) < 0 ||
 	    s3_write_headers(w, &c, err) < 0 || s3_write_conditions(w, &c, err) < 0)
@@ -355,29 +353,53 @@ write_init(struct s3_write *w, struct err *err)
 	return 0;
 }
 
-int
-s3_put(struct s3 *s, const char *key, struct sv body, const struct s3_put *opt,
-       char ret_etag[S3_ETAG_MAX], struct err *err)
+static int
+put_begin(struct s3_write *w, bool parts, char ret_etag[S3_ETAG_MAX], struct err *err)
 {
-	struct s3_write w = {.s = s, .key = key, .body = body, .opt = opt};
 	char etag[S3_ETAG_MAX];
 	struct err own = {0};
 	int r;
 
-	if (write_init(&w, err) < 0)
+	if (write_init(w, err) < 0)
 		return -1;
-	r = body.n > s->multipart_above ? s3_upload(&w, etag, &own) : put_once(&w, etag, &own);
+	r = parts ? s3_upload(w, etag, &own) : put_once(w, etag, &own);
 	if (r == 0) {
 		if (ret_etag)
 			memcpy(ret_etag, etag, sizeof(etag));
 		return 0;
 	}
 	/* What was to be replaced is gone. */
-	if (opt->match && own.kind == ERR_NOTFOUND)
+	if (w->opt->match && own.kind == ERR_NOTFOUND)
 		own.kind = ERR_CONFLICT;
 	if (err)
 		*err = own;
 	return -1;
+}
+
+int
+s3_put(struct s3 *s, const char *key, struct sv body, const struct s3_put *opt,
+       char ret_etag[S3_ETAG_MAX], struct err *err)
+{
+	struct s3_write w = {.s = s, .key = key, .body = body, .opt = opt};
+
+	return put_begin(&w, body.n > s->multipart_above, ret_etag, err);
+}
+
+int
+s3_put_spool(struct s3 *s, const char *key, const struct spool *body, const struct s3_put *opt,
+	     char ret_etag[S3_ETAG_MAX], struct err *err)
+{
+	CLEANUP(buf_done) struct buf all = BUF_INIT(s->spool_part);
+	struct s3_write w = {.s = s, .key = key, .opt = opt};
+
+	if (spool_size(body) > s->spool_part) {
+		w.spool = body;
+		return put_begin(&w, true, ret_etag, err);
+	}
+	if (spool_load(body, &all, err) < 0)
+		return -1;
+	w.body = buf_view(&all);
+	return put_begin(&w, false, ret_etag, err);
 }
 
 /* ---- reading ---- */
@@ -400,7 +422,7 @@ verify(const struct http_resp *resp, struct err *err)
 		if (strcmp(told, is) != 0)
 			return err_set(err, ERR_DATA, "its bytes have another checksum (%s)", told);
 	}
-	if (s3_text(resp, SHA256_HEADER, told, sizeof(told))) {
+	if (s3_text(resp, S3_SHA256_HEADER, told, sizeof(told))) {
 		sha256_hex(buf_view(&resp->body), is);
 		if (strcmp(told, is) != 0)
 			return err_set(err, ERR_DATA, "its bytes have another checksum (%s)", told);
@@ -408,22 +430,31 @@ verify(const struct http_resp *resp, struct err *err)
 	return 0;
 }
 
+int
+s3_get_object(struct s3 *s, struct s3_call *c, struct http_resp *resp, struct err *err)
+{
+	c->method = "GET";
+	c->operation = "GetObject";
+	if (s3_call_header(c, "x-amz-checksum-mode", "ENABLED", err) < 0)
+		return -1;
+	if (s3_send(s, c, resp, err) == 0)
+		return 0;
+	/* The transport's word for an answer that does not fit. */
+	if (err->kind == ERR_DATA && resp->status == 200)
+		err->kind = ERR_LOCAL;
+	/* Whoever else says 404 knows nothing of keys. */
+	if (err->kind == ERR_NOTFOUND && strcmp(err->code, "NoSuchKey") != 0)
+		err->kind = ERR_DATA;
+	return -1;
+}
+
 static int
 get_once(struct s3 *s, const char *key, struct http_resp *resp, size_t most, struct err *err)
 {
-	struct s3_call c = {.method = "GET", .operation = "GetObject", .key = key};
+	struct s3_call c = {.key = key};
 
-	if (s3_call_header(&c, "x-amz-checksum-mode", "ENABLED", err) < 0)
+	if (s3_get_object(s, &c, resp, err) < 0)
 		return -1;
-	if (s3_send(s, &c, resp, err) < 0) {
-		/* The transport's word for an answer that does not fit. */
-		if (err->kind == ERR_DATA && resp->status == 200)
-			err->kind = ERR_LOCAL;
-		/* Whoever else says 404 knows nothing of keys. */
-		if (err->kind == ERR_NOTFOUND && strcmp(err->code, "NoSuchKey") != 0)
-			err->kind = ERR_DATA;
-		return -1;
-	}
 	if (resp->body.n > most)
 		return err_set(err, ERR_LOCAL, "larger than %zu bytes", most);
 	return verify(resp, err);
@@ -436,8 +467,8 @@ s3_get(struct s3 *s, const char *key, struct http_resp *resp, struct err *err)
 	struct err own = {0};
 	int r = -1;
 
-	if (resp->body.max < ERROR_ROOM)
-		resp->body.max = ERROR_ROOM;
+	if (resp->body.max < S3_ERROR_ROOM)
+		resp->body.max = S3_ERROR_ROOM;
 	for (int i = 0; i < GET_TRIES && r < 0; i++) {
 		err_clear(&own);
 		r = get_once(s, key, resp, most, &own);
@@ -465,7 +496,7 @@ s3_delete(struct s3 *s, const char *key, struct err *err)
 	struct s3_call c = {.method = "DELETE", .operation = "DeleteObject", .key = key};
 	struct err own = {0};
 
-	resp_init(&resp, ERROR_ROOM);
+	resp_init(&resp, S3_ERROR_ROOM);
 	if (s3_send(s, &c, &resp, &own) == 0 || strcmp(own.code, "NoSuchKey") == 0)
 		return 0;
 	if (own.kind == ERR_NOTFOUND)
@@ -512,6 +543,7 @@ s3_new(const struct s3_conf *conf, struct s3 **ret, struct err *err)
 	s->grace_ms = conf->grace_ms;
 	s->multipart_above = conf->multipart_above ? conf->multipart_above : S3_MULTIPART_ABOVE;
 	s->part_bytes = conf->part_bytes ? conf->part_bytes : S3_PART_BYTES;
+	s->spool_part = conf->spool_part ? conf->spool_part : S3_SPOOL_PART;
 	if (!keep(&s->bucket, conf->bucket) || !keep(&s->expected_owner, conf->expected_owner) ||
 	    !keep(&s->kms_key, conf->kms_key))
 		return err_nomem(err);

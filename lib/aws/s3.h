@@ -17,6 +17,7 @@
 #include <stdint.h>
 
 #include "aws/cred.h"
+#include "base/spool.h"
 #include "net/transport.h"
 
 #define S3_KEY_MAX  1024 /* bytes of UTF-8, S3's limit */
@@ -28,6 +29,7 @@
 /* The size of a part; larger where 10,000 of them, S3's limit, would not be enough. */
 #define S3_PART_BYTES ((size_t)16 << 20)
 #define S3_PARTS_MAX  10000
+#define S3_SPOOL_PART ((size_t)5 << 20) /* the least that S3 takes, but for the last one */
 /* Uploads that were left unfinished are aborted when they are so old: none takes that long. */
 #define S3_UPLOAD_AGE_MS ((int64_t)24 * 3600 * 1000)
 
@@ -40,7 +42,7 @@ struct s3_conf {
 	const char *expected_owner; /* NULL: whoever owns it */
 	const char *kms_key;	    /* NULL: as the bucket says; else SSE-KMS with this key */
 	int64_t grace_ms;	    /* of every request; see struct http_req */
-	size_t multipart_above, part_bytes; /* 0: the above */
+	size_t multipart_above, part_bytes, spool_part; /* 0: the above */
 };
 
 struct s3;
@@ -61,6 +63,12 @@ struct s3_put {
 /* ERR_CONFLICT: the condition did not hold. ERR_TRANSIENT: it may have been stored or not. */
 int s3_put(struct s3 *s, const char *key, struct sv body, const struct s3_put *opt,
 	   char ret_etag[S3_ETAG_MAX], struct err *err);
+/* The same for a body that may not fit in memory: one put, or parts of S3_SPOOL_PART. */
+int s3_put_spool(struct s3 *s, const char *key, const struct spool *body, const struct s3_put *opt,
+		 char ret_etag[S3_ETAG_MAX], struct err *err);
+/* The object, in requests of S3_SPOOL_PART, all of one and the same object; its headers in *resp, whose ceiling is set
+ * here. Length and, for one that went up in parts, checksum are compared. ERR_NOTFOUND as s3_get. */
+int s3_get_spool(struct s3 *s, const char *key, struct spool *out, struct http_resp *resp, struct err *err);
 /* The object in resp->body (its ceiling holds: ERR_LOCAL), length and checksum compared with what S3 says of it. ERR_NOTFOUND
  * only if S3 says that there is no such key. */
 int s3_get(struct s3 *s, const char *key, struct http_resp *resp, struct err *err);

@@ -22,7 +22,7 @@ struct s3 {
 	struct cred_source *creds;
 	char *bucket, *expected_owner, *kms_key;
 	int64_t grace_ms;
-	size_t multipart_above, part_bytes;
+	size_t multipart_above, part_bytes, spool_part;
 	pthread_mutex_t mu;
 	struct s3_place place; /* guarded by mu */
 };
@@ -37,6 +37,8 @@ struct s3_call {
 	size_t n_headers;
 	int64_t first_byte_ms; /* 0: the default */
 };
+/* GET, with whatever headers the call has: ERR_NOTFOUND only if there is no such key, ERR_LOCAL for more than resp holds. */
+int s3_get_object(struct s3 *s, struct s3_call *c, struct http_resp *resp, struct err *err);
 int s3_call_header(struct s3_call *c, const char *name, const char *value, struct err *err);
 /* As transport_send; finds the bucket's region and says what went wrong in the operator's words. */
 int s3_send(struct s3 *s, const struct s3_call *c, struct http_resp *resp, struct err *err);
@@ -50,6 +52,7 @@ struct s3_write {
 	struct s3 *s;
 	const char *key;
 	struct sv body;
+	const struct spool *spool; /* instead of the body; NULL: it is not */
 	const struct s3_put *opt;
 	char nonce[33];
 	char names[S3_META_MAX][S3_META_NAME];
@@ -65,6 +68,8 @@ int s3_write_conditions(const struct s3_write *w, struct s3_call *c, struct err 
 enum s3_whose { S3_OURS, S3_THEIRS, S3_NOBODYS, S3_UNKNOWN };
 /* Looks whose object is under the key now; *ret_etag if it is ours. err tells why it is unknown. */
 enum s3_whose s3_whose(const struct s3_write *w, char ret_etag[S3_ETAG_MAX], struct err *err);
+#define S3_SHA256_HEADER S3_META_PREFIX "sha256"
+#define S3_ERROR_ROOM	 ((size_t)64 << 10) /* for an <Error>, however small the object may be */
 /* Goes up in parts. As s3_put. */
 int s3_upload(struct s3_write *w, char ret_etag[S3_ETAG_MAX], struct err *err);
 

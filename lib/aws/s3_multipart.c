@@ -106,28 +106,53 @@ put_part(struct upload *u, unsigned number, struct sv body, struct err *err)
 	return buf_check(&u->parts, "list of parts", err);
 }
 
+static uint64_t
+body_size(const struct s3_write *w)
+{
+	return w->spool ? spool_size(w->spool) : w->body.n;
+}
+
 /* So large that 10,000 are enough, in whole MiB. */
 static size_t
 part_size(const struct s3_write *w)
 {
-	size_t mib = (size_t)1 << 20, least = w->body.n / S3_PARTS_MAX + 1;
+	size_t usual = w->spool ? w->s->spool_part : w->s->part_bytes;
+	size_t mib = (size_t)1 << 20, least = (size_t)(body_size(w) / S3_PARTS_MAX + 1);
 
-	if (least <= w->s->part_bytes)
-		return w->s->part_bytes;
-	return (least + mib - 1) / mib * mib;
+	return least <= usual ? usual : (least + mib - 1) / mib * mib;
+}
+
+/* Bytes of the body; those of a spool are read into `room`. */
+static int
+part_at(const struct s3_write *w, uint64_t at, size_t n, struct buf *room, struct sv *ret,
+	struct err *err)
+{
+	if (!w->spool) {
+		*ret = (struct sv){w->body.p + at, n};
+		return 0;
+	}
+	buf_reset(room);
+	if (!buf_reserve(room, n))
+		return err_nomem(err);
+	*ret = (struct sv){room->p, n};
+	return spool_read(w->spool, at, room->p, n, err);
 }
 
 static int
 put_parts(struct upload *u, struct err *err)
 {
-	size_t size = part_size(u->w), at = 0;
+	size_t size = part_size(u->w);
+	uint64_t at = 0, all = body_size(u->w);
+	CLEANUP(buf_done) struct buf room = BUF_INIT(size);
 
 	buf_str(&u->parts,
 		"<CompleteMultipartUpload xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">");
-	for (unsigned number = 1; at < u->w->body.n; number++) {
-		size_t left = u->w->body.n - at, n = left < size ? left : size;
+	for (unsigned number = 1; at < all; number++) {
+		size_t n = all - at < size ? (size_t)(all - at) : size;
+		struct sv part = {NULL, 0};
 
-		if (put_part(u, number, (struct sv){u->w->body.p + at, n}, err) < 0)
+		if (part_at(u->w, at, n, &room, &part, err) < 0 ||
+		    put_part(u, number, part, err) < 0)
 			return err_wrap(err, "part %u", number);
 		at += n;
 	}
@@ -240,10 +265,31 @@ upload_once(struct s3_write *w, char ret_etag[S3_ETAG_MAX], struct err *err)
 	return -1;
 }
 
+static int
+sum_piece(void *arg, struct sv piece, struct err *err)
+{
+	(void)err;
+	sha256_add(arg, piece);
+	return 0;
+}
+
+static int
+sum_body(struct s3_write *w, struct err *err)
+{
+	struct sha256_run sum;
+
+	sha256_begin(&sum);
+	if (w->spool ? spool_each(w->spool, sum_piece, &sum, err) : sum_piece(&sum, w->body, err))
+		return -1;
+	sha256_end_hex(&sum, w->sha256);
+	return 0;
+}
+
 int
 s3_upload(struct s3_write *w, char ret_etag[S3_ETAG_MAX], struct err *err)
 {
-	sha256_hex(w->body, w->sha256);
+	if (sum_body(w, err) < 0)
+		return -1;
 	for (int i = 1;; i++) {
 		err_clear(err);
 		if (upload_once(w, ret_etag, err) == 0)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <strings.h>
 
+#include "aws/logs.h"
 #include "aws/sts_call.h"
 #include "aws/tape.h"
 #include "base/cleanup.h"
@@ -241,6 +242,19 @@ mask_directory(json_t *root, struct err *err)
 	return 0;
 }
 
+/* The mark of a query is made of names, so it is not kept; and a query is known without it. */
+static int
+drop_mark(json_t *root, struct err *err)
+{
+	const char *text = json_string_value(json_object_get(root, "queryString"));
+	const char *mark = text ? strstr(text, LOGS_QUERY_MARK) : NULL;
+
+	if (mark &&
+	    json_object_set_new(root, "queryString", json_stringn(text, (size_t)(mark - text))))
+		return err_nomem(err);
+	return 0;
+}
+
 /* Fields of a form as they came, those of STS only if they are on the list. */
 static void
 mask_form(const char *service, struct sv form, struct buf *out)
@@ -278,7 +292,7 @@ mask_body(const char *service, struct sv in, struct buf *out, struct err *err)
 	int r = 0;
 
 	if (sv_starts(in, SV("{")) && !json_parse(in, "body", &root, NULL))
-		r = mask_tokens(root, err) ||
+		r = drop_mark(root, err) || mask_tokens(root, err) ||
 			    (!strcmp(service, "organizations") && mask_directory(root, err)) ||
 			    json_dump(root, true, out, err)
 			? -1

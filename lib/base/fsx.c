@@ -258,6 +258,19 @@ fsx_attr_read(int fd, const char *name, char *out, size_t size)
 	out[n > 0 ? n : 0] = '\0';
 }
 
+struct to_fd {
+	int fd;
+	const char *path;
+};
+
+static int
+write_piece(void *arg, struct sv piece, struct err *err)
+{
+	const struct to_fd *to = arg;
+
+	return write_all(to->fd, piece, to->path, err);
+}
+
 /* The temporary file's place and, as long as it is open, its lock. */
 struct tmp_file {
 	int dir, fd;
@@ -279,9 +292,14 @@ static int
 tmp_write(struct tmp_file *t, const char *name, const char *path, struct sv data,
 	  const struct fsx_how *how, struct err *err)
 {
+	struct to_fd to;
+
 	if (create_tmp(t->dir, name, t->name, &t->fd) < 0)
 		return err_sys(err, errno, "create a temporary file for %s", path);
-	if (write_all(t->fd, data, path, err) < 0 || set_attrs(t->fd, path, how, err) < 0)
+	to = (struct to_fd){t->fd, path};
+	if (write_all(t->fd, data, path, err) < 0 ||
+	    (how->more && spool_each(how->more, write_piece, &to, err) < 0) ||
+	    set_attrs(t->fd, path, how, err) < 0)
 		return -1;
 	return sync_fd(t->fd, path, err);
 }

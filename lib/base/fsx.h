@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <unistd.h>
 
-#include "base/buf.h"
+#include "base/spool.h"
 
 /* For CLEANUP: closes a descriptor unless it is -1. */
 static inline void
@@ -44,6 +44,7 @@ struct fsx_how {
 	 * forbids them. */
 	const struct fsx_attr *attrs;
 	size_t n_attrs;
+	const struct spool *more; /* behind the data; NULL: nothing */
 };
 /* fsx_replace and fsx_create with all of it. That a file exists already is answered only when its
  * entry is on disk. */

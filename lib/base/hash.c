@@ -22,6 +22,29 @@ sha256(struct sv data, unsigned char out[SHA256_LEN])
 	(void)SHA256_Final(out, &ctx);
 }
 
+_Static_assert(sizeof(SHA256_CTX) <= sizeof(struct sha256_run), "room for OpenSSL's state");
+
+void
+sha256_begin(struct sha256_run *r)
+{
+	(void)SHA256_Init((SHA256_CTX *)r->state);
+}
+
+void
+sha256_add(struct sha256_run *r, struct sv data)
+{
+	(void)SHA256_Update((SHA256_CTX *)r->state, data.p, data.n);
+}
+
+void
+sha256_end_hex(struct sha256_run *r, char out[SHA256_HEX_LEN + 1])
+{
+	unsigned char d[SHA256_LEN];
+
+	(void)SHA256_Final(d, (SHA256_CTX *)r->state);
+	hex_lower(d, sizeof(d), out);
+}
+
 void
 hex_lower(const unsigned char *p, size_t n, char *out)
 {

@@ -12,6 +12,13 @@
 #define SHA256_HEX_LEN 64
 
 void sha256(struct sv data, unsigned char out[SHA256_LEN]);
+/* Of pieces. */
+struct sha256_run {
+	uint64_t state[16]; /* OpenSSL's */
+};
+void sha256_begin(struct sha256_run *r);
+void sha256_add(struct sha256_run *r, struct sv data);
+void sha256_end_hex(struct sha256_run *r, char out[SHA256_HEX_LEN + 1]);
 /* Lower-case hex with NUL. */
 void sha256_hex(struct sv data, char out[SHA256_HEX_LEN + 1]);
 void hmac_sha256(struct sv key, struct sv data, unsigned char out[SHA256_LEN]);

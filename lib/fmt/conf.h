@@ -54,7 +54,7 @@ enum conf_type {
 	CONF_INT,      /* int64_t, within min..max if these differ */
 	CONF_DURATION, /* int64_t ms, within min..max if these differ */
 	CONF_BYTES,    /* uint64_t; also "50GB/d" when the row has CONF_PER_DAY */
-	CONF_NUMBER,   /* double, finite */
+	CONF_NUMBER,   /* double, finite; also "5/s" when the row has CONF_PER_SECOND */
 	CONF_STRINGS,  /* struct conf_strings; a single string counts as a list of one */
 	CONF_STRINGSS, /* struct conf_stringss: list of lists of strings (dimension sets) */
 	CONF_MAP,      /* struct conf_map: string to string, order kept */
@@ -72,6 +72,7 @@ enum conf_flags {
 	CONF_PER_DAY = 8,   /* BYTES: "/d" may follow */
 	CONF_OFF = 16,	    /* DURATION: "none" and "off" mean 0 */
 	CONF_EMPTY_OK = 32, /* STRING, STRINGS, STRINGSS, TABLES: "" or [] is a value */
+	CONF_PER_SECOND = 64, /* NUMBER: "/s" may follow, "none" means 0, and less is no value */
 };
 
 struct conf_strings {

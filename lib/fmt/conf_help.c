@@ -29,6 +29,8 @@ short_type(const struct conf_key *k)
 
 	if (k->flags & CONF_REGEX)
 		return "regular expression";
+	if (k->flags & CONF_PER_SECOND)
+		return "rate";
 	return names[k->type] ? names[k->type] : "word";
 }
 

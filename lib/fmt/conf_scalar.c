@@ -126,12 +126,18 @@ read_bytes(const struct scalar *s)
 static void
 read_number(const struct scalar *s)
 {
+	bool rate = s->k->flags & CONF_PER_SECOND;
+	struct sv text = sv_of(s->text);
 	double v;
 
-	if (num_double(sv_of(s->text), &v) && isfinite(v))
+	if (rate && sv_eq(text, SV("none")))
+		text = SV("0");
+	if (rate && sv_ends(text, SV("/s")))
+		text.n -= 2;
+	if (num_double(text, &v) && isfinite(v) && !(rate && v < 0))
 		*(double *)s->at = v;
 	else
-		bad(s, "a number");
+		bad(s, conf_type_name(s->k));
 }
 
 /* "a, b, c" of a NULL-terminated list. */
@@ -201,6 +207,8 @@ conf_type_name(const struct conf_key *k)
 
 	if (k->type == CONF_BYTES && (k->flags & CONF_PER_DAY))
 		return "an amount of bytes such as 50GB, or 50GB/d for each day";
+	if (k->type == CONF_NUMBER && (k->flags & CONF_PER_SECOND))
+		return "a rate such as 5/s, or none";
 	return names[k->type];
 }
 

@@ -201,13 +201,18 @@ cmp_lines(const struct insights_row *x, const struct insights_row *y)
 	return x->n < y->n ? -1 : 1;
 }
 
-static int
-cmp_rows(const void *a, const void *b)
+int
+insights_rows_cmp(const struct insights_row *x, const struct insights_row *y)
 {
-	const struct insights_row *x = a, *y = b;
 	int c = cmp_lines(x, y);
 
 	return c ? c : (x->source > y->source) - (x->source < y->source);
+}
+
+static int
+cmp_rows(const void *a, const void *b)
+{
+	return insights_rows_cmp(a, b);
 }
 
 void
@@ -215,16 +220,4 @@ insights_rows_sort(struct insights_row *rows, size_t n)
 {
 	if (n > 1)
 		qsort(rows, n, sizeof(*rows), cmp_rows);
-}
-
-size_t
-insights_rows_unique(struct insights_row *rows, size_t n)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < n; i++)
-		if (!kept || !rows[i].pointed || rows[i].source == rows[kept - 1].source ||
-		    cmp_lines(&rows[i], &rows[kept - 1]))
-			rows[kept++] = rows[i];
-	return kept;
 }

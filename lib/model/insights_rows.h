@@ -39,8 +39,8 @@ int insights_line(const struct insights_lines *l, struct json_raw *fields, size_
 /* "2026-01-01 00:00:00.000", UTC. */
 bool insights_time(struct sv text, int64_t *ret_ms);
 
+/* Their order: time, bytes of the line, query. */
+int insights_rows_cmp(const struct insights_row *x, const struct insights_row *y);
 void insights_rows_sort(struct insights_row *rows, size_t n);
-/* Sorted rows without those events that a second query brought once more; how many stay. */
-size_t insights_rows_unique(struct insights_row *rows, size_t n);
 
 #endif

@@ -78,6 +78,10 @@ cell_data_done(struct cell_data *d)
 	}
 	arena_done(&d->arena);
 	buf_done(&d->ndjson);
+	if (d->spool)
+		spool_done(d->spool);
+	free(d->spool);
+	d->spool = NULL;
 	d->rows = NULL;
 	d->n_rows = 0;
 }
@@ -163,5 +167,60 @@ cell_data_merge(struct cell_data *d, struct err *err)
 	for (const struct cell_data *late = d->later; late; late = late->later)
 		if (merge_one(d, late, err))
 			return -1;
+	return 0;
+}
+
+/* The lines of a large cell move out of memory, all of them. */
+static int
+move_lines(struct cell_data *d, struct err *err)
+{
+	d->spool = malloc(sizeof(*d->spool));
+	if (!d->spool)
+		return err_nomem(err);
+	*d->spool = SPOOL_INIT;
+	if (spool_add(d->spool, buf_view(&d->ndjson), err))
+		return -1;
+	buf_done(&d->ndjson);
+	return 0;
+}
+
+int
+cell_lines_add(struct cell_data *d, struct sv text, struct err *err)
+{
+	if (!d->spool && d->ndjson.n + text.n > CELL_MEMORY_MAX && move_lines(d, err))
+		return -1;
+	if (d->spool)
+		return spool_add(d->spool, text, err);
+	buf_sv(&d->ndjson, text);
+	return buf_check(&d->ndjson, "cell", err);
+}
+
+uint64_t
+cell_lines_size(const struct cell_data *d)
+{
+	return d->spool ? spool_size(d->spool) : d->ndjson.n;
+}
+
+int
+cell_lines_each(const struct cell_data *d, int (*fn)(void *arg, struct sv piece, struct err *err),
+		void *arg, struct err *err)
+{
+	if (buf_check(&d->ndjson, "cell", err))
+		return -1;
+	if (d->spool)
+		return spool_each(d->spool, fn, arg, err);
+	return d->ndjson.n ? fn(arg, buf_view(&d->ndjson), err) : 0;
+}
+
+int
+cell_lines_load(struct cell_data *d, struct err *err)
+{
+	if (!d->spool)
+		return 0;
+	if (spool_load(d->spool, &d->ndjson, err))
+		return err_wrap(err, "cell");
+	spool_done(d->spool);
+	free(d->spool);
+	d->spool = NULL;
 	return 0;
 }

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 #include "base/arena.h"
+#include "base/spool.h"
 #include "model/cell.h"
 
 struct label {
@@ -43,7 +44,8 @@ struct cell_data {
 	struct cell cell;
 	struct arena arena; /* rows and whatever they point to, unless these outlive the cell */
 	bool rows_only;     /* nobody asks for the lines: they are counted, not written */
-	struct buf ndjson;  /* canonical lines; empty: the cell holds nothing */
+	struct buf ndjson;  /* canonical lines; empty: the cell holds nothing, or ... */
+	struct spool *spool; /* ... so much that all its lines are here; NULL: they are not */
 	struct sample_row *rows; /* sorted by series_cmp, no two equal */
 	size_t n_rows;
 	uint64_t n_lines, n_samples; /* frozen */
@@ -53,6 +55,15 @@ struct cell_data {
 };
 #define CELL_NDJSON_MAX ((size_t)1 << 30)
 #define CELL_ARENA_MAX  ((size_t)1 << 30)
+/* Lines beyond so many bytes go to a spool, where a kind hands them over with cell_lines_add. */
+#define CELL_MEMORY_MAX ((size_t)2 << 20)
+int cell_lines_add(struct cell_data *d, struct sv text, struct err *err);
+uint64_t cell_lines_size(const struct cell_data *d);
+/* All lines in pieces of some size. */
+int cell_lines_each(const struct cell_data *d, int (*fn)(void *arg, struct sv piece, struct err *err), void *arg,
+		    struct err *err);
+/* All lines into d->ndjson, for who needs them at once. */
+int cell_lines_load(struct cell_data *d, struct err *err);
 void cell_data_init(struct cell_data *d, struct cell c);
 void cell_data_done(struct cell_data *d);
 
@@ -66,7 +77,7 @@ struct line_origin {
 };
 /* Metrics lines: appends d->rows to d->ndjson (unless rows_only), one line a row that has a point; counts lines and samples. */
 int metric_lines_encode(struct cell_data *d, const struct line_origin *o, struct err *err);
-/* The reverse, from d->ndjson into rows in d->arena (an adopted object). ERR_DATA names the line. */
+/* The reverse, from the lines (all in d->ndjson then) into rows in d->arena (an adopted object). ERR_DATA names the line. */
 int metric_lines_decode(struct cell_data *d, const struct line_origin *o, struct err *err);
 
 #endif

@@ -178,7 +178,7 @@ prepare_retry(struct round *r, struct err *err)
 	struct err cancelled = {0};
 	int64_t wait;
 
-	if (r->req->no_retry)
+	if (r->req->no_retry && err->kind == ERR_TRANSIENT)
 		return -1;
 	if (repaired(r, err))
 		return 0;

@@ -75,7 +75,9 @@ struct http_req {
 	const char *auth_header;   /* the Authorization value; for AUTH_SIGV4 the signing transport sets it */
 	enum http_proto proto;
 	bool s3_rules;    /* SigV4: path taken as it is, x-amz-content-sha256 sent */
-	bool no_retry;    /* sent once, on a connection of its own (calls that bill twice) */
+	/* For calls that bill twice: not sent again where the first may have been done (ERR_TRANSIENT), and on a connection
+	 * of its own, where libcurl sends nothing again. */
+	bool no_retry;
 	bool direct;      /* never through a proxy: metadata and container endpoints */
 	bool unrecorded;  /* no cassette keeps it: it is about our own credentials */
 	bool retry_429;   /* PROTO_PLAIN: 429 is throttling (always so for AWS protocols) */

@@ -32,7 +32,8 @@ save_locked(struct commit *c, struct err *err)
 		return 0;
 	if (c->locked.lost)
 		return err_set(err, ERR_CONFLICT, "another run has taken over the checkpoint");
-	c->locked.ckpt->lease.until_ms = shared_now_ms(c) + LEASE_MS;
+	if (!c->locked.idle)
+		c->locked.ckpt->lease.until_ms = shared_now_ms(c) + LEASE_MS;
 	if (ckpt_save(c->env->state, c->env->base, c->locked.ckpt, err)) {
 		c->locked.lost = err->kind == ERR_CONFLICT;
 		return err_wrap(err, "write the checkpoint");
@@ -72,8 +73,33 @@ lease_take(struct commit *c, int64_t due_end_ms, struct err *err)
 	return save_locked(c, err);
 }
 
+/* The checkpoint stays as it is in this run, whatever the stream's begin looks at. */
+static bool
+has_nothing_to_do(const struct commit *c, const struct commit_stream *v)
+{
+	const struct ckpt_stream *s = ckpt_stream_find(c->locked.ckpt, v->region);
+	struct plan_span span;
+
+	if (!s || s->every_ms != v->plan->every_ms)
+		return false;
+	for (size_t k = 0; k < v->plan->n_sinks; k++)
+		if (!ckpt_sink_find(s, v->plan->sinks[k].name))
+			return false;
+	return !plan_next(v->plan, s, PLAN_REST, 0, 1, &span);
+}
+
+static bool
+is_idle(const struct commit *c, const struct commit_stream *streams, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!has_nothing_to_do(c, &streams[i]))
+			return false;
+	return n > 0 && !c->locked.ckpt->recovered && !c->locked.ckpt->lost;
+}
+
 static enum commit_opened
-open_loaded(struct commit *c, int64_t due_end_ms, struct err *err)
+open_loaded(struct commit *c, int64_t due_end_ms, const struct commit_stream *streams, size_t n,
+	    struct err *err)
 {
 	const struct ckpt_lease *l = &c->locked.ckpt->lease;
 
@@ -90,6 +116,11 @@ open_loaded(struct commit *c, int64_t due_end_ms, struct err *err)
 		(void)err_set(err, ERR_CONFLICT, "the lease is held by run %s on %s", l->owner,
 			      l->host ? l->host : "?");
 		return COMMIT_HELD;
+	}
+	c->locked.idle = is_idle(c, streams, n);
+	if (c->locked.idle) {
+		c->begun_before_ms = l->begun_through_ms;
+		return COMMIT_OPENED;
 	}
 	if ((c->env->dry_run ||
 	     !ckpt_keep_prev(c->env->state, c->env->base, c->locked.ckpt, err)) &&
@@ -130,7 +161,8 @@ commit_free(struct commit *c)
 
 enum commit_opened
 commit_open(const struct commit_env *env, const char *tenant, const char *job, const char *account,
-	    int64_t due_end_ms, struct commit **ret, struct err *err)
+	    int64_t due_end_ms, const struct commit_stream *streams, size_t n, struct commit **ret,
+	    struct err *err)
 {
 	struct commit *c = calloc(1, sizeof(*c));
 	enum commit_opened r;
@@ -149,7 +181,7 @@ commit_open(const struct commit_env *env, const char *tenant, const char *job, c
 	     ckpt_set_str(&c->locked.ckpt->account, account, err)))
 		r = COMMIT_FAILED;
 	if (r == COMMIT_OPENED)
-		r = open_loaded(c, due_end_ms, err);
+		r = open_loaded(c, due_end_ms, streams, n, err);
 	if (r != COMMIT_OPENED) {
 		commit_free(c);
 		return r;
@@ -185,7 +217,10 @@ commit_close(struct commit *c, struct err *err)
 	int r = 0;
 
 	lock(c);
-	if (!c->env->dry_run) {
+	if (c->locked.idle) {
+		if (c->locked.dirty)
+			r = save_locked(c, err);
+	} else if (!c->env->dry_run) {
 		l->begun_through_ms = begun_through_locked(c);
 		r = ckpt_set_str(&l->owner, NULL, err);
 		if (!r)
@@ -708,6 +743,21 @@ commit_sink_newest(struct commit *c, const char *region, const char *sink)
 	return ms;
 }
 
+uint64_t
+commit_memos(struct commit *c, const char *except_region,
+	     uint64_t (*fn)(const json_t *memo, int64_t now_ms), int64_t now_ms)
+{
+	const struct ckpt *k = c->locked.ckpt;
+	uint64_t sum = 0;
+
+	lock(c);
+	for (size_t i = 0; i < k->n_streams; i++)
+		if (k->streams[i].memo && strcmp(k->streams[i].region, except_region) != 0)
+			sum += fn(k->streams[i].memo, now_ms);
+	unlock(c);
+	return sum;
+}
+
 int
 commit_gap(struct commit *c, const char *region, struct cell range, const char *reason,
 	   int64_t now_ms, struct err *err)
@@ -744,7 +794,7 @@ commit_stream_end(struct commit *c, const char *region, const char *error, int64
 
 	lock(c);
 	s = ckpt_stream_find(c->locked.ckpt, region);
-	if (s) {
+	if (s && (error || !c->locked.idle)) {
 		s->failures = error ? s->failures + 1 : 0;
 		s->counters.failed_runs += error != NULL;
 		if (!error)
@@ -810,7 +860,8 @@ commit_tick(struct commit *c, struct err *err)
 
 	lock(c);
 	age = clock_mono_ms(c->env->clock) - c->locked.saved_mono_ms;
-	if (c->locked.lost || (c->locked.dirty && age >= COMMIT_EVERY_MS) || age >= LEASE_RENEW_MS)
+	if (c->locked.lost || (c->locked.dirty && age >= COMMIT_EVERY_MS) ||
+	    (!c->locked.idle && age >= LEASE_RENEW_MS))
 		r = save_locked(c, err);
 	unlock(c);
 	return r;

@@ -9,6 +9,7 @@
 
 #include "fmt/conf.h"
 #include "run/job.h"
+#include "run/limits.h"
 #include "sink/sink.h"
 
 struct tenant {
@@ -78,6 +79,7 @@ struct run_conf {
 	double fail_percent;
 	const char *self_metrics, *status_page; /* NULL: none */
 	double price_get_metric_data_per_1000, price_insights_per_gb;
+	struct limits limits;
 };
 
 struct config {

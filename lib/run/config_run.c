@@ -83,6 +83,11 @@ const struct conf_key config_run_keys[] = {
      .node_offset = NODE(status_page),
      .help =
 	 "Where a status page is written after each run, s3://... or file:///... Default: none."},
+    {.name = "limits",
+     .type = CONF_TABLE,
+     .offset = RUN(limits),
+     .table = limits_keys,
+     .help = "What is asked of one account and region at most; a rate may be none."},
     {.name = "prices",
      .type = CONF_TABLE,
      .table = price_keys,

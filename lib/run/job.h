@@ -36,6 +36,9 @@ struct job_stream {
 	const char *linked_account;
 	const struct label *labels; /* the tenant's own, sorted by name */
 	size_t n_labels;
+	int64_t begun_before_ms; /* cells ending at or before it may have been begun by a run that did
+				    not end well */
+	int64_t queries;	 /* that may run at once, this stream's share; 0: as many as the job likes */
 };
 
 struct job_gap {
@@ -106,10 +109,14 @@ struct job_kind {
 	int (*next)(struct pull *p, struct aws_call *call, struct err *err);
 	/* Read the answer to the last request. -1 with ERR_DATA: the answer makes no sense; the
 	 * runner asks again once, then defers. A complete answer that refuses (status not 2xx, kind
-	 * ERR_REJECTED, ERR_NOTFOUND or ERR_DATA) comes here too, with *err as the transport filled
+	 * ERR_REJECTED, ERR_NOTFOUND or ERR_DATA; ERR_AUTH of an optional call) comes here too, with *err as the transport filled
 	 * it: 0 when the kind knows another way (a page token ran out, another protocol), and
 	 * next() is asked; -1, *err untouched, when it does not. */
 	int (*reply)(struct pull *p, const struct http_resp *resp, struct err *err);
+	/* The last request, one that is sent once, had no answer, or none that makes sense: it may
+	 * have been done. 0: the kind will find out, and next() is asked; -1: it cannot. NULL: the
+	 * kind has no such requests. */
+	int (*lost)(struct pull *p);
 	/* What is still missing, in words, when the runner gives up at the cell's deadline: "3
 	 * metrics still InternalError: ..." */
 	void (*missing)(const struct pull *p, char *out, size_t size);
@@ -131,11 +138,17 @@ struct job_kind {
 	/* Ranges of time whose events cannot be had although the pull is complete, with the reason;
 	 * called before harvest. NULL: never any. */
 	size_t (*gaps)(const struct pull *p, const struct job_gap **ret);
+	/* Bytes scanned on the day of now_ms, by this memo. NULL: the kind scans nothing. */
+	uint64_t (*scanned)(const json_t *memo, int64_t now_ms);
+	/* Told before each next(): what the tenant's job has scanned on this day in all other regions.
+	 * NULL with the above. */
+	void (*scanned_elsewhere)(struct pull *p, uint64_t bytes);
 	/* What is billed: metrics requested, bytes scanned; added up by the runner. */
 	void (*billed)(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned);
 	void (*close)(struct pull *p); /* NULL is fine */
 
-	/* Rows from the lines of a frozen object (d->ndjson into d->rows). */
+	/* Rows from the lines of a frozen object (cell_lines_each, or cell_lines_load, into d->rows),
+	 * and their number. */
 	int (*adopt)(const struct job_stream *s, struct cell_data *d, struct err *err);
 
 	/* What `muster check` tries in each tenant's account: ends with a row without an action. */

@@ -77,10 +77,22 @@ refused(const struct stream *s, struct worker_mem *mem, struct pull *p, struct e
 {
 	struct err own = *err;
 
-	if (mem->resp.status == 0 || (err->kind != ERR_REJECTED && err->kind != ERR_NOTFOUND &&
-				      err->kind != ERR_DATA && err->kind != ERR_THROTTLED))
+	if (mem->resp.status == 0 ||
+	    (err->kind != ERR_REJECTED && err->kind != ERR_NOTFOUND && err->kind != ERR_DATA &&
+	     err->kind != ERR_THROTTLED && !(err->kind == ERR_AUTH && mem->call.optional)))
 		return -1;
 	if (s->job->kind->reply(p, &mem->resp, &own))
+		return -1;
+	err_clear(err);
+	return 0;
+}
+
+/* What is billed each time is not sent again before it is known whether it was done. */
+static int
+lost(const struct stream *s, const struct worker_mem *mem, struct pull *p, struct err *err)
+{
+	if (!mem->call.once || (err->kind != ERR_TRANSIENT && err->kind != ERR_DATA) ||
+	    s->job->kind->lost(p))
 		return -1;
 	err_clear(err);
 	return 0;
@@ -92,8 +104,8 @@ ask(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *
 {
 	for (int attempt = 0;; attempt++) {
 		if (send_call(s, mem, span_deadline(s), err))
-			return refused(s, mem, p, err);
-		if (!s->job->kind->reply(p, &mem->resp, err))
+			return lost(s, mem, p, err) ? refused(s, mem, p, err) : 0;
+		if (!s->job->kind->reply(p, &mem->resp, err) || !lost(s, mem, p, err))
 			return 0;
 		if (err->kind != ERR_DATA || attempt > 0)
 			return err_wrap(err, "%s", mem->call.operation);
@@ -125,10 +137,43 @@ keep_memo(struct stream *s, struct pull *p)
 		commit_memo_set(s->commit, s->js.region, memo);
 }
 
+static uint64_t
+scanned(const struct stream *s, const struct pull *p)
+{
+	uint64_t metrics = 0, bytes = 0;
+
+	if (s->job->kind->billed)
+		s->job->kind->billed(p, &metrics, &bytes);
+	return bytes;
+}
+
+/* A scan is on the bill, and what it belongs to no longer to be paid for, in one and the same memo:
+ * the other regions see it at once. */
+static int
+keep_urgent(struct stream *s, struct pull *p, uint64_t *kept, struct err *err)
+{
+	bool urgent = s->job->kind->memo_urgent && s->job->kind->memo_urgent(p);
+
+	if (urgent || scanned(s, p) != *kept)
+		keep_memo(s, p);
+	*kept = scanned(s, p);
+	return urgent ? commit_flush(s->commit, err) : 0;
+}
+
+static void
+tell_scanned(struct stream *s, struct pull *p)
+{
+	if (s->job->kind->scanned_elsewhere)
+		s->job->kind->scanned_elsewhere(
+		    p,
+		    commit_memos(s->commit, s->js.region, s->job->kind->scanned, s->env->now_ms));
+}
+
 static int
 pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	struct err ignored;
+	uint64_t kept = 0;
 
 	for (unsigned calls = 0; calls < PULL_MAX_CALLS; calls++) {
 		int more;
@@ -136,16 +181,14 @@ pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *
 		if (clock_check(s->env->clock, err))
 			return -1;
 		aws_call_reset(&mem->call);
+		tell_scanned(s, p);
 		more = s->job->kind->next(p, &mem->call, err);
 		if (more <= 0)
 			return more;
 		if (wait_for_call(s, p, mem->call.wait_ms, err) || exchange(s, mem, p, err))
 			return -1;
-		if (s->job->kind->memo_urgent && s->job->kind->memo_urgent(p)) {
-			keep_memo(s, p);
-			if (commit_flush(s->commit, err))
-				return -1;
-		}
+		if (keep_urgent(s, p, &kept, err))
+			return -1;
 		/* A lost lease shows up at the next commit; here it is only kept alive. */
 		(void)commit_tick(s->commit, &ignored);
 	}

@@ -281,6 +281,26 @@ log_stream(enum log_level level, const char *event, const struct stream *s, cons
 		  LOG_S("region", s->js.region), LOG_E(err));
 }
 
+static enum commit_opened
+open_commit(const struct sched *sc, const struct stream *s, struct tenant_job *tj)
+{
+	struct commit_stream *v = calloc(tj->n_streams, sizeof(*v));
+	enum commit_opened opened;
+
+	if (!v) {
+		(void)err_nomem(&tj->why);
+		return COMMIT_FAILED;
+	}
+	for (size_t i = 0; i < tj->n_streams; i++)
+		v[i] = (struct commit_stream){tj->streams[i].plan, tj->streams[i].js.region,
+					      tj->job->definition};
+	opened = commit_open(sc->r->commit_env, s->tenant->id, tj->doc ? tj->doc : tj->job->name,
+			     s->tenant->account, plan_due_end(s->plan), v, tj->n_streams,
+			     &tj->commit, &tj->why);
+	free(v);
+	return opened;
+}
+
 /* Opens the job's checkpoint with the first of its streams; the others find it, or find why it
  * cannot be used. */
 static bool
@@ -291,9 +311,7 @@ ensure_commit(struct sched *sc, struct stream *s, struct tenant_job *tj)
 
 	(void)pthread_mutex_lock(&tj->mu);
 	if (!tj->commit && tj->refused == STREAM_WAITING) {
-		opened =
-		    commit_open(sc->r->commit_env, s->tenant->id, tj->doc ? tj->doc : tj->job->name,
-				s->tenant->account, plan_due_end(s->plan), &tj->commit, &tj->why);
+		opened = open_commit(sc, s, tj);
 		if (opened == COMMIT_HELD)
 			tj->refused = STREAM_SKIPPED;
 		if (opened == COMMIT_FAILED || opened == COMMIT_BROKEN)

@@ -22,19 +22,6 @@
 /* Large pages that are read at once, in bytes: a few keep a processor busy. */
 #define PAGES_AT_ONCE ((size_t)6 << 20)
 
-/* Default quotas of AWS per account and region, a little below (its pages on quotas of CloudWatch,
- * IAM, Logs, OAM; of Organizations in the field). */
-static const struct rate_row rates[] = {
-    {"monitoring", "GetMetricData", 50},
-    {"monitoring", "ListMetrics", 20},
-    {"monitoring", NULL, 8},
-    {"sts", NULL, 300},
-    {"logs", NULL, 8},
-    {"organizations", NULL, 15},
-    {"oam", NULL, 8},
-    {NULL, NULL, 0},
-};
-
 static const struct session_hooks no_hooks;
 static const struct session_hooks *hooks = &no_hooks;
 
@@ -130,8 +117,9 @@ open_transports(struct session *s, struct err *err)
 	s->counts = call_counts_new();
 	if (!s->counts)
 		return err_nomem(err);
+	limits_rows(&s->config->run.limits, s->rates);
 	if (open_bottom(s, &opt, err) || count_transport_new(s->top, s->counts, &s->top, err) ||
-	    limit_transport_new(s->top, rates, s->clock, &s->top, err) ||
+	    limit_transport_new(s->top, s->rates, s->clock, &s->top, err) ||
 	    sign_transport_new(s->top, s->clock, &s->top, err))
 		return -1;
 	s->signer = s->top;
@@ -647,7 +635,8 @@ session_open(struct session *s, const struct config *config, const struct option
 	if (session_find(s, !s->options->dry_run, err) || open_outlets(s, err) ||
 	    make_plans(s, err))
 		return -1;
-	if (make_tenants(s, err))
+	if (make_tenants(s, err) ||
+	    limits_divide(&config->run.limits, s->runner.tenants, s->runner.n_tenants, err))
 		return -1;
 	return hooks->opened ? hooks->opened(hooks->arg, s, err) : 0;
 }

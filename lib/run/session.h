@@ -27,6 +27,7 @@ struct session {
 	struct found *found;	     /* NULL: all tenants are listed */
 	const struct options *options;
 	struct clock *clock;
+	struct rate_row rates[LIMITS_ROWS];
 	struct call_counts *counts;
 	struct transport *top;
 	const struct transport *signer; /* inside the stack, for the clock offset */

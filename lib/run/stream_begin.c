@@ -89,6 +89,7 @@ stream_begin(struct stream *s, struct err *err)
 	if (commit_stream_begin(s->commit, s->plan, s->js.region, first_ms, s->job->definition,
 				&s->is_new, err))
 		return -1;
+	s->js.begun_before_ms = s->commit->begun_before_ms;
 	s->begun = true;
 	late_begin(s);
 	return s->env->backfill ? begin_slice(s, err) : 0;

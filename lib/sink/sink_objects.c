@@ -6,6 +6,8 @@
  * already there. Its content may be another one (services do not answer the same question twice
  * alike); the caller reads it back and goes on with that.
  */
+#include <pthread.h>
+
 #include "base/cleanup.h"
 #include "fmt/zst.h"
 #include "sink/sink.h"
@@ -22,17 +24,25 @@ struct objects {
 	struct sink base;
 	struct sink_creds creds; /* for s3:// */
 	struct store *store;
+	pthread_mutex_t large; /* held while a large cell is on its way */
 };
+
+static int
+level_of(const struct sink *s)
+{
+	return s->conf->zstd_level ? (int)s->conf->zstd_level : ZSTD_LEVEL;
+}
 
 static int
 compress(const struct sink *s, struct sv lines, struct buf *out, struct err *err)
 {
-	return zst_compress(lines, s->conf->zstd_level ? (int)s->conf->zstd_level : ZSTD_LEVEL, out,
-			    err);
+	return zst_compress(lines, level_of(s), out, err);
 }
 
+/* The body, or the spool if that is not NULL. */
 static int
-create(struct sink *s, const struct publish *p, const char *key, struct sv body, struct err *err)
+create(struct sink *s, const struct publish *p, const char *key, struct sv body,
+       const struct spool *spool, struct err *err)
 {
 	struct objects *o = (struct objects *)s;
 	struct store_put opt = {
@@ -44,7 +54,62 @@ create(struct sink *s, const struct publish *p, const char *key, struct sv body,
 
 	if (p->definition && p->definition[0] != '\0')
 		opt.meta[opt.n_meta++] = (struct store_meta){"definition", p->definition};
-	return store_put(o->store, key, body, &opt, NULL, err);
+	return spool ? store_put_spool(o->store, key, spool, &opt, NULL, err)
+		     : store_put(o->store, key, body, &opt, NULL, err);
+}
+
+static int
+pack_piece(void *arg, struct sv piece, struct err *err)
+{
+	return zst_pack_add(arg, piece, err);
+}
+
+static int
+compress_spool(const struct sink *s, const struct cell_data *d, struct spool *out, struct err *err)
+{
+	struct zst_pack *z = NULL;
+	int rc = zst_pack_new(level_of(s), cell_lines_size(d), out, &z, err);
+
+	if (rc == 0)
+		rc = cell_lines_each(d, pack_piece, z, err);
+	if (rc == 0)
+		rc = zst_pack_end(z, err);
+	zst_pack_free(z);
+	return rc;
+}
+
+/* What becomes of a cell's put. */
+static int
+put_result(int rc, const struct cell_data *d, struct published *ret, struct err *err)
+{
+	if (rc == 0)
+		ret->acked = d->n_lines;
+	if (rc == 0 || err->kind != ERR_CONFLICT)
+		return rc;
+	err_clear(err);
+	ret->already = d->n_lines;
+	return 0;
+}
+
+/* Large cells take turns: each needs room for a part of it. */
+static int
+put_large(struct sink *s, const struct publish *p, const struct cell_data *d, const char *key,
+	  struct published *ret, struct err *err)
+{
+	struct objects *o = (struct objects *)s;
+	struct spool body = SPOOL_INIT;
+	int rc;
+
+	(void)pthread_mutex_lock(&o->large);
+	rc = compress_spool(s, d, &body, err);
+	if (rc == 0) {
+		ret->requests++;
+		ret->bytes += spool_size(&body);
+		rc = put_result(create(s, p, key, SV(""), &body, err), d, ret, err);
+	}
+	(void)pthread_mutex_unlock(&o->large);
+	spool_done(&body);
+	return rc;
 }
 
 static int
@@ -56,18 +121,13 @@ put_cell(struct sink *s, const struct publish *p, const struct cell_data *d, con
 	int rc;
 
 	err = err ? err : &local;
+	if (d->spool)
+		return put_large(s, p, d, key, ret, err);
 	rc = compress(s, buf_view(&d->ndjson), &body, err);
 	if (rc == 0) {
 		ret->requests++;
 		ret->bytes += body.n;
-		rc = create(s, p, key, buf_view(&body), err);
-		if (rc == 0) {
-			ret->acked = d->n_lines;
-		} else if (err->kind == ERR_CONFLICT) {
-			err_clear(err);
-			ret->already = d->n_lines;
-			rc = 0;
-		}
+		rc = put_result(create(s, p, key, buf_view(&body), NULL, err), d, ret, err);
 	}
 	buf_done(&body);
 	return rc;
@@ -82,7 +142,7 @@ objects_publish(struct sink *s, const struct publish *p, const struct cell_data 
 
 	if (buf_check(&d->ndjson, "cell", err) < 0)
 		return -1;
-	if (d->ndjson.n == 0)
+	if (cell_lines_size(d) == 0)
 		return 0;
 	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, d->late);
 	rc = buf_check(&key, "object key", err);
@@ -93,27 +153,41 @@ objects_publish(struct sink *s, const struct publish *p, const struct cell_data 
 }
 
 static int
+add_lines(void *arg, struct sv piece, struct err *err)
+{
+	return cell_lines_add(arg, piece, err);
+}
+
+static int
+check_meta(const char *key, const struct store_info *info, char definition[65], struct err *err)
+{
+	if (info->meta[0][0] != '\0' && strcmp(info->meta[0], FORMAT_VERSION) != 0)
+		return err_set(err, ERR_DATA, "%s: format version %.20s is unknown", key,
+			       info->meta[0]);
+	if (strlen(info->meta[1]) > 64)
+		return err_set(err, ERR_DATA, "%s: its definition's hash is too long", key);
+	memcpy(definition, info->meta[1], strlen(info->meta[1]) + 1);
+	return 0;
+}
+
+static int
 read_cell(struct objects *o, const char *key, struct cell_data *d, char definition[65],
 	  struct err *err)
 {
 	static const char *const want[] = {"format-version", "definition", NULL};
-	struct buf body = BUF_INIT(OBJECT_MAX);
+	struct spool body = SPOOL_INIT;
 	struct store_info info = {0};
-	int rc = store_get(o->store, key, want, &body, &info, err);
+	int rc = store_get_spool(o->store, key, want, &body, &info, err);
 
-	if (rc == 0 && info.meta[0][0] != '\0' && strcmp(info.meta[0], FORMAT_VERSION) != 0)
-		rc = err_set(err, ERR_DATA, "%s: format version %.20s is unknown", key,
-			     info.meta[0]);
-	if (rc == 0 && strlen(info.meta[1]) > 64)
-		rc = err_set(err, ERR_DATA, "%s: its definition's hash is too long", key);
+	if (rc == 0)
+		rc = check_meta(key, &info, definition, err);
 	if (rc == 0) {
-		memcpy(definition, info.meta[1], strlen(info.meta[1]) + 1);
 		buf_reset(&d->ndjson);
-		rc = zst_decompress(buf_view(&body), &d->ndjson, err);
+		rc = zst_unpack(&body, add_lines, d, err);
 		if (rc < 0)
 			(void)err_wrap(err, "%s", key);
 	}
-	buf_done(&body);
+	spool_done(&body);
 	return rc;
 }
 
@@ -219,7 +293,7 @@ put_rejected(struct sink *s, const struct publish *p, struct cell c, struct sv l
 		cell_rejected_key(&key, p->job, p->tenant, p->region, c, n);
 		if ((rc = buf_check(&key, "object key", err)) < 0)
 			break;
-		rc = create(s, p, buf_cstr(&key), body, err);
+		rc = create(s, p, buf_cstr(&key), body, NULL, err);
 		if (rc == 0 || err->kind != ERR_CONFLICT)
 			break;
 		if (holds(o, buf_cstr(&key), lines, &same, err) < 0)
@@ -259,6 +333,7 @@ objects_free(struct sink *s)
 
 	store_free(o->store);
 	sink_creds_done(&o->creds);
+	(void)pthread_mutex_destroy(&o->large);
 	free(o);
 }
 
@@ -284,8 +359,10 @@ objects_alloc(const struct sink_conf *c)
 {
 	struct objects *o = calloc(1, sizeof(*o));
 
-	if (o)
-		o->base = (struct sink){.ops = &objects_ops, .conf = c};
+	if (!o)
+		return NULL;
+	o->base = (struct sink){.ops = &objects_ops, .conf = c};
+	(void)pthread_mutex_init(&o->large, NULL);
 	return o;
 }
 

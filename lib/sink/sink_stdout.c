@@ -2,7 +2,7 @@
  * The stdout sink: a cell's lines as they are, for people and pipes.
  *
  * A cell is written under a lock, so that the lines of cells published in parallel never mix. A
- * file takes it in one write. A pipe or terminal gets pieces that are known to fit, so that a
+ * file takes it in large writes. A pipe or terminal gets pieces that are known to fit, so that a
  * reader who has stopped cannot hold up a run that was asked to end. Where the reader is gone there
  * is no use in going on: ERR_LOCAL. (SIGPIPE is ignored by the program, not here.)
  */
@@ -61,22 +61,34 @@ write_all(struct stdout_sink *o, struct sv s, uint64_t *requests, struct err *er
 	return 0;
 }
 
+struct writing {
+	struct stdout_sink *o;
+	struct published *ret;
+};
+
+static int
+write_piece(void *arg, struct sv piece, struct err *err)
+{
+	struct writing *w = arg;
+
+	w->ret->bytes += piece.n;
+	return write_all(w->o, piece, &w->ret->requests, err);
+}
+
 static int
 stdout_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 	       struct published *ret, struct err *err)
 {
 	struct stdout_sink *o = (struct stdout_sink *)s;
-	int rc = buf_check(&d->ndjson, "cell", err);
+	struct writing w = {o, ret};
+	int rc;
 
 	(void)p;
-	if (rc == 0) {
-		(void)pthread_mutex_lock(&o->lock);
-		rc = write_all(o, buf_view(&d->ndjson), &ret->requests, err);
-		(void)pthread_mutex_unlock(&o->lock);
-	}
+	(void)pthread_mutex_lock(&o->lock);
+	rc = cell_lines_each(d, write_piece, &w, err);
+	(void)pthread_mutex_unlock(&o->lock);
 	if (rc < 0)
 		return -1;
-	ret->bytes += d->ndjson.n;
 	ret->acked = d->n_lines;
 	return 0;
 }

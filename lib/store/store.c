@@ -14,6 +14,7 @@
 
 #define KEY_MAX	       1000
 #define PART_MAX       255 /* the longest name most file systems take */
+#define SPOOL_LOAD_MAX ((size_t)1 << 30)
 #define PATH_MAX_BYTES 4000
 
 void
@@ -222,6 +223,32 @@ scheme_of(const char *url, struct sv *rest, struct err *err)
 	(void)err_set(err, ERR_USAGE,
 		      "%s: not a store's URL; file:///dir and s3://bucket/prefix are", url);
 	return NULL;
+}
+
+int
+store_get_spool(struct store *s, const char *key, const char *const *want, struct spool *out,
+		struct store_info *info, struct err *err)
+{
+	CLEANUP(buf_done) struct buf body = BUF_INIT(SPOOL_LOAD_MAX);
+
+	if (s->ops->get_spool)
+		return s->ops->get_spool(s, key, want, out, info, err);
+	if (store_get(s, key, want, &body, info, err) < 0)
+		return -1;
+	return spool_add(out, buf_view(&body), err);
+}
+
+int
+store_put_spool(struct store *s, const char *key, const struct spool *body,
+		const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err)
+{
+	CLEANUP(buf_done) struct buf all = BUF_INIT(SPOOL_LOAD_MAX);
+
+	if (s->ops->put_spool)
+		return s->ops->put_spool(s, key, body, opt, ret_etag, err);
+	if (spool_load(body, &all, err) < 0)
+		return -1;
+	return store_put(s, key, buf_view(&all), opt, ret_etag, err);
 }
 
 int

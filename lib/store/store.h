@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "aws/trial.h"
-#include "base/buf.h"
+#include "base/spool.h"
 
 struct cred_source;
 struct transport;
@@ -49,6 +49,13 @@ struct store_ops {
 	/* ERR_CONFLICT: the condition did not hold. ret_etag may be NULL. */
 	int (*put)(struct store *s, const char *key, struct sv body, const struct store_put *opt,
 		   char ret_etag[STORE_ETAG_MAX], struct err *err);
+	/* The same for objects that may not fit in memory; *out is empty before. NULL: by way of memory.
+	 * put_spool: STORE_MATCH is ERR_USAGE. */
+	int (*get_spool)(struct store *s, const char *key, const char *const *want,
+			 struct spool *out, struct store_info *info, struct err *err);
+	int (*put_spool)(struct store *s, const char *key, const struct spool *body,
+			 const struct store_put *opt, char ret_etag[STORE_ETAG_MAX],
+			 struct err *err);
 	/* Calls fn for every key that begins with prefix, sorted bytewise; fn != 0 ends it (which
 	 * is no error). fn may call the store. */
 	int (*list)(struct store *s, const char *prefix, int (*fn)(const char *key, void *arg),
@@ -76,6 +83,10 @@ store_put(struct store *s, const char *key, struct sv body, const struct store_p
 {
 	return s->ops->put(s, key, body, opt, ret_etag, err);
 }
+int store_get_spool(struct store *s, const char *key, const char *const *want, struct spool *out,
+		    struct store_info *info, struct err *err);
+int store_put_spool(struct store *s, const char *key, const struct spool *body,
+		    const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err);
 void store_free(struct store *s);
 /* Keys: 1-1000 bytes of [A-Za-z0-9._=-] and '/', no empty, "." or ".." part, no part beginning with
  * '.' or longer than 255. */

@@ -99,6 +99,18 @@ settle(const struct file_store *f, const char *key, const struct stat *st, struc
 	return fsx_sync_folder(dir, key, err);
 }
 
+static void
+read_attrs(int fd, const char *const *want, struct store_info *info)
+{
+	memset(info, 0, sizeof(*info));
+	for (size_t i = 0; want && want[i] && i < STORE_META_MAX; i++) {
+		char name[128];
+
+		(void)snprintf(name, sizeof(name), ATTR_PREFIX "%s", want[i]);
+		fsx_attr_read(fd, name, info->meta[i], sizeof(info->meta[i]));
+	}
+}
+
 static int
 read_object(const struct file_store *f, const char *key, const char *const *want, struct buf *out,
 	    struct store_info *info, struct err *err)
@@ -114,15 +126,52 @@ read_object(const struct file_store *f, const char *key, const char *const *want
 		return -1;
 	if (!info)
 		return 0;
-	memset(info, 0, sizeof(*info));
+	read_attrs(fd, want, info);
 	sha256_hex(buf_view(out), info->etag);
-	for (size_t i = 0; want && want[i] && i < STORE_META_MAX; i++) {
-		char name[128];
-
-		(void)snprintf(name, sizeof(name), ATTR_PREFIX "%s", want[i]);
-		fsx_attr_read(fd, name, info->meta[i], sizeof(info->meta[i]));
-	}
 	return 0;
+}
+
+/* An object never changes once it can be seen: what is open stays whole. */
+static int
+copy_object(const struct file_store *f, const char *key, const char *const *want, struct spool *out,
+	    struct store_info *info, struct err *err)
+{
+	CLEANUP(fsx_closep) int fd = -1;
+	CLEANUP(freep) char *piece = malloc(SPOOL_PIECE);
+	struct sha256_run sum;
+	struct stat st;
+	ssize_t n;
+
+	if (!piece)
+		return err_nomem(err);
+	if (open_object(f->root, key, &fd, &st, err) < 0)
+		return -1;
+	sha256_begin(&sum);
+	while ((n = read(fd, piece, SPOOL_PIECE)) != 0) {
+		struct sv data = {piece, n > 0 ? (size_t)n : 0};
+
+		if (n < 0 && errno != EINTR)
+			return err_sys(err, errno, "read");
+		sha256_add(&sum, data);
+		if (spool_add(out, data, err) < 0)
+			return -1;
+	}
+	if (info) {
+		read_attrs(fd, want, info);
+		sha256_end_hex(&sum, info->etag);
+	}
+	return settle(f, key, &st, err);
+}
+
+static int
+file_get_spool(struct store *s, const char *key, const char *const *want, struct spool *out,
+	       struct store_info *info, struct err *err)
+{
+	struct file_store *f = file_of(s);
+
+	if (store_key_check(key, err) < 0)
+		return -1;
+	return copy_object(f, key, want, out, info, err) < 0 ? wrap(f, key, err) : 0;
 }
 
 static int
@@ -194,7 +243,7 @@ check_match(int dir, const char *name, const char *etag, struct err *err)
 
 static int
 write_object(const struct file_store *f, int dir, const char *name, struct sv body,
-	     const struct store_put *opt, struct err *err)
+	     const struct spool *more, const struct store_put *opt, struct err *err)
 {
 	struct fsx_attr attrs[STORE_META_MAX];
 	char names[STORE_META_MAX][128];
@@ -203,6 +252,7 @@ write_object(const struct file_store *f, int dir, const char *name, struct sv bo
 	    .tmp_dirfd = f->tmp,
 	    .attrs = attrs,
 	    .n_attrs = opt->n_meta,
+	    .more = more,
 	};
 
 	for (size_t i = 0; i < opt->n_meta; i++) {
@@ -213,8 +263,8 @@ write_object(const struct file_store *f, int dir, const char *name, struct sv bo
 }
 
 static int
-put_object(const struct file_store *f, const char *key, struct sv body, const struct store_put *opt,
-	   struct err *err)
+put_object(const struct file_store *f, const char *key, struct sv body, const struct spool *more,
+	   const struct store_put *opt, struct err *err)
 {
 	CLEANUP(fsx_closep) int lock = -1;
 	CLEANUP(fsx_closep) int dir = -1;
@@ -228,7 +278,7 @@ put_object(const struct file_store *f, const char *key, struct sv body, const st
 		return -1;
 	if (opt->cond == STORE_MATCH && check_match(dir, name, opt->etag, err) < 0)
 		return -1;
-	return write_object(f, dir, name, body, opt, err);
+	return write_object(f, dir, name, body, more, opt, err);
 }
 
 static int
@@ -239,10 +289,41 @@ file_put(struct store *s, const char *key, struct sv body, const struct store_pu
 
 	if (store_put_check(key, opt, err) < 0)
 		return -1;
-	if (put_object(f, key, body, opt, err) < 0)
+	if (put_object(f, key, body, NULL, opt, err) < 0)
 		return wrap(f, key, err);
 	if (ret_etag)
 		sha256_hex(body, ret_etag);
+	return 0;
+}
+
+static int
+sum_piece(void *arg, struct sv piece, struct err *err)
+{
+	(void)err;
+	sha256_add(arg, piece);
+	return 0;
+}
+
+static int
+file_put_spool(struct store *s, const char *key, const struct spool *body,
+	       const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err)
+{
+	struct file_store *f = file_of(s);
+	struct sha256_run sum;
+
+	if (store_put_check(key, opt, err) < 0)
+		return -1;
+	if (opt->cond == STORE_MATCH)
+		return err_set(err, ERR_USAGE, "%s: a spool replaces nothing that is compared",
+			       key);
+	if (put_object(f, key, SV(""), body, opt, err) < 0)
+		return wrap(f, key, err);
+	if (!ret_etag)
+		return 0;
+	sha256_begin(&sum);
+	if (spool_each(body, sum_piece, &sum, err) < 0)
+		return -1;
+	sha256_end_hex(&sum, ret_etag);
 	return 0;
 }
 
@@ -327,6 +408,8 @@ static const struct store_ops file_ops = {
     .name = "file",
     .get = file_get,
     .put = file_put,
+    .get_spool = file_get_spool,
+    .put_spool = file_put_spool,
     .list = store_file_list,
     .del = file_del,
     .lock = file_lock,

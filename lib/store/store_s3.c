@@ -93,8 +93,36 @@ s3_store_get(struct store *base, const char *key, const char *const *want, struc
 }
 
 static int
-put_object(const struct s3_store *s, const char *key, struct sv body, const struct store_put *opt,
-	   char ret_etag[STORE_ETAG_MAX], struct err *err)
+get_spool(const struct s3_store *s, const char *key, const char *const *want, struct spool *out,
+	  struct store_info *info, struct err *err)
+{
+	CLEANUP(buf_done) struct buf full = BUF_INIT(S3_KEY_MAX);
+	CLEANUP(resp_done) struct http_resp resp;
+
+	resp_init(&resp, 0);
+	if (full_key(s, key, &full, err) < 0 ||
+	    s3_get_spool(s->s3, buf_cstr(&full), out, &resp, err) < 0)
+		return -1;
+	if (info)
+		fill_info(&resp, want, info);
+	return 0;
+}
+
+static int
+s3_store_get_spool(struct store *base, const char *key, const char *const *want, struct spool *out,
+		   struct store_info *info, struct err *err)
+{
+	const struct s3_store *s = s3_of(base);
+
+	if (store_key_check(key, err) < 0)
+		return -1;
+	return get_spool(s, key, want, out, info, err) < 0 ? wrap(s, key, err) : 0;
+}
+
+/* The body, or the spool if that is not NULL. */
+static int
+put_object(const struct s3_store *s, const char *key, struct sv body, const struct spool *spool,
+	   const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err)
 {
 	CLEANUP(buf_done) struct buf full = BUF_INIT(S3_KEY_MAX);
 	struct s3_put put = {
@@ -110,8 +138,10 @@ put_object(const struct s3_store *s, const char *key, struct sv body, const stru
 		return err_set(err, ERR_CONFLICT, "no object has an empty ETag");
 	for (size_t i = 0; i < opt->n_meta; i++)
 		put.meta[i] = (struct http_header){opt->meta[i].name, opt->meta[i].value};
-	if (full_key(s, key, &full, err) < 0 ||
-	    s3_put(s->s3, buf_cstr(&full), body, &put, etag, err) < 0)
+	if (full_key(s, key, &full, err) < 0)
+		return -1;
+	if (spool ? s3_put_spool(s->s3, buf_cstr(&full), spool, &put, etag, err)
+		  : s3_put(s->s3, buf_cstr(&full), body, &put, etag, err))
 		return -1;
 	if (ret_etag)
 		memcpy(ret_etag, etag, sizeof(etag));
@@ -126,7 +156,21 @@ s3_store_put(struct store *base, const char *key, struct sv body, const struct s
 
 	if (store_put_check(key, opt, err) < 0)
 		return -1;
-	return put_object(s, key, body, opt, ret_etag, err) < 0 ? wrap(s, key, err) : 0;
+	return put_object(s, key, body, NULL, opt, ret_etag, err) < 0 ? wrap(s, key, err) : 0;
+}
+
+static int
+s3_store_put_spool(struct store *base, const char *key, const struct spool *body,
+		   const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err)
+{
+	const struct s3_store *s = s3_of(base);
+
+	if (store_put_check(key, opt, err) < 0)
+		return -1;
+	if (opt->cond == STORE_MATCH)
+		return err_set(err, ERR_USAGE, "%s: a spool replaces nothing that is compared",
+			       key);
+	return put_object(s, key, SV(""), body, opt, ret_etag, err) < 0 ? wrap(s, key, err) : 0;
 }
 
 struct lister {
@@ -189,6 +233,8 @@ static const struct store_ops s3_ops = {
     .name = "s3",
     .get = s3_store_get,
     .put = s3_store_put,
+    .get_spool = s3_store_get_spool,
+    .put_spool = s3_store_put_spool,
     .list = s3_store_list,
     .del = s3_store_del,
     .free = s3_store_free,

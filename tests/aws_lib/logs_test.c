@@ -29,11 +29,16 @@ test_requests(void **state)
 			    "{\"startTime\":1,\"endTime\":2,\"logGroupNames\":[\"/a\",\"/b\\\"c\"],"
 			    "\"queryString\":\"fields a\",\"limit\":7}");
 	assert_string_equal(call.target, "Logs_20140328.StartQuery");
+	assert_true(call.once);
 	assert_string_equal(call.service, "logs");
 	aws_call_reset(&call);
 	assert_int_equal(logs_start_call(&source, &call, NULL), 0);
 	assert_string_equal(buf_cstr(&call.body),
 			    "{\"startTime\":1,\"endTime\":2,\"queryString\":\"SOURCE x\"}");
+	aws_call_reset(&call);
+	assert_int_equal(logs_queries_call("t", &call, NULL), 0);
+	assert_string_equal(buf_cstr(&call.body), "{\"maxResults\":100,\"nextToken\":\"t\"}");
+	assert_true(call.optional && !call.once);
 	aws_call_reset(&call);
 	assert_int_equal(logs_results_call("q", 0, NULL, &call, NULL), 0);
 	assert_string_equal(buf_cstr(&call.body), "{\"queryId\":\"q\"}");
@@ -81,6 +86,40 @@ test_linked_requests(void **state)
 			    "\"arn:aws:logs:eu-west-1:111122223333:log-group:/b\"],"
 			    "\"queryString\":\"fields a\"}");
 	aws_call_done(&call);
+}
+
+static void
+test_queries(void **state)
+{
+	static const char *const broken[] = {"{\"queries\":[{\"queryId\":1}]}",
+					     "{\"queries\":[{\"status\":\"Complete\"}]}",
+					     "{\"queries\":7}", "[]", ""};
+	struct arena a = ARENA_INIT(65536);
+	struct logs_queries_page page;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(
+	    logs_queries_read(SV("{\"queries\":[{\"queryId\":\"q1\",\"queryString\":\"a\\nb\","
+				 "\"status\":\"Scheduled\",\"createTime\":1},{\"queryId\":\"q2\","
+				 "\"status\":\"Paused\"}],\"nextToken\":\"t\"}"),
+			      &a, &page, &err),
+	    0);
+	assert_int_equal(page.n, 2);
+	assert_string_equal(page.queries[0].id, "q1");
+	assert_string_equal(page.queries[0].text, "a\nb");
+	assert_int_equal(page.queries[0].status, LOGS_SCHEDULED);
+	assert_string_equal(page.queries[1].text, "");
+	assert_int_equal(page.queries[1].status, LOGS_UNKNOWN);
+	assert_string_equal(page.token, "t");
+	assert_int_equal(logs_queries_read(SV("{}"), &a, &page, &err), 0);
+	assert_int_equal(page.n, 0);
+	assert_null(page.token);
+	for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
+		assert_int_equal(logs_queries_read(sv_of(broken[i]), &a, &page, &err), -1);
+		assert_int_equal(err.kind, ERR_DATA);
+	}
+	arena_done(&a);
 }
 
 static void
@@ -288,11 +327,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_requests),   cmocka_unit_test(test_linked_requests),
-	    cmocka_unit_test(test_groups),     cmocka_unit_test(test_start),
-	    cmocka_unit_test(test_results),    cmocka_unit_test(test_statuses),
-	    cmocka_unit_test(test_no_results), cmocka_unit_test(test_damaged),
-	    cmocka_unit_test(test_recorded),
+	    cmocka_unit_test(test_requests), cmocka_unit_test(test_linked_requests),
+	    cmocka_unit_test(test_queries),  cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_start),    cmocka_unit_test(test_results),
+	    cmocka_unit_test(test_statuses), cmocka_unit_test(test_no_results),
+	    cmocka_unit_test(test_damaged),  cmocka_unit_test(test_recorded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

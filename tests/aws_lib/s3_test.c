@@ -78,7 +78,8 @@ conf_of(const struct fixture *f)
 				.bucket = "buck",
 				.region = "eu-west-1",
 				.multipart_above = 10,
-				.part_bytes = 8};
+				.part_bytes = 8,
+				.spool_part = 8};
 }
 
 /* retry > sign > script, and a bucket on it. */
@@ -582,6 +583,106 @@ test_parts(void **state)
 	assert_string_equal(fake_call(f->fake, 4)->body, buf_cstr(&want));
 }
 
+static int
+put_spool(struct fixture *f, const struct s3_put *opt, const char *text)
+{
+	struct spool body = SPOOL_INIT;
+	int r;
+
+	assert_int_equal(spool_add(&body, sv_of(text), NULL), 0);
+	r = s3_put_spool(f->s3, "a/b", &body, opt, f->etag, &f->err);
+	spool_done(&body);
+	return r;
+}
+
+static void
+test_spool_in_parts(void **state)
+{
+	struct fixture *f = *state;
+	char sum[SHA256_HEX_LEN + 1];
+
+	PLAY(f, BEGUN, PARTS, A(200, "", RESULT));
+	expect(f, put_spool(f, &create, BODY), ERR_NONE, 5);
+	assert_string_equal(f->etag, "\"all-3\"");
+	assert_string_equal(fake_call(f->fake, 1)->body, "01234567");
+	assert_string_equal(fake_call(f->fake, 2)->body, "89abcdef");
+	assert_string_equal(fake_call(f->fake, 3)->body, "ghij");
+	sha256_hex(SV(BODY), sum);
+	assert_sent(f, 0, "x-amz-meta-muster-sha256", sum);
+	assert_sent(f, 4, "If-None-Match", "*");
+	/* One that fits in a part goes up in one piece. */
+	PLAY(f, A(200, ETAG, ""));
+	expect(f, put_spool(f, &create, "01234567"), ERR_NONE, 1);
+	assert_string_equal(fake_call(f->fake, 0)->method, "PUT");
+	/* What cannot be completed is aborted. */
+	PLAY(f, BEGUN, A(200, "etag: \"p1\"\n", ""), A(403, "", XML_ERR("AccessDenied")), ABORTED);
+	expect(f, put_spool(f, &create, BODY), ERR_AUTH, 4);
+	assert_string_equal(fake_call(f->fake, 3)->method, "DELETE");
+}
+
+static int
+get_spool(struct fixture *f, const char *want)
+{
+	CLEANUP(buf_done) struct buf all = BUF_INIT(1000);
+	CLEANUP(resp_done) struct http_resp resp;
+	struct spool out = SPOOL_INIT;
+	int r;
+
+	resp_init(&resp, 0);
+	r = s3_get_spool(f->s3, "a/b", &out, &resp, &f->err);
+	if (!r) {
+		assert_int_equal(spool_load(&out, &all, NULL), 0);
+		assert_string_equal(buf_cstr(&all), want);
+	}
+	spool_done(&out);
+	return r;
+}
+
+#define RANGE(span) ETAG "content-range: bytes " span "/20\n"
+
+static void
+test_get_in_ranges(void **state)
+{
+	struct fixture *f = *state;
+	char sum[SHA256_HEX_LEN + 1], told[256];
+
+	sha256_hex(SV(BODY), sum);
+	(void)snprintf(told, sizeof(told), RANGE("16-19") "x-amz-meta-muster-sha256: %s\n", sum);
+#define FIRST  A(206, RANGE("0-7"), "01234567")
+#define SECOND A(206, RANGE("8-15"), "89abcdef")
+	PLAY(f, FIRST, SECOND, A(206, told, "ghij"));
+	expect(f, get_spool(f, BODY), ERR_NONE, 3);
+	assert_sent(f, 0, "Range", "bytes=0-7");
+	assert_sent(f, 0, "If-Match", NULL);
+	assert_sent(f, 2, "Range", "bytes=16-23");
+	assert_sent(f, 2, "If-Match", "\"e1\"");
+	/* Damaged on the way. */
+	PLAY(f, FIRST, A(206, RANGE("8-15"), "89abcdeX"), A(206, told, "ghij"));
+	expect(f, get_spool(f, BODY), ERR_DATA, 3);
+	/* A store that knows no ranges, and an object that is smaller than one. */
+	PLAY(f, A(200, ETAG, BODY));
+	expect(f, get_spool(f, BODY), ERR_NONE, 1);
+	PLAY(f, A(206, ETAG "content-range: bytes 0-2/3\n", "abc"));
+	expect(f, get_spool(f, "abc"), ERR_NONE, 1);
+	/* Not what was asked for. */
+	PLAY(f, FIRST, A(206, RANGE("0-7"), "01234567"));
+	expect(f, get_spool(f, ""), ERR_TRANSIENT, 2);
+	PLAY(f, FIRST, A(206, ETAG "content-range: bytes 8-15/21\n", "89abcdef"));
+	expect(f, get_spool(f, ""), ERR_TRANSIENT, 2);
+	PLAY(f, FIRST, A(200, ETAG, BODY));
+	expect(f, get_spool(f, ""), ERR_TRANSIENT, 2);
+	PLAY(f, FIRST, A(206, RANGE("8-15"), "89"));
+	expect(f, get_spool(f, ""), ERR_TRANSIENT, 2);
+	PLAY(f, FIRST, A(206, RANGE("8-7"), ""));
+	expect(f, get_spool(f, ""), ERR_TRANSIENT, 2);
+	PLAY(f, FIRST, A(412, "", XML_ERR("PreconditionFailed")));
+	expect(f, get_spool(f, ""), ERR_TRANSIENT, 2);
+	PLAY(f, A(404, "", XML_ERR("NoSuchKey")));
+	expect(f, get_spool(f, ""), ERR_NOTFOUND, 1);
+	PLAY(f, FIRST, A(404, "", ""));
+	expect(f, get_spool(f, ""), ERR_DATA, 2);
+}
+
 /* However much of the answer came: without all of it nothing is stored, unless a look says so. */
 static void
 test_complete_cut_off(void **state)
@@ -768,6 +869,7 @@ main(void)
 	    T(test_refusals),	       T(test_get),
 	    T(test_head_and_delete),   T(test_regions),
 	    T(test_bad_redirects),     T(test_parts),
+	    T(test_spool_in_parts),    T(test_get_in_ranges),
 	    T(test_complete_cut_off),  T(test_complete_other_answers),
 	    T(test_complete_recorded), T(test_list),
 	    T(test_bad_lists),	       T(test_old_uploads),

@@ -144,6 +144,19 @@ test_bodies_are_searched(void **state)
 	assert_false(tape_records("remote_write"));
 }
 
+/* It is made of names, and nothing is known by it. */
+static void
+test_the_mark_of_a_query_is_dropped(void **state)
+{
+	struct http_req r = request("logs", "StartQuery",
+				    "{\"queryString\": \"fields a\\n# muster 1234567890123\"}");
+	struct exchange *e = masked(&r, 200, "{}", NULL);
+
+	(void)state;
+	assert_string_equal(buf_cstr(&e->body), "{\n  \"queryString\": \"fields a\"\n}\n");
+	exchange_free(e);
+}
+
 /* Of the service's clock only this is kept: that it was far off. */
 static void
 test_clock(void **state)
@@ -468,6 +481,7 @@ main(void)
 	    cmocka_unit_test(test_sts_is_written_anew),
 	    cmocka_unit_test(test_other_answers_of_sts),
 	    cmocka_unit_test(test_bodies_are_searched),
+	    cmocka_unit_test(test_the_mark_of_a_query_is_dropped),
 	    cmocka_unit_test(test_clock),
 	    cmocka_unit_test(test_keys),
 	    cmocka_unit_test(test_unrecorded),

@@ -10,7 +10,8 @@ from lab import MUSTER, NOW, Case, Lab, Result, free_port, rfc3339, start_promet
 from standin.world import generate
 
 METRICS = ("cloudwatch:ListMetrics", "cloudwatch:GetMetricData")
-LOGS = ("logs:DescribeLogGroups", "logs:StartQuery", "logs:GetQueryResults", "logs:StopQuery")
+LOGS = ("logs:DescribeLogGroups", "logs:StartQuery", "logs:GetQueryResults", "logs:StopQuery",
+        "logs:DescribeQueries")
 BUCKET = "muster-test"
 ARN = f"arn:aws:s3:::{BUCKET}"
 WORKSPACE = "/workspaces/ws-1/api/v1/remote_write"

@@ -96,6 +96,78 @@ test_threads(void **state)
 	}
 }
 
+static int
+add_back(void *arg, struct sv piece, struct err *err)
+{
+	buf_sv(arg, piece);
+	return buf_check(arg, "back", err);
+}
+
+/* Pieces of any size give the bytes of one piece. */
+static void
+check_pieces(struct sv data, size_t piece)
+{
+	CLEANUP(buf_done) struct buf whole = BUF_INIT((size_t)8 << 20);
+	CLEANUP(buf_done) struct buf packed = BUF_INIT((size_t)8 << 20);
+	CLEANUP(buf_done) struct buf back = BUF_INIT(data.n);
+	struct spool spool = SPOOL_INIT;
+	struct zst_pack *z = NULL;
+	struct err err;
+
+	assert_int_equal(zst_compress(data, LEVEL, &whole, &err), 0);
+	assert_int_equal(zst_pack_new(LEVEL, data.n, &spool, &z, &err), 0);
+	for (size_t at = 0; at < data.n; at += piece) {
+		size_t n = data.n - at < piece ? data.n - at : piece;
+
+		assert_int_equal(zst_pack_add(z, (struct sv){data.p + at, n}, &err), 0);
+	}
+	assert_int_equal(zst_pack_end(z, &err), 0);
+	zst_pack_free(z);
+	assert_int_equal(spool_load(&spool, &packed, &err), 0);
+	assert_true(sv_eq(buf_view(&packed), buf_view(&whole)));
+	assert_int_equal(zst_unpack(&spool, add_back, &back, &err), 0);
+	assert_true(sv_eq(buf_view(&back), data));
+	spool_done(&spool);
+}
+
+static void
+test_pieces(void **state)
+{
+	static const size_t sizes[] = {0,      1,	131071,	 131072, 131073,
+				       262144, 2097152, 2097153, 3000001};
+	static const size_t pieces[] = {777, 131072, 131071, 1000000, 4000000};
+	CLEANUP(freep) char *data = malloc(3000001);
+
+	(void)state;
+	assert_non_null(data);
+	fill(data, 3000001);
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++)
+		for (size_t k = 0; k < ARRAY_LEN(pieces); k++)
+			check_pieces((struct sv){data, sizes[i]}, pieces[k]);
+}
+
+static void
+test_what_was_not_announced(void **state)
+{
+	struct spool spool = SPOOL_INIT;
+	struct zst_pack *z = NULL;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(zst_pack_new(LEVEL, 5, &spool, &z, &err), 0);
+	assert_int_equal(zst_pack_add(z, SV("four"), &err), 0);
+	assert_int_equal(zst_pack_end(z, &err), -1);
+	assert_int_equal(zst_pack_add(z, SV("56"), &err), -1);
+	assert_int_equal(err.kind, ERR_LOCAL);
+	zst_pack_free(z);
+	/* A frame that is cut off. */
+	spool_done(&spool);
+	assert_int_equal(spool_add(&spool, SV("\x28\xB5\x2F\xFD"), &err), 0);
+	assert_int_equal(zst_unpack(&spool, add_back, NULL, &err), -1);
+	assert_int_equal(err.kind, ERR_DATA);
+	spool_done(&spool);
+}
+
 static void
 test_frames(void **state)
 {
@@ -176,8 +248,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_round_trip), cmocka_unit_test(test_threads),
-	    cmocka_unit_test(test_frames),     cmocka_unit_test(test_broken),
+	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_threads),
+	    cmocka_unit_test(test_frames),
+	    cmocka_unit_test(test_pieces),
+	    cmocka_unit_test(test_what_was_not_announced),
+	    cmocka_unit_test(test_broken),
 	    cmocka_unit_test(test_ceilings),
 	};
 

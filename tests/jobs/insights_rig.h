@@ -37,6 +37,7 @@ struct oracle_query {
 	unsigned long streams, groups; /* bits; streams 0: all */
 	bool lists, stats, ordered, stopped, forgotten, short_rows;
 	size_t limit;
+	char *text;
 	int polls; /* until it has ended */
 	const char *end;
 };
@@ -49,10 +50,11 @@ struct oracle {
 	size_t page; /* rows a page, 0: all */
 	int slots; /* queries at once, 0: any */
 	/* In 1,000 queries, so many ... */
-	int fail, short_rows, forget;
+	int fail, short_rows, forget, lose;
+	bool denies_lists; /* of queries */
 	bool no_matched;
 	struct oracle_query q[MAX_QUERIES];
-	size_t n_queries, started, stopped, refused;
+	size_t n_queries, started, stopped, refused, most_running, lost, looks;
 	uint64_t draws;
 	size_t list_calls;
 	char last_query[LOGS_QUERY_MAX + 1];
@@ -204,8 +206,15 @@ oracle_start(struct rig *r, const json_t *req)
 	}
 	assert_true(o->n_queries < MAX_QUERIES);
 	oracle_compile(o, req, text, &o->q[o->n_queries]);
+	o->q[o->n_queries].text = strdup(text);
 	buf_fmt(&r->resp.body, "{\"queryId\":\"q-%zu\"}", o->n_queries++);
 	o->started++;
+	if (oracle_running(o) > o->most_running)
+		o->most_running = oracle_running(o);
+	if (chance(o, o->lose)) {
+		o->lost++;
+		return err_set(&r->err, ERR_TRANSIENT, "connection reset");
+	}
 	return 0;
 }
 
@@ -335,6 +344,50 @@ oracle_stop(struct rig *r, const json_t *req)
 	return 0;
 }
 
+/* Two a page, the newest first. */
+static inline int
+oracle_queries(struct rig *r, const json_t *req)
+{
+	const char *token = json_string_value(json_object_get(req, "nextToken"));
+	struct oracle *o = r->o;
+	size_t at = token ? (size_t)strtol(token, NULL, 10) : o->n_queries, n = 0;
+	json_t *list = json_array(), *doc;
+	struct buf *out = &r->resp.body;
+
+	if (o->denies_lists) {
+		json_decref(list);
+		return oracle_refuse(r, ERR_AUTH, "AccessDeniedException");
+	}
+	o->looks += !token;
+	for (; at && n < 2; n++) {
+		const struct oracle_query *q = &o->q[--at];
+		char id[32];
+
+		(void)snprintf(id, sizeof(id), "q-%zu", at);
+		(void)json_array_append_new(
+		    list, json_pack("{s:s, s:s, s:s}", "queryId", id, "queryString", q->text,
+				    "status", q->stopped ? "Cancelled" : q->polls ? "Running" : q->end));
+	}
+	doc = json_pack("{s:o}", "queries", list);
+	if (at) {
+		char next[32];
+
+		(void)snprintf(next, sizeof(next), "%zu", at);
+		(void)json_object_set_new(doc, "nextToken", json_string(next));
+	}
+	assert_int_equal(json_dump(doc, false, out, NULL), 0);
+	json_decref(doc);
+	return 0;
+}
+
+/* All queries it ever had. */
+static inline void
+oracle_forget(struct oracle *o)
+{
+	while (o->n_queries)
+		free(o->q[--o->n_queries].text);
+}
+
 static inline int
 oracle_answer(struct rig *r)
 {
@@ -343,6 +396,7 @@ oracle_answer(struct rig *r)
 		int (*answer)(struct rig *r, const json_t *req);
 	} table[] = {
 	    {"DescribeLogGroups", oracle_groups},
+	    {"DescribeQueries", oracle_queries},
 	    {"StartQuery", oracle_start},
 	    {"GetQueryResults", oracle_results},
 	    {"StopQuery", oracle_stop},
@@ -411,6 +465,7 @@ rig_done(struct rig *r)
 	buf_done(&r->resp.body);
 	aws_call_done(&r->call);
 	arena_done(&r->a);
+	oracle_forget(r->o);
 	free(r->o);
 }
 
@@ -455,6 +510,8 @@ rig_run(struct rig *r, size_t calls)
 		r->calls++;
 		r->waited_ms += r->call.wait_ms;
 		rc = oracle_answer(r);
+		if (rc && r->err.kind == ERR_TRANSIENT && r->call.once && !job_insights.lost(r->p))
+			continue;
 		if (rc && r->err.kind == ERR_TRANSIENT)
 			return -1;
 		if (job_insights.reply(r->p, &r->resp, &r->err))

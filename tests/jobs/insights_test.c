@@ -60,12 +60,31 @@ expect_all(const struct rig *r)
 	free(seen);
 }
 
+static void
+fill(struct rig *r, int64_t from_ms, int64_t within_ms, int n, int groups, int streams)
+{
+	for (int i = 0; i < n; i++)
+		oracle_add(r, from_ms + (int64_t)(draw(r->o) % (uint64_t)within_ms),
+			   (int)(draw(r->o) % (uint64_t)groups),
+			   (int)(draw(r->o) % (uint64_t)streams));
+}
+
+/* Nothing that came to something was asked for twice. */
+static void
+expect_distinct_queries(const struct rig *r)
+{
+	for (size_t i = 0; i < r->o->n_queries; i++)
+		for (size_t j = 0; j < i; j++)
+			assert_string_not_equal(r->o->q[i].text, r->o->q[j].text);
+}
+
 /* Plain */
 
 static void
 test_one_cell(void **state)
 {
 	struct rig r;
+	char *mark;
 
 	(void)state;
 	rig_init(&r, ROWS);
@@ -87,12 +106,16 @@ test_one_cell(void **state)
 	    "\"fields\":{}}\n");
 	assert_int_equal(r.data[0].n_lines, 2);
 	assert_int_equal(r.data[0].n_rows, 0);
+	mark = strstr(r.o->last_start, "\\n# muster ");
+	assert_non_null(mark);
+	assert_int_equal(strspn(mark + 11, "0123456789"), 13);
+	(void)memcpy(mark + 11, "1234567890123", 13);
 	assert_string_equal(
 	    r.o->last_start,
 	    "{\"startTime\":1767225600,\"endTime\":1767225900,\"logGroupNames\":[\"/app/g000\","
 	    "\"/app/g001\"],\"queryString\":\"filter toMillis(@timestamp) >= 1767225600000 and "
 	    "toMillis(@timestamp) < 1767225900000 | fields @log, @timestamp, @logStream, "
-	    "@message\\n| sort @timestamp asc\",\"limit\":100000}");
+	    "@message\\n| sort @timestamp asc\\n# muster 1234567890123\",\"limit\":100000}");
 	assert_int_equal(r.o->started, 1);
 	rig_done(&r);
 }
@@ -139,16 +162,178 @@ test_cells_run_at_once(void **state)
 	rig_done(&r);
 }
 
-/* Dense */
+static void
+test_an_account_s_share_of_queries_is_kept(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS "concurrency: 4\n");
+	r.s.queries = 2;
+	for (int i = 0; i < 100; i++)
+		oracle_add(&r, START + i * 15000, i % 2, i % 3);
+	rig_open(&r, 5);
+	rig_complete(&r, 5);
+	expect_all(&r);
+	assert_int_equal(r.o->most_running, 2);
+	rig_done(&r);
+}
+
+/* Lost answers */
 
 static void
-fill(struct rig *r, int64_t from_ms, int64_t within_ms, int n, int groups, int streams)
+some_events(struct rig *r)
 {
-	for (int i = 0; i < n; i++)
-		oracle_add(r, from_ms + (int64_t)(draw(r->o) % (uint64_t)within_ms),
-			   (int)(draw(r->o) % (uint64_t)groups),
-			   (int)(draw(r->o) % (uint64_t)streams));
+	for (int i = 0; i < 100; i++)
+		oracle_add(r, START + i * 15000, i % 2, i % 3);
 }
+
+static void
+test_a_query_whose_answer_was_lost_is_not_paid_twice(void **state)
+{
+	size_t lost = 0;
+	struct rig r;
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		rig_init(&r, ROWS "limit: 50\nconcurrency: 3\n");
+		r.o->draws = seed * 1000;
+		r.o->lose = 300;
+		some_events(&r);
+		fill(&r, START + 100000, 1000, 120, 2, 9);
+		rig_open(&r, 5);
+		rig_complete(&r, 5);
+		expect_all(&r);
+		lost += r.o->lost;
+		assert_true(r.o->looks <= r.o->lost);
+		expect_distinct_queries(&r);
+		rig_done(&r);
+	}
+	assert_true(lost > 20);
+}
+
+static void
+test_without_permission_to_look_it_starts_again(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS);
+	r.o->lose = 400;
+	r.o->draws = 7;
+	r.o->denies_lists = true;
+	some_events(&r);
+	rig_open(&r, 5);
+	rig_complete(&r, 5);
+	expect_all(&r);
+	assert_int_equal(r.o->started, 5 + r.o->lost);
+	rig_done(&r);
+}
+
+/* The run that started them died before it wrote down their ids. */
+static void
+test_what_a_dead_run_started_is_collected(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS "concurrency: 3\n");
+	some_events(&r);
+	rig_open(&r, 5);
+	assert_int_equal(rig_run(&r, 4), 1); /* the list of groups, and three queries */
+	assert_int_equal(r.o->started, 3);
+	json_decref(r.memo);
+	r.memo = NULL;
+	r.s.begun_before_ms = START + 5 * CELL_MS;
+	rig_open(&r, 5);
+	rig_complete(&r, 5);
+	expect_all(&r);
+	assert_int_equal(r.o->started, 5);
+	assert_int_equal(r.o->looks, 1);
+	/* Cells that nobody has begun are not looked for. */
+	rig_close(&r);
+	assert_int_equal(rig_try_open(&r, START + 5 * CELL_MS, 1), 0);
+	rig_complete(&r, 1);
+	assert_int_equal(r.o->looks, 1);
+	rig_done(&r);
+}
+
+/* Nor is one adopted that failed, nor one of other groups. */
+static void
+test_only_the_same_query_is_collected(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS);
+	some_events(&r);
+	rig_open(&r, 1);
+	rig_complete(&r, 1);
+	r.o->q[0].end = "Failed";
+	json_decref(r.memo);
+	r.memo = NULL;
+	r.s.begun_before_ms = START + CELL_MS;
+	rig_open(&r, 1);
+	rig_complete(&r, 1);
+	assert_int_equal(r.o->started, 2);
+	r.o->n_groups = 3;
+	json_decref(r.memo);
+	r.memo = NULL;
+	rig_open(&r, 1);
+	rig_complete(&r, 1);
+	assert_int_equal(r.o->started, 3);
+	assert_int_equal(r.o->looks, 2);
+	rig_done(&r);
+}
+
+/* After losses in a row the pull fails, and the next one looks before it starts anything. */
+static void
+test_a_service_that_never_answers(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS);
+	some_events(&r);
+	rig_open(&r, 1);
+	r.o->lose = 1000;
+	r.o->denies_lists = true;
+	assert_int_equal(rig_run(&r, 1000), -1);
+	assert_int_equal(r.err.kind, ERR_TRANSIENT);
+	assert_int_equal(r.o->started, 4);
+	rig_keep(&r);
+	r.o->lose = 0;
+	r.o->denies_lists = false;
+	rig_open(&r, 1);
+	rig_complete(&r, 1);
+	assert_int_equal(r.o->started, 4);
+	assert_int_equal(r.o->looks, 1);
+	rig_done(&r);
+}
+
+static void
+test_the_budget_counts_what_other_regions_scan(void **state)
+{
+	const struct job_gap *gaps;
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS "scan_budget: 5000\nconcurrency: 1\n");
+	some_events(&r); /* 20 in each cell, at 100 bytes */
+	rig_open(&r, 5);
+	job_insights.scanned_elsewhere(r.p, 1500);
+	rig_complete(&r, 5);
+	assert_int_equal(r.o->started, 2);
+	assert_int_equal(job_insights.gaps(r.p, &gaps), 1);
+	assert_int_equal(gaps[0].from_ms, START + 2 * CELL_MS);
+	assert_int_equal(gaps[0].to_ms, START + 5 * CELL_MS);
+	assert_int_equal(job_insights.scanned(r.memo, NOW), 4000);
+	assert_int_equal(job_insights.scanned(r.memo, NOW + 86400000), 0);
+	assert_int_equal(job_insights.scanned(json_null(), NOW), 0);
+	rig_done(&r);
+}
+
+/* Dense */
 
 static void
 test_dense(void **state)
@@ -318,8 +503,8 @@ test_random_worlds(void **state)
 	}
 }
 
-/* Killed after any number of calls, again and again: each kill costs at most the one query whose id
- * was not written down yet. */
+/* Killed after any number of calls, again and again, also before the ids of started queries were
+ * written down: no query is paid for twice. */
 static void
 test_kills(void **state)
 {
@@ -337,9 +522,11 @@ test_kills(void **state)
 		json_decref(r.memo);
 		r.memo = NULL;
 		r.o->started = kills = 0;
+		oracle_forget(r.o);
 		do {
 			rig_open(&r, 3);
 			kills++;
+			r.s.begun_before_ms = START + 3 * CELL_MS; /* for the next one */
 		} while (rig_run(&r, 1 + draw(r.o) % (kills + 20)) > 0);
 		rig_complete(&r, 3);
 		expect_all(&r);
@@ -639,6 +826,13 @@ main(void)
 	    cmocka_unit_test(test_one_cell),
 	    cmocka_unit_test(test_adopted_lines_are_counted),
 	    cmocka_unit_test(test_cells_run_at_once),
+	    cmocka_unit_test(test_an_account_s_share_of_queries_is_kept),
+	    cmocka_unit_test(test_a_query_whose_answer_was_lost_is_not_paid_twice),
+	    cmocka_unit_test(test_without_permission_to_look_it_starts_again),
+	    cmocka_unit_test(test_what_a_dead_run_started_is_collected),
+	    cmocka_unit_test(test_only_the_same_query_is_collected),
+	    cmocka_unit_test(test_a_service_that_never_answers),
+	    cmocka_unit_test(test_the_budget_counts_what_other_regions_scan),
 	    cmocka_unit_test(test_dense),
 	    cmocka_unit_test(test_one_stream_too_dense_is_a_gap),
 	    cmocka_unit_test(test_parts_by_the_density_before),

@@ -256,6 +256,8 @@ static const char big[] =
     "  fail_on: 12.5%\n"
     "  self_metrics: mimir\n"
     "  status_page: s3://acme-observability/status.html\n"
+    "  limits: {cloudwatch_get_metric_data: 2.5/s, sts: none, logs: 3, "
+    "logs_concurrent_queries: 5}\n"
     "  prices: {get_metric_data_per_1000: 0.02, insights_per_gb: 0.006}\n";
 
 static void
@@ -326,6 +328,11 @@ check_big_rest(const struct config *c)
 	assert_string_equal(c->run.self_metrics, "mimir");
 	assert_string_equal(c->run.status_page, "s3://acme-observability/status.html");
 	assert_true(c->run.price_get_metric_data_per_1000 > 0.019);
+	assert_true(c->run.limits.get_metric_data == 2.5);
+	assert_true(c->run.limits.sts == 0);
+	assert_true(c->run.limits.logs == 3);
+	assert_true(c->run.limits.start_query == 5);
+	assert_int_equal(c->run.limits.concurrent_queries, 5);
 	assert_int_equal(c->n_unused_sinks, 3);
 	assert_string_equal(c->unused_sinks[0], "vm");
 	assert_string_equal(c->unused_sinks[1], "disk");
@@ -389,6 +396,10 @@ test_faults_at_the_top(void **state)
 	     "t.yaml:9:20: run.status_page: should be s3://bucket/prefix or file:///dir\n"},
 	    {"run: {prices: {insights_per_gb: -1}}\n",
 	     "t.yaml:9:33: run.prices.insights_per_gb: a price is not negative\n"},
+	    {"run: {limits: {logs: -1/s}}\n",
+	     "t.yaml:9:22: run.limits.logs: '-1/s' is not a rate such as 5/s, or none\n"},
+	    {"run: {limits: {logs_concurrent_queries: 0}}\n",
+	     "t.yaml:9:41: run.limits.logs_concurrent_queries: '0' should be between 1 and 100\n"},
 	    {"run: {prices: {gold: 1}}\n", "t.yaml:9:16: run.prices.gold: unknown key\n"},
 	    {"run: {deadline: 4}\n",
 	     "t.yaml:9:17: run.deadline: '4' is not a duration such as 90s, "

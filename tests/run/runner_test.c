@@ -826,7 +826,7 @@ take_over(void *arg)
 
 	do /* the other region's worker may have renewed it just now */
 		clock_fake_advance(t->env.clock, LEASE_MS + 1);
-	while (commit_open(&t->env, "t1", "ecs", accounts[1], T0, &t->commit, &err) !=
+	while (commit_open(&t->env, "t1", "ecs", accounts[1], T0, NULL, 0, &t->commit, &err) !=
 	       COMMIT_OPENED);
 }
 
@@ -921,7 +921,7 @@ a_run_that_holds_the_lease_is_left_alone(void **state)
 	world_open(&w);
 	env = (struct commit_env){
 	    .state = w.state, .base = "", .clock = w.clock, .run_id = "other", .host = "there"};
-	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, &other, &err),
+	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, NULL, 0, &other, &err),
 			 COMMIT_OPENED);
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
 	assert_int_equal(s[0][0].state, STREAM_DONE);
@@ -1035,7 +1035,8 @@ the_first_cell_is_written_down_before_anything_is_begun(void **state)
 			       .max_catchup_ms = 1440 * MIN,
 			       .sinks = w.plan_sinks,
 			       .n_sinks = 2};
-	assert_int_equal(commit_open(&env, "t0", "ecs", accounts[0], T0, &c, &err), COMMIT_OPENED);
+	assert_int_equal(commit_open(&env, "t0", "ecs", accounts[0], T0, NULL, 0, &c, &err),
+			 COMMIT_OPENED);
 	f.failures = 1;
 	assert_int_equal(commit_stream_begin(c, &w.plan, "eu-west-1", plan_first_ms(&w.plan), "d",
 					     &is_new, &err),
@@ -1049,6 +1050,40 @@ the_first_cell_is_written_down_before_anything_is_begun(void **state)
 	assert_int_equal(k->streams[0].first_ms, T0 + 35 * MIN);
 	ckpt_free(k);
 	assert_int_equal(commit_close(c, &err), 0);
+	world_close(&w);
+}
+
+static uint64_t
+generation(struct world *w)
+{
+	struct ckpt *c = NULL;
+	struct err err = {0};
+	uint64_t n;
+
+	assert_int_equal(ckpt_load(w->state, "", "t0", "ecs", &c, &err), 0);
+	n = c->generation;
+	assert_null(c->lease.owner);
+	ckpt_free(c);
+	return n;
+}
+
+static void
+a_run_with_nothing_to_do_writes_nothing(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+	uint64_t first;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	first = generation(&w);
+	assert_int_equal(run_at(&w, T0 + 66 * MIN, 0, s), 0);
+	assert_int_equal(s[0][0].state, STREAM_DONE);
+	assert_int_equal(s[0][0].standing.watermark_ms, T0 + 60 * MIN);
+	assert_int_equal(generation(&w), first);
+	assert_int_equal(run_at(&w, T0 + 70 * MIN, 0, s), 0);
+	assert_true(generation(&w) >= first + 2);
 	world_close(&w);
 }
 
@@ -1103,6 +1138,7 @@ main(void)
 	    cmocka_unit_test(who_freezes_first_wins),
 	    cmocka_unit_test(a_cell_whose_samples_are_not_all_accounted_for_is_not_done),
 	    cmocka_unit_test(the_first_cell_is_written_down_before_anything_is_begun),
+	    cmocka_unit_test(a_run_with_nothing_to_do_writes_nothing),
 	    cmocka_unit_test(a_gap_leaves_out_what_was_delivered),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
 	};

@@ -397,14 +397,102 @@ test_open(void **state)
 	assert_int_equal(system(url), 0);
 }
 
+static void
+add_lines(struct cell_data *d, struct buf *all, size_t n)
+{
+	struct err err;
+
+	for (size_t i = 0; i < n; i++) {
+		struct buf line = BUF_INIT(1000);
+
+		buf_fmt(&line, "{\"ts\":%zu,\"message\":\"%zu and %zu\"}\n", i, i * i,
+			i * 7919 % 1000);
+		buf_sv(all, buf_view(&line));
+		assert_int_equal(cell_lines_add(d, buf_view(&line), &err), 0);
+		d->n_lines++;
+		buf_done(&line);
+	}
+}
+
+static int
+compare_piece(void *arg, struct sv piece, struct err *err)
+{
+	struct sv *rest = arg;
+
+	(void)err;
+	assert_true(sv_starts(*rest, piece));
+	rest->p += piece.n;
+	rest->n -= piece.n;
+	return 0;
+}
+
+/* A cell that does not stay in memory gives the same object as if it did, and is read back like it.
+ */
+static void
+large_cells(struct lake *l)
+{
+	CLEANUP(buf_done) struct buf all = BUF_INIT(32u << 20), want = BUF_INIT(32u << 20);
+	CLEANUP(buf_done) struct buf is = BUF_INIT(32u << 20);
+	struct published done = {0};
+	char definition[65];
+	struct cell_data d;
+	struct sv rest;
+	struct err err;
+
+	cell_data_init(&d, CELL);
+	add_lines(&d, &all, 100000);
+	assert_non_null(d.spool);
+	assert_int_equal(cell_lines_size(&d), all.n);
+	assert_int_equal(l->sink->ops->publish(l->sink, &who, &d, &done, &err), 0);
+	assert_int_equal(done.acked, 100000);
+	assert_int_equal(zst_compress(buf_view(&all), 3, &want, &err), 0);
+	assert_int_equal(done.bytes, want.n);
+	assert_int_equal(store_get(l->store, KEY, NULL, &is, NULL, &err), 0);
+	assert_true(sv_eq(buf_view(&is), buf_view(&want)));
+	done = (struct published){0};
+	assert_int_equal(l->sink->ops->publish(l->sink, &who, &d, &done, &err), 0);
+	assert_int_equal(done.already, 100000);
+	cell_data_done(&d);
+	cell_data_init(&d, CELL);
+	assert_int_equal(l->sink->ops->read(l->sink, &who, &d, definition, &err), 0);
+	assert_string_equal(definition, HASH);
+	assert_non_null(d.spool);
+	rest = buf_view(&all);
+	assert_int_equal(cell_lines_each(&d, compare_piece, &rest, &err), 0);
+	assert_int_equal(rest.n, 0);
+	assert_int_equal(cell_lines_load(&d, &err), 0);
+	assert_null(d.spool);
+	assert_true(sv_eq(buf_view(&d.ndjson), buf_view(&all)));
+	cell_data_done(&d);
+}
+
+static void
+test_large_cells(void **state)
+{
+	struct lake l;
+
+	(void)state;
+	lake_mem(&l);
+	large_cells(&l);
+	lake_done(&l);
+	lake_file(&l);
+	large_cells(&l);
+	lake_done(&l);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_first_wins),	     cmocka_unit_test(test_the_object),
-	    cmocka_unit_test(test_foreign_objects),  cmocka_unit_test(test_no_metadata),
-	    cmocka_unit_test(test_rejected_numbers), cmocka_unit_test(test_store_in_trouble),
-	    cmocka_unit_test(test_failed_buffer),    cmocka_unit_test(test_open),
+	    cmocka_unit_test(test_large_cells),
+	    cmocka_unit_test(test_first_wins),
+	    cmocka_unit_test(test_the_object),
+	    cmocka_unit_test(test_foreign_objects),
+	    cmocka_unit_test(test_no_metadata),
+	    cmocka_unit_test(test_rejected_numbers),
+	    cmocka_unit_test(test_store_in_trouble),
+	    cmocka_unit_test(test_failed_buffer),
+	    cmocka_unit_test(test_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -442,6 +442,64 @@ test_threads(void **state)
 	suite_expect(s, "count", "80");
 }
 
+static void
+fill_spool(struct spool *s, size_t n)
+{
+	struct err err;
+
+	for (uint64_t i = 0; spool_size(s) < n; i++) {
+		uint64_t x = i * 6364136223846793005u;
+		size_t left = n - (size_t)spool_size(s);
+
+		assert_int_equal(
+		    spool_add(s, (struct sv){(const char *)&x, left < 8 ? left : 8}, &err), 0);
+	}
+}
+
+static void
+expect_spool(const struct spool *is, const struct spool *want)
+{
+	CLEANUP(buf_done) struct buf a = BUF_INIT(32u << 20), b = BUF_INIT(32u << 20);
+
+	assert_int_equal(spool_load(is, &a, NULL), 0);
+	assert_int_equal(spool_load(want, &b, NULL), 0);
+	assert_true(sv_eq(buf_view(&a), buf_view(&b)));
+}
+
+/* What is small, what makes a file, and what is more than one request to a service. */
+static void
+test_spools(void **state)
+{
+	static const size_t sizes[] = {5, 400000, (9u << 20) + 3};
+	static const char *const want[] = {"kind", "absent", NULL};
+	const struct store_put opt = {.cond = STORE_CREATE, .meta = {{"kind", "x"}}, .n_meta = 1};
+	struct store *s = *state;
+	struct err err;
+
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		struct spool body = SPOOL_INIT, out = SPOOL_INIT;
+		char etag[STORE_ETAG_MAX], key[16];
+		struct store_info info;
+
+		(void)snprintf(key, sizeof(key), "spool/%zu", i);
+		fill_spool(&body, sizes[i]);
+		assert_int_equal(store_get_spool(s, key, NULL, &out, NULL, &err), -1);
+		assert_int_equal(err.kind, ERR_NOTFOUND);
+		if (store_put_spool(s, key, &body, &opt, etag, &err) < 0)
+			fail_msg("%s", err.msg);
+		assert_int_equal(store_put_spool(s, key, &body, &opt, NULL, &err), -1);
+		assert_int_equal(err.kind, ERR_CONFLICT);
+		if (store_get_spool(s, key, want, &out, &info, &err) < 0)
+			fail_msg("%s", err.msg);
+		assert_string_equal(info.etag, etag);
+		assert_string_equal(info.meta[0], the_kind->has_meta ? "x" : "");
+		assert_string_equal(info.meta[1], "");
+		expect_spool(&out, &body);
+		spool_done(&out);
+		spool_done(&body);
+	}
+}
+
 int
 store_suite_run(struct store_kind *kind, void (*fresh)(struct store_kind *kind))
 {
@@ -451,6 +509,7 @@ store_suite_run(struct store_kind *kind, void (*fresh)(struct store_kind *kind))
 	    T(test_match),	     T(test_meta),    T(test_list),
 	    T(test_list_and_delete), T(test_del),     T(test_bad_keys),
 	    T(test_long_keys),	     T(test_lock),    T(test_threads),
+	    T(test_spools),
 	};
 
 	the_kind = kind;

@@ -46,6 +46,7 @@ class Logs(Service):
         self.most = PAGED if options.logs_paging else PAGE
         self.concurrent = options.logs_concurrency
         self.pace = Pace(options.logs_tps)
+        self.billed = set()
         self.pager = Pager(standin.credentials.master, "nextToken")
 
     def resource(self, call):
@@ -168,6 +169,9 @@ class Logs(Service):
         if start + size < len(rows):
             result["nextToken"] = self.pager.token(call, {"at": start + size})
         self.standin.ledger.count("rows_served", len(result["results"]))
+        if asked.id not in self.billed:
+            self.billed.add(asked.id)
+            self.standin.ledger.count("bytes_scanned", answer.bytes)
         return result
 
     def _partial(self, asked, empty):

@@ -1,0 +1,40 @@
+/*
+ * Bytes that may be too many for memory: the first of them stay there, and the rest goes to a temporary file without a
+ * name, which ends with the process whatever becomes of it.
+ *
+ * The file is made in $TMPDIR, else in /var/tmp (or /tmp where there is none): it can become as large as what is pulled.
+ * Not thread-safe.
+ */
+#ifndef MUSTER_BASE_SPOOL_H
+#define MUSTER_BASE_SPOOL_H
+
+#include <stdint.h>
+
+#include "base/buf.h"
+
+#define SPOOL_MEMORY ((size_t)256 << 10) /* so many bytes make no file */
+
+struct spool {
+	struct buf tail; /* what is not in the file */
+	uint64_t filed;  /* bytes in the file */
+	int fd;		 /* -1: no file yet */
+};
+#define SPOOL_INIT ((struct spool){ .tail = BUF_INIT(2 * SPOOL_MEMORY), .fd = -1 })
+
+void spool_done(struct spool *s); /* it may be used again */
+/* ERR_LOCAL: no room, no folder. */
+int spool_add(struct spool *s, struct sv data, struct err *err);
+static inline uint64_t
+spool_size(const struct spool *s)
+{
+	return s->filed + s->tail.n;
+}
+/* Exactly n bytes from `at` on into p. */
+int spool_read(const struct spool *s, uint64_t at, char *p, size_t n, struct err *err);
+/* All of it appended to out, whose ceiling holds. */
+int spool_load(const struct spool *s, struct buf *out, struct err *err);
+/* All of it in pieces of exactly SPOOL_PIECE bytes and a last one; fn's error ends it. */
+#define SPOOL_PIECE ((size_t)128 << 10)
+int spool_each(const struct spool *s, int (*fn)(void *arg, struct sv piece, struct err *err), void *arg, struct err *err);
+
+#endif
