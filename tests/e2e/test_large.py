@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""A cell that does not fit in memory."""
+"""Cells with more events than a query can bring, and cells with more bytes than fit in memory."""
 import collections
 import json
 import os
@@ -9,13 +9,30 @@ import unittest
 
 from expected import lake_key
 from lab import NOW, PATIENCE, Case, finish
-from test_insights import clean, iso, job
+from test_insights import Insights, clean, iso, job
 from test_s3 import S3Lab
 
 from standin.events import Events
 
 WORLD = {"tenants": 1, "now": NOW + 60, "flags": ["--logs-paging"], "logs": {"rate": 20.0, "huge": 0.004}, "services": 1}
 KEY = lake_key("app", "t0001", "eu-west-1", NOW - 3600, NOW)
+
+
+class Dense(Insights):
+    """250,000 events in an hour, 30,000 of them within a second and 12,000 within a millisecond, and long lines."""
+
+    def test_dense(self):
+        at = (NOW - 3600) * 1000
+        bursts = [{"at": at + 1_000_000, "events": 30000, "within": 1000}, {"at": at + 2_000_500, "events": 12000, "within": 1}]
+        for flags in ((), ("--logs-paging",)):
+            with self.subTest(flags=flags):
+                lab = self.lab(tenants=1, now=NOW + 60, flags=flags,
+                               logs={"rate": 58.0, "bursts": bursts, "huge": 0.0002}, services=1,
+                               job_changes={"every": "1h", "lookback": "1h", "delay": "1m", "log_groups": ["/ecs/app-api"]})
+                lab.settings["run"] = {"cell_deadline": "1h"}
+                self.assert_status(lab.run(timeout=400), 0)
+                self.assert_rows(lab, NOW - 3600, NOW, 3600)
+
 
 class Large(Case):
     """A cell of 300 MB: its lines go through temporary files, and memory does not grow with it."""
