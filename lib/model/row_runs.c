@@ -124,7 +124,8 @@ cursor_fill(const struct row_merge *m, struct cursor *c, size_t n, struct err *e
 
 	if (have >= n)
 		return 0;
-	memmove(c->bytes.p, c->bytes.p + c->used, have);
+	if (have)
+		memmove(c->bytes.p, c->bytes.p + c->used, have);
 	c->bytes.n = have;
 	c->used = 0;
 	if (more - have > c->run->end - c->at)
