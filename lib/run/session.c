@@ -329,8 +329,7 @@ bool
 options_select(const struct options *o, const char *tenant, const char *job)
 {
 	return options_match(o->tenants, o->n_tenants, tenant) &&
-	       options_match(o->jobs, o->n_jobs, job) &&
-	       shard_of(tenant, o->shards) == o->shard;
+	       options_match(o->jobs, o->n_jobs, job) && shard_of(tenant, o->shards) == o->shard;
 }
 
 static int

@@ -519,8 +519,8 @@ pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t
 	if (!cells)
 		return err_nomem(err);
 	for (size_t i = 0; i < span.n; i++)
-		cells[i] = (struct cell){from_ms + (int64_t)i * every,
-					 from_ms + (int64_t)(i + 1) * every};
+		cells[i] =
+		    (struct cell){from_ms + (int64_t)i * every, from_ms + (int64_t)(i + 1) * every};
 	span.cells = cells;
 	r = pull_cells(s, mem, &span, take_pulled, err);
 	free(cells);

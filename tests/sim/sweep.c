@@ -140,7 +140,7 @@ sweep_points(void)
 		for (int kind = 0; kind < SIM_FAULTS; kind++) {
 			struct plan_of_faults p = scenario;
 
-			p.faults[0] = (struct sim_fault){at, kind};
+			p.faults[0] = (struct sim_fault){at, (enum sim_fault_kind)kind};
 			p.n = 1;
 			(void)run_plan(&p);
 		}
@@ -159,8 +159,10 @@ sweep_pairs(uint64_t share, uint64_t shares)
 
 				if (mix64(n++) % shares != share)
 					continue;
-				p.faults[0] = (struct sim_fault){a, kind % SIM_FAULTS};
-				p.faults[1] = (struct sim_fault){b, kind / SIM_FAULTS};
+				p.faults[0] =
+				    (struct sim_fault){a, (enum sim_fault_kind)(kind % SIM_FAULTS)};
+				p.faults[1] =
+				    (struct sim_fault){b, (enum sim_fault_kind)(kind / SIM_FAULTS)};
 				p.n = 2;
 				(void)run_plan(&p);
 			}
@@ -257,7 +259,7 @@ read_fault(const char *text, struct sim_fault *f)
 
 		if (strncmp(text, kinds[k], n) != 0 || text[n] != '@')
 			continue;
-		*f = (struct sim_fault){strtoull(text + n + 1, NULL, 10), k};
+		*f = (struct sim_fault){strtoull(text + n + 1, NULL, 10), (enum sim_fault_kind)k};
 		return f->at > 0;
 	}
 	return false;
