@@ -3,8 +3,8 @@
  *
  * A bundle holds some 150 certificates, of which a run needs two or three. Reading them all took
  * OpenSSL 3.0 some 40 ms, more than everything else before the first request, and a megabyte. So
- * only their subjects are read, and the store that verifies gets those certificates that it asks
- * for by name.
+ * only their subjects are read, and whenever a chain asks the store for certificates of a name, the
+ * store is given what the bundle has of that name before it looks.
  */
 #include "net/ca_index.h"
 
@@ -21,14 +21,24 @@ struct ca {
 	X509_NAME *subject;
 	unsigned char *der; /* OpenSSL's */
 	long n;
+	bool given; /* to the store */
 };
 
 struct ca_index {
 	struct ca *v;
 	size_t n, cap;
-	pthread_mutex_t mu; /* one answer at a time: nobody parses what another has just parsed */
-	X509_LOOKUP_METHOD *method;
+	pthread_mutex_t mu; /* guards `given` */
 };
+
+/* Where a store keeps its index. */
+static pthread_once_t slot_once = PTHREAD_ONCE_INIT;
+static int slot = -1;
+
+static void
+make_slot(void)
+{
+	slot = X509_STORE_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+}
 
 /* Passes the head of an element; its content is at *p then, *ret_end behind it. */
 static bool
@@ -130,32 +140,39 @@ read_all(struct ca_index *ix, BIO *in, const char *path, struct err *err)
 	return r;
 }
 
-/* What the store asks when it has no certificate of that name. */
-static int
-by_subject(X509_LOOKUP *lookup, X509_LOOKUP_TYPE type, const X509_NAME *name, X509_OBJECT *ret)
+/* The store gets all certificates of this subject that it has not got yet. */
+static void
+give(const X509_STORE_CTX *ctx, const X509_NAME *subject)
 {
-	struct ca_index *ix = X509_LOOKUP_get_method_data(lookup);
-	X509_STORE *store = X509_LOOKUP_get_store(lookup);
-	int found = 0;
+	X509_STORE *store = X509_STORE_CTX_get0_store(ctx);
+	struct ca_index *ix = X509_STORE_get_ex_data(store, slot);
 
-	if (type != X509_LU_X509)
-		return 0;
 	(void)pthread_mutex_lock(&ix->mu);
 	for (size_t i = 0; i < ix->n; i++) {
 		struct ca *c = &ix->v[i];
 		const unsigned char *p = c->der;
 		X509 *x;
 
-		if (X509_NAME_cmp(c->subject, name) != 0)
+		if (c->given || X509_NAME_cmp(c->subject, subject) != 0)
 			continue;
 		x = d2i_X509(NULL, &p, c->n);
-		/* The store keeps what it has been given; the first one is the answer. */
-		if (x && X509_STORE_add_cert(store, x) == 1 && !found)
-			found = X509_OBJECT_set1_X509(ret, x);
+		c->given = x && X509_STORE_add_cert(store, x) == 1;
 		X509_free(x);
 	}
 	(void)pthread_mutex_unlock(&ix->mu);
-	return found;
+}
+
+static int
+get_issuer(X509 **issuer, X509_STORE_CTX *ctx, X509 *x)
+{
+	give(ctx, X509_get_issuer_name(x));
+	return X509_STORE_CTX_get1_issuer(issuer, ctx, x);
+}
+
+static STACK_OF(X509) * lookup_certs(X509_STORE_CTX *ctx, const X509_NAME *subject)
+{
+	give(ctx, subject);
+	return X509_STORE_CTX_get1_certs(ctx, subject);
 }
 
 int
@@ -171,13 +188,8 @@ ca_index_new(const char *path, struct ca_index **ret, struct err *err)
 		return err_nomem(err);
 	}
 	(void)pthread_mutex_init(&ix->mu, NULL);
-	ix->method = X509_LOOKUP_meth_new("bundle");
-	if (!in)
-		r = err_set(err, ERR_USAGE, "%s: no file of CA certificates in PEM form", path);
-	else if (!ix->method || !X509_LOOKUP_meth_set_get_by_subject(ix->method, by_subject))
-		r = err_nomem(err);
-	else
-		r = read_all(ix, in, path, err);
+	r = in ? read_all(ix, in, path, err)
+	       : err_set(err, ERR_USAGE, "%s: no file of CA certificates in PEM form", path);
 	BIO_free(in);
 	ERR_clear_error();
 	if (r) {
@@ -197,7 +209,6 @@ ca_index_free(struct ca_index *ix)
 		X509_NAME_free(ix->v[i].subject);
 		OPENSSL_free(ix->v[i].der);
 	}
-	X509_LOOKUP_meth_free(ix->method);
 	(void)pthread_mutex_destroy(&ix->mu);
 	free(ix->v);
 	free(ix);
@@ -206,9 +217,10 @@ ca_index_free(struct ca_index *ix)
 int
 ca_index_serve(struct ca_index *ix, X509_STORE *store, struct err *err)
 {
-	X509_LOOKUP *lookup = X509_STORE_add_lookup(store, ix->method);
-
-	if (!lookup || !X509_LOOKUP_set_method_data(lookup, ix))
+	(void)pthread_once(&slot_once, make_slot);
+	if (slot < 0 || !X509_STORE_set_ex_data(store, slot, ix))
 		return err_nomem(err);
+	X509_STORE_set_get_issuer(store, get_issuer);
+	X509_STORE_set_lookup_certs(store, lookup_certs);
 	return 0;
 }

@@ -10,7 +10,7 @@ struct ca_index;
 /* Reads a PEM file. ERR_USAGE if it cannot be read or holds no certificate. */
 int ca_index_new(const char *path, struct ca_index **ret, struct err *err);
 void ca_index_free(struct ca_index *ix);
-/* Lets the store have whatever it looks for. The index has to live longer; stores may be used by many threads. */
+/* Lets the store have whatever it looks for; an index serves one store, and has to live longer. The store may be used by many threads. */
 int ca_index_serve(struct ca_index *ix, X509_STORE *store, struct err *err);
 
 #endif
