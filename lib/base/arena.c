@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #define BLOCK_MIN 4096
-#define BLOCK_MAX ((size_t)256 << 10)
+#define BLOCK_MAX ((size_t)64 << 10)
 #define ALIGN	  alignof(max_align_t)
 
 struct arena_block {

@@ -1,7 +1,7 @@
 /*
  * Memory that is freed all at once: what is decoded from one page or one cell lives in its arena.
  *
- * Blocks double up to 256 KiB; an arena has a ceiling like struct buf. Not thread-safe: one owner at a time.
+ * Blocks double up to 64 KiB; an arena has a ceiling like struct buf. Not thread-safe: one owner at a time.
  */
 #ifndef MUSTER_BASE_ARENA_H
 #define MUSTER_BASE_ARENA_H
