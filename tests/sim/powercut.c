@@ -62,7 +62,7 @@ path_of(int fd, char path[PATH_BYTES])
 	n = readlink(link, full, sizeof(full) - 1);
 	if (n <= (ssize_t)root_len || strncmp(full, root, root_len) != 0)
 		return n == (ssize_t)root_len && !strncmp(full, root, root_len) &&
-		       strcpy(path, "/");
+		       snprintf(path, PATH_BYTES, "/") > 0;
 	full[n] = '\0';
 	(void)snprintf(path, PATH_BYTES, "%s", full + root_len);
 	return true;
