@@ -404,6 +404,7 @@ chain_slice(struct session *s, struct tenant_job *tj, const struct job_plan *p,
 	for (size_t i = 0; i < tj->n_streams; i++) {
 		tj->streams[i].foreign = &first->foreign;
 		tj->streams[i].gated = before && waits_from_the_start(p, slice);
+		tj->streams[i].parked = tj->streams[i].gated;
 		s->runner.window_cells += plan_window_cells(slice);
 	}
 }

@@ -669,16 +669,6 @@ after_pass(struct stream *s)
 	return STEP_LATER;
 }
 
-/* Nothing more comes of this stream in this run. */
-static int
-check_slices(const struct stream *s, struct err *err)
-{
-	if (s->foreign && atomic_load(s->foreign))
-		return err_set(err, ERR_CONFLICT,
-			       "stopped: cells of another definition are in the way");
-	return 0;
-}
-
 /* All that could be frozen is; sinks that need their cells in order will not get these now. */
 static int
 check_front(const struct stream *s, struct err *err)
@@ -686,6 +676,17 @@ check_front(const struct stream *s, struct err *err)
 	if (s->gated && s->order == ORDER_LOST)
 		return err_set(err, ERR_DATA, "the cells in front of these are not done");
 	return 0;
+}
+
+/* Nothing more comes of this stream in this run. */
+static int
+check_slices(const struct stream *s, struct err *err)
+{
+	if (s->foreign && atomic_load(s->foreign))
+		return err_set(err, ERR_CONFLICT,
+			       "stopped: cells of another definition are in the way");
+	/* Without a lake nobody could be given what is pulled. */
+	return stream_has_lake(s) ? 0 : check_front(s, err);
 }
 
 enum step

@@ -177,11 +177,14 @@ class Slices(BackfillCase):
         self.assert_exact(lab, self.start, NOW - HOUR)
 
     def test_a_receiver_alone_gets_all_in_order(self):
+        """Without a lake to keep them in, cells are asked for when it is their turn, and once."""
         lab = self.lab(tenants=2)
+        asked = self.report(lab, self.start, NOW - HOUR, "--dry-run")["totals"]["stats"]["metrics_requested"]
         lab.settings["jobs"]["ecs"]["to"] = ["prom"]
         report = self.report(lab, self.start, NOW - HOUR)
         self.assert_received(lab, windows(lab.world, self.start, NOW - HOUR))
         self.assertEqual(report["totals"]["stats"]["rejected"], 0)
+        self.assertEqual(report["totals"]["stats"]["metrics_requested"], asked)
 
     def test_a_slice_that_fails_holds_up_the_receiver_not_the_lake(self):
         """The receiver gets nothing from behind the hole, the lake all of it; the next time the rest comes."""
@@ -194,7 +197,7 @@ class Slices(BackfillCase):
         self.assert_status(self.backfill(lab, self.start, NOW - HOUR), 1)
         self.assert_received(lab, windows(lab.world, self.start, hole))
         os.unlink(broken)
-        self.assertGreater(len(arrivals.lake_keys(lab.lake)), 2 * 36)
+        self.assertEqual(len(arrivals.lake_keys(lab.lake)), 12 + 2 * 36)
         self.assert_status(self.backfill(lab, self.start, NOW - HOUR), 0)
         self.assert_exact(lab, self.start, NOW - HOUR)
 
