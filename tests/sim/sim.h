@@ -75,7 +75,7 @@ struct sim {
 	size_t n_faults, next_fault;
 	bool dead;	    /* the process that calls has crashed */
 	bool receiver_down; /* as long as it is set */
-	uint64_t receiver_from_ms, lake_overwrites, queries_started;
+	uint64_t lake_overwrites;
 	struct map objects; /* key -> struct sim_object */
 	struct sim_query *queries;
 	size_t n_queries;
