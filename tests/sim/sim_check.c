@@ -277,44 +277,6 @@ check_cell(const struct place *p, int64_t from)
 
 /* ---- receiver ---- */
 
-struct refusal {
-	char prefix[SIM_WORDS], name[SIM_WORDS], when[TIME_TEXT_MAX];
-	bool found;
-};
-
-/* Is there a line about it? */
-static void
-look_for(struct sv key, void *value, void *arg)
-{
-	struct refusal *r = arg;
-	char *text;
-
-	if (r->found || !sv_starts(key, sv_of(r->prefix)))
-		return;
-	text = unpack(value);
-	for (char *line = text, *end; line && *line && !r->found; line = end + 1) {
-		end = strchr(line, '\n');
-		*end = '\0';
-		r->found =
-		    strstr(line, r->name) && strstr(line, r->when) && strstr(line, "\"reason\":\"");
-	}
-	free(text);
-}
-
-/* Whether a sample is on record as refused, with the receiver's words. */
-static bool
-was_refused(const struct place *p, size_t series, int64_t ms)
-{
-	struct refusal r = {.found = false};
-
-	time_format_ms(ms, r.when);
-	(void)snprintf(r.prefix, sizeof(r.prefix), "sim/lake/rejected/ecs/tenant=%s/region=%s/",
-		       p->id, sim_regions[p->region]);
-	(void)snprintf(r.name, sizeof(r.name), "\"name\":\"%s\"", sim_series[series]);
-	map_each(&p->s->objects, look_for, &r);
-	return r.found;
-}
-
 static void
 check_series(const struct place *p, size_t series, int64_t from, int64_t to)
 {
@@ -331,8 +293,7 @@ check_series(const struct place *p, size_t series, int64_t from, int64_t to)
 		if (!sim_value(p->s, p->tenant, p->region, series, ms, &v))
 			continue;
 		if (!db || at == db->n || db->samples[at].ts > ms) {
-			if (!was_refused(p, series, ms))
-				wrong(p, &p->v->lost, "no sample", ms);
+			wrong(p, &p->v->lost, "no sample", ms);
 			continue;
 		}
 		for (; at < db->n && db->samples[at].ts < ms; at++)
@@ -414,9 +375,8 @@ static void
 count_object(struct sv key, void *value, void *arg)
 {
 	(void)value;
-	*(size_t *)arg += sv_starts(key, SV("sim/lake/")) &&
-			  !sv_starts(key, SV("sim/lake/rejected/")) &&
-			  !sv_starts(key, SV("sim/lake/.muster-probe"));
+	*(size_t *)arg +=
+	    sv_starts(key, SV("sim/lake/")) && !sv_starts(key, SV("sim/lake/.muster-probe"));
 }
 
 static size_t
