@@ -524,7 +524,9 @@ cell_sent_locked(struct commit *c, const char *region, const char *sink, struct 
 	k->bytes += r->bytes;
 	c->locked.dirty = true;
 	if (!r->too_old)
-		return 0;
+		return r->rejected && *c->env->base
+			   ? ckpt_gap_add(s, sink, cell, PLAN_REFUSED, now_ms, err)
+			   : 0;
 	return ckpt_gap_add(s, sink, cell, r->too_old_why ? r->too_old_why : PLAN_TOO_OLD, now_ms,
 			    err);
 }
@@ -564,43 +566,6 @@ commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct
 	r = cell.end_ms <= c->begun_before_ms || (k && cell.end_ms <= k->tried_ms);
 	unlock(c);
 	return r;
-}
-
-/* From the stream's first cell up to what was begun or done. */
-static struct cell
-range_of(struct ckpt *live, const char *region, const char *sink)
-{
-	const struct ckpt_stream *s = ckpt_stream_find(live, region);
-	const struct ckpt_sink *k = s ? ckpt_sink_find(s, sink) : NULL;
-	int64_t end = live->lease.begun_through_ms;
-
-	if (!k)
-		return (struct cell){0, 0};
-	if (k->cursor_ms > end)
-		end = k->cursor_ms;
-	if (k->beyond.n && k->beyond.v[k->beyond.n - 1].end_ms > end)
-		end = k->beyond.v[k->beyond.n - 1].end_ms;
-	return (struct cell){s->first_ms, end};
-}
-
-struct cell
-commit_live_range(const struct commit *c, const char *job, const char *region, const char *sink)
-{
-	struct buf key = BUF_INIT(1024);
-	struct buf text = BUF_INIT(CKPT_MAX);
-	struct cell range = {0, INT64_MAX};
-	struct ckpt *live = NULL;
-	struct err err = {0};
-
-	ckpt_key(&key, "", c->tenant, job, "");
-	if (store_get(c->env->state, buf_cstr(&key), NULL, &text, NULL, &err))
-		range.end_ms = err.kind == ERR_NOTFOUND ? 0 : INT64_MAX;
-	else if (!ckpt_parse(buf_view(&text), c->tenant, job, &live, &err))
-		range = range_of(live, region, sink);
-	ckpt_free(live);
-	buf_done(&text);
-	buf_done(&key);
-	return range;
 }
 
 void

@@ -117,10 +117,6 @@ void commit_cell_tried(struct commit *c, const char *region, const char *sink, s
 /* May a sink have a part of a cell that it is not known to have in full, from an earlier run or an
  * earlier try in this one? */
 bool commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct cell cell);
-/* For a backfill: the range of cells that the scheduled runs of `job` may have given to the sink, as
- * their checkpoint says now. Empty: none; all of time: it cannot be read. */
-struct cell commit_live_range(const struct commit *c, const char *job, const char *region,
-			      const char *sink);
 /* What AWS bills for a pull, whatever came of it. */
 void commit_billed(struct commit *c, const char *region, uint64_t metrics, uint64_t bytes_scanned);
 /* The stream's memo, NULL if none: a reference that the caller gives back with json_decref. It is read by others too, and

@@ -202,7 +202,8 @@ plan_left_over(const struct plan *p, const struct ckpt_stream *s, struct cell c)
 			const struct ckpt_gap *g = &s->gaps[i];
 
 			if (!strcmp(g->sink, p->sinks[k].name) &&
-			    sv_starts(sv_of(g->reason), SV(PLAN_TOO_OLD)) &&
+			    (sv_starts(sv_of(g->reason), SV(PLAN_TOO_OLD)) ||
+			     !strcmp(g->reason, PLAN_REFUSED)) &&
 			    g->start_ms < c.end_ms && c.start_ms < g->end_ms)
 				return true;
 		}

@@ -19,6 +19,8 @@ enum plan_pass { PLAN_FRESH, PLAN_REST, PLAN_PASSES };
 
 /* Reason of the gap of a sink with a maximum age, or the beginning of it. */
 #define PLAN_TOO_OLD "older than the sink takes"
+/* The same in a backfill: what scheduled runs have sent since stands in the way. */
+#define PLAN_REFUSED "refused by the sink"
 
 /* One sink of the job, in the order of the job's `to`. */
 struct plan_sink {

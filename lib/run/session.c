@@ -15,6 +15,7 @@
 #include "base/hash.h"
 #include "base/num.h"
 #include "base/timefmt.h"
+#include "run/others.h"
 
 #define RETRY_ATTEMPTS 3      /* the SDKs' standard mode */
 #define FIND_MS	       300000 /* the longest that accounts may be listed for */
@@ -700,7 +701,7 @@ free_tenants(struct session *s)
 			for (size_t k = 0; k < tr->jobs[j].n_streams; k++) {
 				free(tr->jobs[j].streams[k].endpoint);
 				free(tr->jobs[j].streams[k].sink_bytes);
-				free(tr->jobs[j].streams[k].live);
+				others_free(tr->jobs[j].streams[k].others);
 			}
 			free(tr->jobs[j].streams);
 			(void)pthread_mutex_destroy(&tr->jobs[j].mu);

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "run/late.h"
+#include "run/others.h"
 #include "run/pull.h"
 
 #define BACKOFF_MIN_MS 1000
@@ -202,30 +203,6 @@ stream_write_rejects(struct stream *s, const struct publish *p, const struct rej
 	return o->sink->ops->write_rejected(o->sink, p, cell, buf_view(&rej->lines), err);
 }
 
-/* What scheduled runs may have given to a sink. One that has not begun yet will not begin before
- * its lookback. */
-static struct cell
-look_at_live(const struct stream *s, size_t k)
-{
-	struct cell range =
-	    commit_live_range(s->commit, s->job->name, s->js.region, s->plan->sinks[k].name);
-	int64_t first = s->env->now_ms - s->plan->lookback_ms;
-
-	return range.end_ms ? range : (struct cell){first, first};
-}
-
-/* A backfill meets receivers that scheduled runs write to. What these have written only grows at
- * its end: for what is beyond that, it is looked at again. */
-static bool
-live_may_have(struct stream *s, size_t k, struct cell c)
-{
-	if (!s->live || !s->plan->sinks[k].ordered)
-		return false;
-	if (c.end_ms > s->live[k].end_ms)
-		s->live[k] = look_at_live(s, k);
-	return c.start_ms >= s->live[k].start_ms && c.end_ms <= s->live[k].end_ms;
-}
-
 static uint64_t
 lines_of(const struct cell_data *d)
 {
@@ -243,7 +220,7 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 	struct outlet *o = stream_outlet(s, k);
 	const char *name = s->plan->sinks[k].name;
 	bool sent_before = commit_maybe_sent(s->commit, s->js.region, name, d->cell) ||
-			   live_may_have(s, k, d->cell);
+			   others_scheduled(s, k, d->cell);
 	bool samples = o->sink && o->sink->ops->samples;
 	uint64_t want = samples ? d->n_samples : lines_of(d);
 	bool wanted = !s->plan->sinks[k].leftovers ||
@@ -265,8 +242,13 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 			commit_cell_tried(s->commit, s->js.region, name, d->cell);
 		if (!rc)
 			rc = check_sum(&r, want, name, err);
-		/* Another run may have taken over and been here before: then those were no
-		 * refusals. */
+		/* They were no refusals if another backfill was here before: then all is asked
+		 * again, and taken for that. */
+		if (!rc && rej.n && !sent_before && others_backfills(s, k, d->cell)) {
+			rejects_done(&rej);
+			return publish_cell(s, k, d, err);
+		}
+		/* Nor if another run has taken over and been here. */
 		if (!rc && rej.n && !sent_before)
 			rc = commit_flush(s->commit, err);
 		if (!rc)

@@ -69,6 +69,8 @@ enum stream_state {
 	STREAM_SKIPPED, /* another run is at it */
 };
 
+struct others;
+
 /* How the slice in front of this one stands. */
 enum stream_order {
 	ORDER_FREE, /* done, or there is none */
@@ -118,7 +120,7 @@ struct stream {
 	atomic_bool *foreign; /* shared by all of the tenant's job: cells of another definition are
 				 in the way; NULL: nobody looks */
 	enum stream_order order; /* as of when the stream was picked */
-	struct cell *live;	 /* by sink: what scheduled runs may have given it, as last looked */
+	struct others *others;	 /* who may have given cells to its sinks, too; see others.h */
 	bool gated;		 /* has cells for a sink that waits for the slice in front */
 	bool parked;		 /* and nothing else to do */
 	/* The runner's: */

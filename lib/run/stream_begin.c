@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "run/late.h"
+#include "run/others.h"
 
 /* Where a stream that the checkpoint does not know begins: with the oldest cell that is frozen of
  * what can be caught up; if there is none and a checkpoint was lost, as far back as that; else
@@ -69,8 +70,8 @@ begin_slice(struct stream *s, struct err *err)
 {
 	s->stats.earlier_cells =
 	    plan_window_cells(s->plan) - commit_window_left(s->commit, s->plan, s->js.region);
-	s->live = calloc(s->plan->n_sinks, sizeof(*s->live));
-	return s->live ? 0 : err_nomem(err);
+	s->others = others_new(s->plan->n_sinks);
+	return s->others ? 0 : err_nomem(err);
 }
 
 int

@@ -187,9 +187,9 @@ class Killer:
     def __init__(self, seed, longest):
         self.dice, self.reach, self.killed = random.Random(seed), longest * PATIENCE, 0
 
-    def strike(self, lab):
+    def strike(self, lab, *words, **how):
         """Start a run and kill it. Returns after how many seconds the next should begin."""
-        process = lab.start()
+        process = lab.start(*words, **how)
         time.sleep(self.dice.uniform(0, self.reach))
         process.send_signal(signal.SIGKILL)
         result = finish(process, 10)

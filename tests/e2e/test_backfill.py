@@ -6,7 +6,6 @@ MUSTER_KILLS says how often it is killed (default 8), MUSTER_SEED at which insta
 import json
 import os
 import pty
-import random
 import re
 import shutil
 import signal
@@ -16,7 +15,7 @@ import unittest
 
 import arrivals
 from expected import Expected, lake_key, rfc3339, stamp, windows
-from lab import MUSTER, NOW, PATIENCE, REGION, Case, finish, start_prometheus
+from lab import MUSTER, NOW, PATIENCE, REGION, Case, Killer, finish, start_prometheus
 
 KILLS = int(os.environ.get("MUSTER_KILLS", "8"))
 SEED = int(os.environ.get("MUSTER_SEED", "1"))
@@ -214,26 +213,23 @@ class Slices(BackfillCase):
 class Killed(BackfillCase):
     def test_killed_over_and_over(self):
         """Between scheduled runs, whose checkpoints stay as they are, byte for byte, and go on where they were."""
-        lab, dice = self.lab(tenants=2), random.Random(SEED)
+        lab, killer = self.lab(tenants=2), Killer(SEED, 0.5)
         first = NOW - 9 * HOUR
-        lab.settings["sinks"]["prom"]["max_age"] = "1h"
+        lab.settings["sinks"]["prom"]["max_age"] = "30m"
         start, _ = lab.window()
         self.assert_status(lab.run(), 0)
         live = self.live(lab)
         lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 40, "prob": 0.5}])
-        killed, reach = 0, 0.5 * PATIENCE
         for _ in range(KILLS):
-            process = lab.start(*words(first, NOW), command="backfill")
-            time.sleep(dice.uniform(0, reach))
-            process.send_signal(signal.SIGKILL)
-            at_work = finish(process, 10).status == -signal.SIGKILL
-            killed += at_work
-            reach *= 1.05 if at_work else 0.6  # one that was over before proves nothing: the next kill comes sooner
+            killed = killer.killed
+            killer.strike(lab, *words(first, NOW), command="backfill")
             self.assertEqual(live, self.live(lab))
-            lab.tell(lab.now + 60)
-        self.assertGreater(killed, KILLS / 3, "too few were at work when they were killed")
+            lab.tell(lab.now + 600 // KILLS)
+            if killer.killed == killed:  # it was done: a longer one finds something to do
+                first -= 3 * HOUR
+        self.assertGreater(killer.killed, KILLS / 3, "too few were at work when they were killed")
         lab.daemon.control("faults", method="DELETE")
-        self.assert_status(self.backfill(lab, first, NOW, now=NOW + HOUR // 2), 0)
+        self.assert_status(self.backfill(lab, first, NOW, now=NOW + 600), 0)
         self.assertEqual(live, self.live(lab))
         self.assert_lake(lab, windows(lab.world, first, NOW))
         self.assertFalse(lab.folder_has("lake/rejected"))
@@ -364,6 +360,18 @@ class OpenMetrics(BackfillCase):
         self.assert_status(lab.run(now=NOW + 6 * HOUR), 0)  # an outage: what is caught up comes too late
         start, end = lab.window(NOW)[1], NOW + 5 * HOUR
         self.assert_same(Expected(lab.world).samples(windows(lab.world, start, end)), self.samples(lab), "the files")
+
+    def test_what_the_receiver_has_gone_past_goes_to_the_files_too(self):
+        """Young enough for it, but older than what a scheduled run has sent since."""
+        lab = self.lab(tenants=1)
+        self.settings(lab)
+        start, end = lab.window()
+        self.assert_status(lab.run(), 0)
+        stats = self.report(lab, NOW - 2 * HOUR, end)["totals"]["stats"]
+        expected = Expected(lab.world).samples(windows(lab.world, NOW - 2 * HOUR, start))
+        self.assert_same(expected, self.samples(lab), "the files")
+        self.assertEqual(stats["rejected"] + stats["too_old"], sum(map(len, expected.values())))
+        self.assert_received(lab, windows(lab.world, start, end))
 
     def test_a_job_for_the_files_alone(self):
         lab = self.lab(tenants=1)
