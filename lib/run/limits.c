@@ -57,6 +57,7 @@ struct division {
 	struct map
 	    counts;   /* of int64_t: the streams that ask for queries in an account and region */
 	bool counted; /* the second time round, shares are handed out */
+	size_t tenant_workers;
 };
 
 /* A linked account's calls are its monitoring account's. */
@@ -102,6 +103,17 @@ each_stream(struct division *d, struct stream *s, struct err *err)
 	return 0;
 }
 
+/* Of a backfill's slices no more ask at once than the tenant has workers. */
+static bool
+counts(const struct division *d, const struct tenant_job *tj)
+{
+	size_t in_front = 0;
+
+	for (; tj->after; tj = tj->after)
+		in_front++;
+	return in_front < d->tenant_workers;
+}
+
 static int
 each_tenant(struct division *d, struct tenant_run *t, struct err *err)
 {
@@ -109,16 +121,18 @@ each_tenant(struct division *d, struct tenant_run *t, struct err *err)
 		for (size_t i = 0; i < t->jobs[j].n_streams; i++) {
 			struct stream *s = &t->jobs[j].streams[i];
 
-			if (!strcmp(s->job->kind->service, "logs") && each_stream(d, s, err))
+			if (!strcmp(s->job->kind->service, "logs") &&
+			    (d->counted || counts(d, &t->jobs[j])) && each_stream(d, s, err))
 				return -1;
 		}
 	return 0;
 }
 
 int
-limits_divide(const struct limits *l, struct tenant_run *tenants, size_t n, struct err *err)
+limits_divide(const struct limits *l, struct tenant_run *tenants, size_t n, size_t tenant_workers,
+	      struct err *err)
 {
-	struct division d = {.l = l, .counts = MAP_INIT};
+	struct division d = {.l = l, .counts = MAP_INIT, .tenant_workers = tenant_workers};
 	int rc = 0;
 
 	for (size_t i = 0; !rc && i < n; i++)

@@ -31,7 +31,8 @@ void limits_rows(const struct limits *l, struct rate_row rows[LIMITS_ROWS]);
 
 struct tenant_run;
 /* Divides the queries that may run at once in an account and region evenly among the streams that
- * ask for any there (at least one each), into their job_stream.queries. */
-int limits_divide(const struct limits *l, struct tenant_run *tenants, size_t n, struct err *err);
+ * ask for any there at once (at least one each), into their job_stream.queries. */
+int limits_divide(const struct limits *l, struct tenant_run *tenants, size_t n,
+		  size_t tenant_workers, struct err *err);
 
 #endif

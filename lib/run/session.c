@@ -637,7 +637,8 @@ session_open(struct session *s, const struct config *config, const struct option
 	    make_plans(s, err))
 		return -1;
 	if (make_tenants(s, err) ||
-	    limits_divide(&config->run.limits, s->runner.tenants, s->runner.n_tenants, err))
+	    limits_divide(&config->run.limits, s->runner.tenants, s->runner.n_tenants,
+			  s->runner.tenant_workers, err))
 		return -1;
 	return hooks->opened ? hooks->opened(hooks->arg, s, err) : 0;
 }

@@ -63,7 +63,7 @@ test_division(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(limits_divide(&l, tenants, 3, &err), 0);
+	assert_int_equal(limits_divide(&l, tenants, 3, 4, &err), 0);
 	for (size_t i = 0; i < STREAMS; i++)
 		assert_int_equal(s[i].js.queries, want[i]);
 }
@@ -93,7 +93,7 @@ test_linked_accounts(void **state)
 	struct err err;
 
 	(void)state;
-	assert_int_equal(limits_divide(&l, &tenant, 1, &err), 0);
+	assert_int_equal(limits_divide(&l, &tenant, 1, 4, &err), 0);
 	assert_int_equal(s[0].js.queries, 4);
 	assert_int_equal(s[1].js.queries, 4);
 }
@@ -113,9 +113,33 @@ test_at_least_one_each(void **state)
 	for (size_t i = 0; i < 3; i++)
 		s[i] = (struct stream){.job = &insights,
 				       .js = {.account = "111122223333", .region = "eu-west-1"}};
-	assert_int_equal(limits_divide(&l, &tenant, 1, &err), 0);
+	assert_int_equal(limits_divide(&l, &tenant, 1, 4, &err), 0);
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(s[i].js.queries, 1);
+}
+
+static void
+test_slices_of_a_backfill(void **state)
+{
+	static const struct job_kind logs = {.service = "logs"};
+	static const struct job insights = {.kind = &logs};
+	const struct limits l = {.concurrent_queries = 8};
+	struct stream s[9];
+	struct tenant_job jobs[9] = {{0}};
+	struct tenant_run tenant = {.jobs = jobs, .n_jobs = 9};
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < 9; i++) {
+		s[i] = (struct stream){.job = &insights,
+				       .js = {.account = "111122223333", .region = "eu-west-1"}};
+		jobs[i].streams = &s[i];
+		jobs[i].n_streams = 1;
+		jobs[i].after = i ? &jobs[i - 1] : NULL;
+	}
+	assert_int_equal(limits_divide(&l, &tenant, 1, 4, &err), 0);
+	for (size_t i = 0; i < 9; i++)
+		assert_int_equal(s[i].js.queries, 2);
 }
 
 int
@@ -126,6 +150,7 @@ main(void)
 	    cmocka_unit_test(test_division),
 	    cmocka_unit_test(test_linked_accounts),
 	    cmocka_unit_test(test_at_least_one_each),
+	    cmocka_unit_test(test_slices_of_a_backfill),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
