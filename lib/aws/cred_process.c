@@ -347,7 +347,7 @@ cred_process_new(const char *command, int64_t limit_ms, struct clock *clock,
 		return err_set(err, why.kind == ERR_USAGE ? ERR_AUTH : why.kind,
 			       "credential_process: %s", why.msg);
 	}
-	if (n == 0) {
+	if (n == 0 || !p->argv[0][0]) {
 		process_free(&p->base);
 		return err_set(err, ERR_AUTH, "credential_process: names no program");
 	}

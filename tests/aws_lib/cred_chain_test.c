@@ -3,11 +3,13 @@
 #include "aws/cred_sources.h"
 
 #include <setjmp.h>
+#include <spawn.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -356,7 +358,7 @@ test_bad_profiles(void **state)
 	    {"login_session = x\n", "signs in through a browser"},
 	    {"aws_secret_access_key = s\n", "aws_secret_access_key without aws_access_key_id"},
 	    {"credential_process = 'x\n", "credential_process: a quote that is not closed"},
-	    {"credential_process = ''\n", "credential_process: : "},
+	    {"credential_process = ''\n", "credential_process: names no program"},
 	};
 	CLEANUP(buf_done) struct buf config = BUF_INIT(4000);
 	struct fixture f;
@@ -761,6 +763,21 @@ test_process(void **state)
 	end(&f);
 }
 
+/* Memcheck makes a fork of posix_spawn's vfork, and then no caller hears why a program did not
+ * start. */
+static bool
+spawn_tells(void)
+{
+	char name[] = "/no/such/program";
+	char *argv[] = {name, NULL};
+	pid_t pid = 0;
+
+	if (posix_spawn(&pid, name, NULL, NULL, argv, environ))
+		return true;
+	(void)waitpid(pid, NULL, 0);
+	return false;
+}
+
 static void
 test_process_fails(void **state)
 {
@@ -768,7 +785,8 @@ test_process_fails(void **state)
 
 	(void)state;
 	begin(&f, "");
-	assert_process_fails(&f, "/no/such/program", "/no/such/program: No such file");
+	if (spawn_tells())
+		assert_process_fails(&f, "/no/such/program", "/no/such/program: No such file");
 	assert_process_fails(&f, "sh -c 'echo PLANTED; echo sorry, no \"login\" >&2; exit 3'",
 			     "credential_process: exit status 3: sorry, no login");
 	assert_process_fails(&f, "sh -c 'kill -9 $$'", "ended by signal 9");

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "tests/support/effort.h"
 
 #define RANDOM_DOUBLES 300000
 
@@ -205,7 +206,7 @@ test_like_strtod(void **state)
 	char text[64];
 
 	(void)state;
-	for (int i = 0; i < RANDOM_DOUBLES; i++) {
+	for (int i = 0; i < (int)effort(RANDOM_DOUBLES); i++) {
 		uint64_t digits = next_random(&x) >> (next_random(&x) % 64);
 		int e = (int)(next_random(&x) % 64) - 32;
 
@@ -338,7 +339,7 @@ test_round_trip(void **state)
 	double v;
 
 	(void)state;
-	for (int i = 0; i < RANDOM_DOUBLES; i++) {
+	for (int i = 0; i < (int)effort(RANDOM_DOUBLES); i++) {
 		bits = next_random(&x);
 		memcpy(&v, &bits, sizeof(v));
 		if (isfinite(v))
@@ -367,7 +368,7 @@ test_round_trip_ordinary(void **state)
 	uint64_t x = 2685821657736338717;
 
 	(void)state;
-	for (int i = 0; i < RANDOM_DOUBLES; i++) {
+	for (int i = 0; i < (int)effort(RANDOM_DOUBLES); i++) {
 		int64_t n = (int64_t)(next_random(&x) >> (i % 64));
 
 		check_round_trip((double)n);

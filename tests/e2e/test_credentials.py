@@ -34,7 +34,8 @@ class Sources(Case):
                 self.assertGreater(self.calls(lab, call), 1)
 
     def test_an_unannounced_end_is_noticed(self):
-        lab = self.lab(tenants=2)
+        """The tenants come one after the other, each takes 0.9 s at least: the last role is assumed after the end."""
+        lab = self.lab(tenants=4)
         lab.daemon.control("ttl", {"seconds": 2, "announced": False})
         lab.daemon.control("faults", [{"match": {"service": "monitoring"}, "kind": "hang", "ms": 900}])
         lab.settings["run"] = {"workers": 1}

@@ -3,6 +3,7 @@
  * whatever goes wrong, and that nothing is paid for twice.
  */
 #include "insights_rig.h"
+#include "tests/support/effort.h"
 
 #define ROWS                                                                                       \
 	"log_groups: /app/*\n"                                                                     \
@@ -480,7 +481,7 @@ test_random_worlds(void **state)
 	struct rig r;
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= 120; seed++) {
+	for (uint64_t seed = 1; seed <= effort(120); seed++) {
 		rig_init(&r, ROWS "limit: 40\n");
 		r.o->draws = seed * 7919;
 		r.o->n_groups = 1 + (int)(draw(r.o) % 5);
@@ -512,7 +513,7 @@ test_kills(void **state)
 	struct rig r;
 
 	(void)state;
-	for (uint64_t seed = 1; seed <= 60; seed++) {
+	for (uint64_t seed = 1; seed <= effort(60); seed++) {
 		rig_init(&r, ROWS "limit: 40\n");
 		r.o->draws = seed * 104729;
 		random_events(&r);

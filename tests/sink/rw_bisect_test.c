@@ -3,7 +3,7 @@
  * wherever a run is cut off, in the end it holds exactly the samples that it would have taken one
  * by one, no good sample is reported as refused, and everything adds up.
  *
- * Cells, poison and faults are random (seeded; MUSTER_SEEDS says how many). The oracle is the same
+ * Cells, poison and faults are random (seeded; see effort.h). The oracle is the same
  * database asked sample by sample.
  */
 #include <setjmp.h>
@@ -16,6 +16,7 @@
 #include "base/hash.h"
 #include "sink/sink.h"
 #include "tests/sink/receiver.h"
+#include "tests/support/effort.h"
 
 #define ROWS	12
 #define VALS	12
@@ -380,14 +381,6 @@ check_exact(const struct world *w, const struct published *p)
 	assert_int_equal(p->already, 0);
 }
 
-static unsigned
-seeds(unsigned fallback)
-{
-	const char *n = getenv("MUSTER_SEEDS");
-
-	return n ? (unsigned)strtoul(n, NULL, 10) : fallback;
-}
-
 static struct world *
 world_new(uint64_t seed)
 {
@@ -413,7 +406,7 @@ test_fresh(void **state)
 	struct published p;
 
 	(void)state;
-	for (unsigned seed = 0; seed < seeds(3000); seed++) {
+	for (unsigned seed = 0; seed < effort(3000); seed++) {
 		struct world *w = world_new(seed);
 		struct receiver *x = fresh(w);
 
@@ -443,7 +436,7 @@ test_cut_off_and_again(void **state)
 	struct published p;
 
 	(void)state;
-	for (unsigned seed = 0; seed < seeds(400); seed++) {
+	for (unsigned seed = 0; seed < effort(400); seed++) {
 		unsigned k = 0;
 		bool done = false;
 
@@ -485,7 +478,7 @@ test_repeated_by_the_transport(void **state)
 	struct published p;
 
 	(void)state;
-	for (unsigned seed = 0; seed < seeds(400); seed++)
+	for (unsigned seed = 0; seed < effort(400); seed++)
 		for (unsigned k = 1; k < 40; k++) {
 			struct world *w = world_new(seed);
 			struct receiver *x = fresh(w);
