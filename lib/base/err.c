@@ -2,6 +2,7 @@
 #include "base/err.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void
@@ -71,6 +72,39 @@ int
 err_nomem(struct err *err)
 {
 	return err_set(err, ERR_LOCAL, "out of memory");
+}
+
+static struct err no_room = {.kind = ERR_LOCAL, .msg = "out of memory"};
+
+void
+err_keep(struct err_kept *k, const struct err *err)
+{
+	struct err copy = *err; /* it may be the one that is kept */
+
+	err_forget(k);
+	if (copy.kind == ERR_NONE)
+		return;
+	k->e = malloc(sizeof(*k->e));
+	if (k->e)
+		*k->e = copy;
+	else
+		k->e = &no_room;
+}
+
+void
+err_forget(struct err_kept *k)
+{
+	if (k->e != &no_room)
+		free(k->e);
+	k->e = NULL;
+}
+
+const struct err *
+err_kept(const struct err_kept *k)
+{
+	static const struct err none;
+
+	return k->e ? k->e : &none;
 }
 
 const char *

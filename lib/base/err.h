@@ -54,6 +54,17 @@ int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf
 /* "out of memory", ERR_LOCAL, -1. */
 int err_nomem(struct err *err);
 
+/* An error that is kept for long: of the many that there could be most are not, so it takes memory only where it is
+ * there. Zeroed: none. */
+struct err_kept {
+	struct err *e;
+};
+/* Keeps a copy in place of what was kept; where there is no memory for it, that is the error. */
+void err_keep(struct err_kept *k, const struct err *err);
+void err_forget(struct err_kept *k);
+/* What is kept, ERR_NONE if nothing is; never NULL. Valid until the next change. */
+const struct err *err_kept(const struct err_kept *k);
+
 /* The kind as a word, for logs and reports: "auth", "throttled", ... Static storage. */
 const char *err_kind_name(enum err_kind kind);
 

@@ -311,6 +311,8 @@ json_escape(struct buf *out, struct sv s)
 struct dump {
 	struct buf *out;
 	bool indent;
+	const struct json_list *lists;
+	size_t n_lists;
 };
 
 static int dump_value(const struct dump *d, const json_t *j, int depth, struct err *err);
@@ -376,6 +378,37 @@ sorted_keys(const json_t *j)
 }
 
 static int
+dump_list(const struct dump *d, const struct json_list *l, int depth, struct err *err)
+{
+	bool any = false;
+	json_t *item;
+	int r = 0;
+
+	buf_ch(d->out, '[');
+	while (!r && (item = l->next(l->arg))) {
+		if (any)
+			buf_ch(d->out, ',');
+		new_line(d, depth + 1);
+		r = dump_value(d, item, depth + 1, err);
+		json_decref(item);
+		any = true;
+	}
+	if (any)
+		new_line(d, depth);
+	buf_ch(d->out, ']');
+	return r;
+}
+
+static int
+dump_member(const struct dump *d, const json_t *j, const char *key, int depth, struct err *err)
+{
+	for (size_t i = 0; depth == 1 && i < d->n_lists; i++)
+		if (!strcmp(d->lists[i].key, key))
+			return dump_list(d, &d->lists[i], depth, err);
+	return dump_value(d, json_object_get(j, key), depth, err);
+}
+
+static int
 dump_object(const struct dump *d, const json_t *j, int depth, struct err *err)
 {
 	CLEANUP(freep) const char **keys = sorted_keys(j);
@@ -390,7 +423,7 @@ dump_object(const struct dump *d, const json_t *j, int depth, struct err *err)
 		new_line(d, depth + 1);
 		(void)json_escape(d->out, sv_of(keys[i]));
 		buf_str(d->out, d->indent ? ": " : ":");
-		if (dump_value(d, json_object_get(j, keys[i]), depth + 1, err) < 0)
+		if (dump_member(d, j, keys[i], depth + 1, err) < 0)
 			return -1;
 	}
 	if (n)
@@ -435,6 +468,17 @@ int
 json_dump(const json_t *j, bool indent, struct buf *out, struct err *err)
 {
 	const struct dump d = {.out = out, .indent = indent};
+
+	if (dump_value(&d, j, 0, err) < 0)
+		return -1;
+	return buf_check(out, "JSON", err);
+}
+
+int
+json_dump_lists(const json_t *j, const struct json_list *lists, size_t n, struct buf *out,
+		struct err *err)
+{
+	const struct dump d = {.out = out, .indent = true, .lists = lists, .n_lists = n};
 
 	if (dump_value(&d, j, 0, err) < 0)
 		return -1;

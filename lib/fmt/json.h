@@ -34,5 +34,13 @@ int json_get_arr(const json_t *obj, const char *path, const char *key, bool requ
 bool json_escape(struct buf *out, struct sv s);
 /* Compact or indented (2) text of a tree with sorted keys, for state and reports. */
 int json_dump(const json_t *j, bool indent, struct buf *out, struct err *err);
+/* A long list that is made item by item while it is written, and so never is in memory as a tree. */
+struct json_list {
+	const char *key;           /* of the document's own members; what stands there is replaced */
+	json_t *(*next)(void *arg); /* the next item, which is given away; NULL behind the last one */
+	void *arg;
+};
+/* As json_dump, indented, with these lists. */
+int json_dump_lists(const json_t *j, const struct json_list *lists, size_t n, struct buf *out, struct err *err);
 
 #endif

@@ -184,41 +184,74 @@ stream_json(const struct run_env *env, const struct stream *s)
 	return json_pack("{s:s,s:s,s:s,s:o,s:s,s:o,s:o,s:o,s:f}", "tenant", s->tenant->id, "job",
 			 s->job->name, "region", s->js.region, "window",
 			 window_json(s->plan->window), "state", states[s->state], "error",
-			 error_json(&s->error), "stats", stats_json(&s->stats), "standing",
-			 standing_json(env, s), "estimated_dollars",
+			 error_json(err_kept(&s->error)), "stats", stats_json(&s->stats),
+			 "standing", standing_json(env, s), "estimated_dollars",
 			 cost_dollars(&env->config->run, &s->stats));
 }
 
-static json_t *
-streams_json(const struct run_env *env, const struct runner *r)
-{
-	json_t *list = json_array();
+/* All streams, one after the other: with thousands of tenants their tree would be larger than
+ * everything else in memory. */
+struct streams_at {
+	const struct run_env *env;
+	const struct runner *r;
+	size_t tenant, job, stream;
+};
 
-	for (size_t i = 0; i < r->n_tenants; i++)
-		for (size_t j = 0; j < r->tenants[i].n_jobs; j++)
-			for (size_t k = 0; k < r->tenants[i].jobs[j].n_streams; k++)
-				(void)json_array_append_new(
-				    list, stream_json(env, &r->tenants[i].jobs[j].streams[k]));
-	return list;
+static json_t *
+next_stream_json(void *arg)
+{
+	struct streams_at *at = arg;
+
+	for (; at->tenant < at->r->n_tenants; at->tenant++, at->job = 0) {
+		const struct tenant_run *t = &at->r->tenants[at->tenant];
+
+		for (; at->job < t->n_jobs; at->job++, at->stream = 0) {
+			const struct tenant_job *tj = &t->jobs[at->job];
+
+			if (at->stream < tj->n_streams)
+				return stream_json(at->env, &tj->streams[at->stream++]);
+		}
+	}
+	return NULL;
 }
 
+struct calls_at {
+	const struct call_count *v;
+	size_t n, i;
+};
+
 static json_t *
-calls_json(struct call_counts *counts)
+next_call_json(void *arg)
+{
+	struct calls_at *at = arg;
+	const struct call_count *c;
+
+	if (at->i == at->n)
+		return NULL;
+	c = &at->v[at->i++];
+	return json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "service", c->service, "operation",
+			 c->operation, "account", c->account, "code", c->code, "calls",
+			 json_u64(c->calls), "bytes_out", json_u64(c->bytes_out), "bytes_in",
+			 json_u64(c->bytes_in));
+}
+
+static int
+dump_report(const struct report_input *in, const json_t *j, struct buf *out, struct err *err)
 {
 	CLEANUP(freep) struct call_count *v = NULL;
-	json_t *list = json_array();
+	struct streams_at streams = {.env = in->env, .r = in->runner};
+	struct calls_at calls = {0};
+	const struct json_list lists[] = {
+	    {"streams", next_stream_json, &streams},
+	    {"calls", next_call_json, &calls},
+	};
 	struct err ignored;
-	size_t n = 0;
 
-	if (call_counts_get(counts, &v, &n, &ignored))
-		return list;
-	for (size_t i = 0; i < n; i++)
-		(void)json_array_append_new(
-		    list, json_pack("{s:s,s:s,s:s,s:s,s:o,s:o,s:o}", "service", v[i].service,
-				    "operation", v[i].operation, "account", v[i].account, "code",
-				    v[i].code, "calls", json_u64(v[i].calls), "bytes_out",
-				    json_u64(v[i].bytes_out), "bytes_in", json_u64(v[i].bytes_in)));
-	return list;
+	if (!call_counts_get(in->counts, &v, &calls.n, &ignored))
+		calls.v = v;
+	else
+		calls.n = 0;
+	return json_dump_lists(j, lists, ARRAY_LEN(lists), out, err);
 }
 
 static json_t *
@@ -249,10 +282,10 @@ report_json(const struct report_input *in, struct buf *out, struct err *err)
 	    "dry_run", env->dry_run, "central_error",
 	    in->central ? error_json(in->central) : json_null(), "totals", totals_json(env, &t),
 	    "tenants_found", in->found ? found_json(in->found) : json_null(), "streams",
-	    streams_json(env, in->runner), "calls", calls_json(in->counts));
+	    json_null(), "calls", json_null());
 	if (!j)
 		return err_nomem(err);
-	r = json_dump(j, true, out, err);
+	r = dump_report(in, j, out, err);
 	json_decref(j);
 	return r;
 }

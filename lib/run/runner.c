@@ -100,7 +100,7 @@ static void
 fail_stream(struct stream *s, const struct err *err)
 {
 	s->state = STREAM_FAILED;
-	s->error = *err;
+	err_keep(&s->error, err);
 }
 
 /* Hands the job's streams of this pass their credentials, or the reason why there are none. */
@@ -282,13 +282,13 @@ log_stream(enum log_level level, const char *event, const struct stream *s, cons
 }
 
 static enum commit_opened
-open_commit(const struct sched *sc, const struct stream *s, struct tenant_job *tj)
+open_commit(const struct sched *sc, const struct stream *s, struct tenant_job *tj, struct err *err)
 {
 	struct commit_stream *v = calloc(tj->n_streams, sizeof(*v));
 	enum commit_opened opened;
 
 	if (!v) {
-		(void)err_nomem(&tj->why);
+		(void)err_nomem(err);
 		return COMMIT_FAILED;
 	}
 	for (size_t i = 0; i < tj->n_streams; i++)
@@ -296,7 +296,7 @@ open_commit(const struct sched *sc, const struct stream *s, struct tenant_job *t
 					      tj->job->definition};
 	opened = commit_open(sc->r->commit_env, s->tenant->id, tj->doc ? tj->doc : tj->job->name,
 			     s->tenant->account, plan_due_end(s->plan), v, tj->n_streams,
-			     &tj->commit, &tj->why);
+			     &tj->commit, err);
 	free(v);
 	return opened;
 }
@@ -307,23 +307,25 @@ static bool
 ensure_commit(struct sched *sc, struct stream *s, struct tenant_job *tj)
 {
 	enum commit_opened opened;
+	struct err err = {0};
 	bool ok;
 
 	(void)pthread_mutex_lock(&tj->mu);
 	if (!tj->commit && tj->refused == STREAM_WAITING) {
-		opened = open_commit(sc, s, tj);
+		opened = open_commit(sc, s, tj, &err);
 		if (opened == COMMIT_HELD)
 			tj->refused = STREAM_SKIPPED;
 		if (opened == COMMIT_FAILED || opened == COMMIT_BROKEN)
 			tj->refused = STREAM_FAILED;
 		if (opened == COMMIT_BROKEN)
-			central_failure(sc, &tj->why);
+			central_failure(sc, &err);
+		err_keep(&tj->why, &err);
 	}
 	ok = tj->commit != NULL;
 	s->commit = tj->commit;
 	if (!ok) {
 		s->state = tj->refused;
-		s->error = tj->why;
+		err_keep(&s->error, err_kept(&tj->why));
 	}
 	(void)pthread_mutex_unlock(&tj->mu);
 	return ok;
@@ -352,18 +354,21 @@ take_standing(struct stream *s)
 static void
 settle(struct stream *s)
 {
-	const char *error = s->error.kind != ERR_NONE ? s->error.msg : NULL;
+	const char *error;
 	struct err err = {0};
 
 	if (s->state == STREAM_WAITING && !s->env->dry_run && !stream_complete(s)) {
 		s->state = STREAM_FAILED;
-		if (!error)
-			(void)err_set(&s->error, ERR_DATA,
+		if (err_kept(&s->error)->kind == ERR_NONE) {
+			(void)err_set(&err, ERR_DATA,
 				      "some due cells are not done yet; the next run carries on");
+			err_keep(&s->error, &err);
+			err_clear(&err);
+		}
 	}
 	if (s->state == STREAM_WAITING)
 		s->state = STREAM_DONE;
-	error = s->state == STREAM_FAILED ? s->error.msg : NULL;
+	error = s->state == STREAM_FAILED ? err_kept(&s->error)->msg : NULL;
 	if (s->commit && s->begun && s->state != STREAM_SKIPPED &&
 	    commit_stream_end(s->commit, s->js.region, error, s->env->now_ms, &err) &&
 	    s->state == STREAM_DONE)
@@ -418,9 +423,10 @@ log_settled(const struct stream *s)
 	if (s->state == STREAM_FAILED)
 		log_event(LOG_ERROR, "stream failed", LOG_S("tenant", s->tenant->id),
 			  LOG_S("job", s->job->name), LOG_S("region", s->js.region), slice[0],
-			  slice[1], LOG_E(&s->error), LOG_S("advice", advice(s->error.kind)));
+			  slice[1], LOG_E(err_kept(&s->error)),
+			  LOG_S("advice", advice(err_kept(&s->error)->kind)));
 	else if (s->state == STREAM_SKIPPED)
-		log_stream(LOG_WARN, "stream skipped", s, &s->error);
+		log_stream(LOG_WARN, "stream skipped", s, err_kept(&s->error));
 	else
 		log_event(LOG_INFO, "stream done", LOG_S("tenant", s->tenant->id),
 			  LOG_S("job", s->job->name), LOG_S("region", s->js.region), slice[0],
@@ -688,16 +694,17 @@ static void
 unfinished(const struct sched *sc, struct stream *s)
 {
 	int why = clock_cancelled(sc->r->env->clock);
+	struct err err;
 
 	if (sc->central)
-		s->error = sc->why;
+		err = sc->why;
 	else if (why && why != CLOCK_DEADLINE)
-		(void)err_set(&s->error, ERR_CANCELLED,
+		(void)err_set(&err, ERR_CANCELLED,
 			      "interrupted by a signal; the next run carries on");
 	else
-		(void)err_set(&s->error, ERR_CANCELLED,
+		(void)err_set(&err, ERR_CANCELLED,
 			      "the run's deadline came first; the next run carries on");
-	s->state = STREAM_FAILED;
+	fail_stream(s, &err);
 }
 
 /* Whatever the workers left open: after a stop there are streams nobody picked, and leases to give

@@ -28,7 +28,7 @@ struct tenant_job {
 	struct commit *commit;
 	enum stream_state refused; /* STREAM_FAILED or STREAM_SKIPPED when the checkpoint could not
 				      be opened, because of `why` */
-	struct err why;
+	struct err_kept why;
 	struct stream *streams;
 	size_t n_streams;
 	size_t open_streams; /* not yet through with the present pass */

@@ -703,7 +703,9 @@ free_tenants(struct session *s)
 				free(tr->jobs[j].streams[k].endpoint);
 				free(tr->jobs[j].streams[k].sink_bytes);
 				others_free(tr->jobs[j].streams[k].others);
+				err_forget(&tr->jobs[j].streams[k].error);
 			}
+			err_forget(&tr->jobs[j].why);
 			free(tr->jobs[j].streams);
 			(void)pthread_mutex_destroy(&tr->jobs[j].mu);
 		}

@@ -278,8 +278,9 @@ stream_block(struct stream *s, size_t k, const struct err *err)
 
 	s->blocked |= 1ULL << k;
 	s->may_pass |= may_pass ? 1ULL << k : 0;
-	if (s->error.kind == ERR_NONE || (passes(s->error.kind) && !may_pass))
-		s->error = *err;
+	if (err_kept(&s->error)->kind == ERR_NONE ||
+	    (passes(err_kept(&s->error)->kind) && !may_pass))
+		err_keep(&s->error, err);
 }
 
 /* In order, and the slice in front is not done. */
@@ -592,7 +593,7 @@ after_failure(struct stream *s, const struct err *err)
 
 	if (commit_lost(s->commit)) {
 		s->state = STREAM_SKIPPED;
-		s->error = *err;
+		err_keep(&s->error, err);
 		return STEP_END;
 	}
 	if (wait > BACKOFF_MAX_MS)
@@ -604,7 +605,7 @@ after_failure(struct stream *s, const struct err *err)
 		return STEP_LATER;
 	}
 	s->state = STREAM_FAILED;
-	s->error = *err;
+	err_keep(&s->error, err);
 	return STEP_END;
 }
 
@@ -645,8 +646,8 @@ after_pass(struct stream *s)
 	s->blocked &= ~s->may_pass;
 	s->may_pass = 0;
 	s->from_ms = 0;
-	if (passes(s->error.kind))
-		err_clear(&s->error);
+	if (passes(err_kept(&s->error)->kind))
+		err_forget(&s->error);
 	s->not_before_mono_ms = now + wait;
 	return STEP_LATER;
 }

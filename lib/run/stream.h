@@ -95,7 +95,7 @@ struct stream {
 	struct job_common old_common;
 
 	enum stream_state state;
-	struct err error; /* the first that matters */
+	struct err_kept error; /* the first that matters */
 	bool begun, is_new;
 	bool lost; /* its checkpoint was, says what is frozen */
 	bool gap_said;

@@ -312,6 +312,7 @@ struct world {
 	struct commit_env commit_env;
 	struct tenant_run runs[TENANTS];
 	struct runner runner;
+	struct err_kept errors[TENANTS][REGIONS]; /* of the last run's streams */
 };
 
 static const char *region_names[] = {"eu-west-1", "us-east-1"};
@@ -354,10 +355,19 @@ world_open(struct world *w)
 }
 
 static void
+forget_errors(struct world *w)
+{
+	for (size_t i = 0; i < TENANTS; i++)
+		for (size_t g = 0; g < REGIONS; g++)
+			err_forget(&w->errors[i][g]);
+}
+
+static void
 world_close(struct world *w)
 {
 	char cmd[128];
 
+	forget_errors(w);
 	store_free(w->state);
 	clock_fake_free(w->clock);
 	(void)snprintf(cmd, sizeof(cmd), "rm -rf %s", w->dir);
@@ -441,13 +451,17 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				    .tenant_workers = 2,
 				    .tick = pass_time,
 				    .tick_arg = w->clock};
+	forget_errors(w);
 	make_streams(w, streams, jobs);
 	r = runner_run(&w->runner, &err);
-	for (size_t i = 0; i < TENANTS; i++)
+	for (size_t i = 0; i < TENANTS; i++) {
+		err_forget(&jobs[i].why);
 		for (size_t g = 0; g < REGIONS; g++) {
+			w->errors[i][g] = streams[i][g].error;
 			free(streams[i][g].sink_bytes);
 			streams[i][g].sink_bytes = NULL;
 		}
+	}
 	outlets_free(w->outlets, 2);
 	return r;
 }
@@ -504,7 +518,7 @@ one_denied_tenant_fails_alone(void **state)
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
 	for (size_t i = 0; i < TENANTS; i++)
 		assert_int_equal(s[i][0].state, i == 2 ? STREAM_FAILED : STREAM_DONE);
-	assert_int_equal(s[2][0].error.kind, ERR_AUTH);
+	assert_int_equal(err_kept(&s[2][0].error)->kind, ERR_AUTH);
 	assert_int_equal(atomic_load(&w.transport.calls[2]), REGIONS); /* no second try */
 	/* Healed: the next run, later, loses nothing. */
 	w.transport.kind[2] = ERR_NONE;
@@ -748,7 +762,7 @@ a_signal_stops_it_and_the_next_run_carries_on(void **state)
 	clock_cancel(w.clock, 15);
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
 	assert_int_equal(s[0][0].state, STREAM_FAILED);
-	assert_int_equal(s[0][0].error.kind, ERR_CANCELLED);
+	assert_int_equal(err_kept(&s[0][0].error)->kind, ERR_CANCELLED);
 	atomic_store(&w.clock->cancelled, 0);
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
 	assert_received(&w, 0, T0 + 35 * MIN, T0 + 60 * MIN);
@@ -875,7 +889,7 @@ what_is_not_written_down_is_not_done(void **state)
 	for (size_t i = 0; i < TENANTS; i++)
 		for (size_t g = 0; g < REGIONS; g++)
 			assert_int_equal(s[i][g].state, i == 1 ? STREAM_FAILED : STREAM_DONE);
-	assert_int_equal(s[1][0].error.kind, ERR_TRANSIENT);
+	assert_int_equal(err_kept(&s[1][0].error)->kind, ERR_TRANSIENT);
 	b.refuses_last = false;
 	clock_fake_advance(w.clock, LEASE_MS + 1);
 	assert_int_equal(run_at(&w, T0 + 75 * MIN, 0, s), 0);
@@ -976,7 +990,7 @@ a_cell_whose_samples_are_not_all_accounted_for_is_not_done(void **state)
 	w.receiver.miscounts = true;
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
 	assert_int_equal(s[0][0].state, STREAM_FAILED);
-	assert_non_null(strstr(s[0][0].error.msg, "accounts for 6 of 5 samples"));
+	assert_non_null(strstr(err_kept(&s[0][0].error)->msg, "accounts for 6 of 5 samples"));
 	assert_int_equal(ckpt_load(w.state, "", "t0", "ecs", &c, &err), 0);
 	assert_int_equal(ckpt_sink_find(&c->streams[0], "prom")->cursor_ms, T0 + 35 * MIN);
 	ckpt_free(c);
