@@ -98,7 +98,7 @@ SANITIZER := ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
 	     UBSAN_OPTIONS=print_stacktrace=1 TSAN_OPTIONS=halt_on_error=1
 
 unit: $(TEST_BIN)         ## the unit tests, with the compiler and flavour given
-	$(Q)scripts/unit $(TEST_BIN)
+	$(Q)scripts/unit -t 300 $(TEST_BIN)
 
 test: unit e2e            ## the tests a change is most often judged by
 

@@ -5,80 +5,21 @@ killed or run at once.
 MUSTER_S3_KILLS says how often runs are killed (default 10), MUSTER_SEED at which instants.
 """
 import os
-import shutil
 import signal
 import time
 import unittest
-from urllib.parse import quote
 
-from lab import NOW, PATIENCE, Case, Killer, Lab, begun_windows, finish
-from testing import send
+from bucket import BUCKET, S3Case
+from lab import NOW, PATIENCE, Killer, begun_windows, finish
 
 KILLS = int(os.environ.get("MUSTER_S3_KILLS", "10"))
 SEED = int(os.environ.get("MUSTER_SEED", "1"))
-BUCKET = "muster-test"
 DATA = {"service": "monitoring", "operation": "GetMetricData"}
 PUT = {"service": "s3", "operation": "PutObject"}
-LEASE = 60  # seconds
 WITHIN = 5 * PATIENCE
 
 
-class S3Lab(Lab):
-    """A lab whose lake and state are in a bucket of the stand-in."""
-
-    def __init__(self, *arguments, bucket=BUCKET, flags=(), **named):
-        self.skew = 0
-        super().__init__(*arguments, flags=("--bucket", bucket, *flags), **named)
-        self.settings["state"] = f"s3://{BUCKET}/state"
-        self.settings["sinks"]["lake"]["url"] = f"s3://{BUCKET}/telemetry"
-
-    def objects(self, prefix):
-        return self.daemon.control(f"s3/objects?bucket={BUCKET}&prefix={prefix}")
-
-    def fetch(self):
-        """The lake's objects as files, where the verdicts look for them."""
-        shutil.rmtree(self.lake, ignore_errors=True)
-        for row in self.objects("telemetry/"):
-            path = os.path.join(self.lake, row["key"].removeprefix("telemetry/"))
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            url = f"{self.daemon.url}/_standin/s3/object?bucket={BUCKET}&key={quote(row['key'], safe='')}"
-            with open(path, "wb") as file:
-                file.write(send("GET", url, {})[2])
-
-    def lease_passes(self):
-        """Let the services' clock, and with it every lease, move on."""
-        self.skew += LEASE + 1
-        self.daemon.control("skew", {"seconds": self.skew})
-
-    def count(self, name):
-        return self.daemon.control("s3/stats")["buckets"][BUCKET].get(name, 0)
-
-
-class S3(Case):
-    def lab(self, *arguments, **named):
-        lab = S3Lab(*arguments, **named)
-        self.addCleanup(lab.close)
-        return lab
-
-    def settle(self, lab):
-        self.assert_status(lab.run(), 0)
-
-    def writes(self, lab, prefix):
-        return sum(row["writes"] for row in lab.objects(prefix))
-
-    def assert_untouched(self, lab):
-        """What was frozen stayed as it was, and nothing is half there."""
-        rows = [row for row in lab.objects("telemetry/") if row["key"].endswith(".zst")]
-        self.assertTrue(rows)
-        self.assertEqual([row["key"] for row in rows if row["writes"] != 1], [], "written more than once")
-        self.assertEqual([row["key"] for row in rows if "/rejected/" in row["key"]], [], "called refused")
-        self.assertEqual(lab.count("open_uploads"), 0)
-
-    def assert_exact(self, lab, start=None, end=None, tenants=None):
-        lab.fetch()
-        super().assert_exact(lab, start, end, tenants)
-        self.assert_untouched(lab)
-
+class S3(S3Case):
     def test_a_backfill(self):
         """Killed and given again; its files of OpenMetrics are in the bucket, too."""
         lab = self.lab(tenants=2, epoch=NOW - 86400, span=2 * 86400, services=1)
