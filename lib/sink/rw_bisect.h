@@ -10,8 +10,9 @@
 
 #include "sink/rw_encode.h"
 #include "sink/sink.h"
+#include "sink/sink_http.h"
 
-#define RW_REASON_MAX 256
+#define RW_REASON_MAX SINK_REASON_MAX
 /* Requests that one cell may cost beyond its plan: what halving down to every single sample takes,
  * and some for probes. Past it the publish fails as transient; nothing is given up. */
 #define RW_MAX_BISECT(samples) (2 * (samples) + 1000)

@@ -8,48 +8,27 @@
  * means is the business of rw_bisect.c; here are the address, the credentials and the meaning of a
  * status.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <strings.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "aws/endpoint.h"
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/secret.h"
-#include "base/utf8.h"
-#include "fmt/codec.h"
 #include "fmt/snappy.h"
-#include "fmt/uri.h"
 #include "sink/rw_bisect.h"
 #include "sink/rw_words.h"
 #include "sink/rw_workspace.h"
 #include "sink/sink.h"
 #include "sink/sink_creds.h"
+#include "sink/sink_http.h"
 
 #define SLAB_MS	   ((int64_t)30 * 60 * 1000)
 #define ANSWER_MAX ((size_t)1 << 20)
-#define TOKEN_MAX  ((size_t)64 << 10)
-#define USER_AGENT "muster/" MUSTER_VERSION
-#define REGION_MAX 64
 #define BODY_CEILING                                                                               \
 	((size_t)4 << 20) /* one sample whose labels alone are larger cannot be sent               \
 			   */
 
 struct remote_write {
 	struct sink base;
-	const struct sink_env *env;
-	struct sink_creds creds; /* for sigv4 */
-	char region[REGION_MAX];
-	bool keeps_good;      /* an address of AMP, which is built on Cortex */
-	struct secret basic;  /* the Authorization value */
-	pthread_mutex_t lock; /* guards what follows */
-	struct secret bearer; /* the Authorization value */
-	struct timespec token_mtime;
-	off_t token_size;
-	ino_t token_inode;
+	struct sink_http http;
 };
 
 /* One publish: its buffers and its request. */
@@ -64,181 +43,33 @@ struct exchange {
 	struct http_resp resp;
 };
 
-/* ---- bearer tokens ---- */
-
-static int
-read_all(int fd, const char *path, struct buf *out, struct err *err)
-{
-	char chunk[4096];
-	ssize_t n;
-
-	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, errno, "read %s", path);
-		buf_add(out, chunk, (size_t)n);
-	}
-	explicit_bzero(chunk, sizeof(chunk));
-	return buf_check(out, path, err);
-}
-
-/* "Bearer <token>" from the file's text without the blanks around it. */
-static int
-set_bearer(struct secret *to, const char *path, struct sv text, struct err *err)
-{
-	struct buf header = BUF_INIT(TOKEN_MAX + 16);
-	int rc;
-
-	while (text.n > 0 && strchr(" \t\r\n", text.p[text.n - 1]))
-		text.n--;
-	while (text.n > 0 && strchr(" \t\r\n", text.p[0])) {
-		text.p++;
-		text.n--;
-	}
-	for (size_t i = 0; i < text.n; i++)
-		if (text.p[i] <= ' ' || text.p[i] > '~')
-			return err_set(err, ERR_USAGE, "%s: holds more than one token", path);
-	if (text.n == 0)
-		return err_set(err, ERR_USAGE, "%s: is empty", path);
-	buf_str(&header, "Bearer ");
-	buf_sv(&header, text);
-	rc = buf_check(&header, path, err);
-	if (rc == 0)
-		rc = secret_set(to, buf_view(&header), err);
-	secret_wipe_buf(&header);
-	return rc;
-}
-
-/* The token, read again if the file changed. While it cannot be read the old token stays in use. */
-static int
-refresh_bearer(struct remote_write *rw, struct err *err)
-{
-	const char *path = rw->base.conf->bearer_token_file;
-	struct buf text = BUF_INIT(TOKEN_MAX);
-	struct stat st;
-	int fd, rc = 0;
-
-	if (stat(path, &st) == 0 && rw->bearer.n > 0 &&
-	    st.st_mtim.tv_sec == rw->token_mtime.tv_sec &&
-	    st.st_mtim.tv_nsec == rw->token_mtime.tv_nsec && st.st_size == rw->token_size &&
-	    st.st_ino == rw->token_inode)
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return rw->bearer.n > 0 ? 0 : err_sys(err, errno, "open %s", path);
-	if (fstat(fd, &st) < 0)
-		rc = err_sys(err, errno, "stat %s", path);
-	else if (!S_ISREG(st.st_mode))
-		rc = err_set(err, ERR_USAGE, "%s: not a regular file", path);
-	if (rc == 0)
-		rc = read_all(fd, path, &text, err);
-	if (rc == 0)
-		rc = set_bearer(&rw->bearer, path, buf_view(&text), err);
-	if (rc == 0) {
-		rw->token_mtime = st.st_mtim;
-		rw->token_size = st.st_size;
-		rw->token_inode = st.st_ino;
-	}
-	(void)close(fd);
-	secret_wipe_buf(&text);
-	return rc < 0 && rw->bearer.n > 0 ? 0 : rc;
-}
-
-/* A copy of the Authorization value for one request; empty if there is none. */
-static int
-current_auth(struct remote_write *rw, struct secret *ret, struct err *err)
-{
-	int rc;
-
-	if (!rw->base.conf->bearer_token_file)
-		return ret->n == 0 && rw->basic.n > 0 ? secret_copy(ret, &rw->basic, err) : 0;
-	(void)pthread_mutex_lock(&rw->lock);
-	rc = refresh_bearer(rw, err);
-	if (rc == 0)
-		rc = secret_copy(ret, &rw->bearer, err);
-	(void)pthread_mutex_unlock(&rw->lock);
-	return rc;
-}
-
 /* ---- one request ---- */
 
 static int
-fill_headers(const struct sink_conf *c, struct http_req *req, struct err *err)
+fill_request(struct exchange *x, struct http_req *req, struct err *err)
 {
 	static const struct http_header fixed[] = {
 	    {"Content-Encoding", "snappy"},
 	    {"Content-Type", "application/x-protobuf"},
 	    {"X-Prometheus-Remote-Write-Version", "0.1.0"},
-	    {"User-Agent", USER_AGENT},
 	};
-
-	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
-		if (req_header(req, fixed[i].name, fixed[i].value, err) < 0)
-			return -1;
-	for (size_t i = 0; i < c->headers.n; i++)
-		if (req_header(req, c->headers.v[i].key, c->headers.v[i].value, err) < 0)
-			return -1;
-	return 0;
-}
-
-static int
-fill_request(struct exchange *x, struct http_req *req, struct err *err)
-{
-	struct remote_write *rw = x->rw;
-	const struct sink_conf *c = rw->base.conf;
 
 	*req = (struct http_req){
 	    .method = "POST",
-	    .url = c->url,
+	    .url = x->rw->base.conf->url,
 	    .body = buf_view(&x->packed),
 	    .limits = {.max_body = ANSWER_MAX},
-	    .service = c->sigv4_service ? c->sigv4_service : "remote_write",
+	    .service = "remote_write",
 	    .operation = "RemoteWrite",
 	    .account = "",
-	    .region = rw->region,
 	    .proto = PROTO_PLAIN,
 	    .retry_429 = !x->series_limit,
 	    .deadline_mono_ms = x->p->deadline_mono_ms,
 	};
-	if (c->sigv4_service) {
-		req->auth = AUTH_SIGV4;
-		req->creds = rw->creds.use;
-	} else if (current_auth(rw, &x->auth, err) < 0) {
-		return -1;
-	} else if (x->auth.n > 0) {
-		req->auth = AUTH_HEADER;
-		req->auth_header = x->auth.p;
-	}
-	return fill_headers(c, req, err);
-}
-
-/* The receiver's words as one line: control characters and broken UTF-8 become blanks, of which one
- * is enough. */
-static void
-copy_reason(struct sv body, char out[RW_REASON_MAX])
-{
-	size_t n = 0, len;
-	uint32_t cp;
-
-	for (; body.n > 0; body.p += len, body.n -= len) {
-		bool blank;
-
-		len = utf8_next(body, &cp);
-		blank = cp == UTF8_BAD || cp <= ' ' || cp == 0x7f;
-		if (blank && (n == 0 || out[n - 1] == ' '))
-			continue;
-		if (n + (blank ? 1 : len) >= RW_REASON_MAX)
-			break;
-		if (blank)
-			out[n++] = ' ';
-		else
-			for (size_t i = 0; i < len; i++)
-				out[n++] = body.p[i];
-	}
-	while (n > 0 && out[n - 1] == ' ')
-		n--;
-	out[n] = '\0';
+	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
+		if (req_header(req, fixed[i].name, fixed[i].value, err) < 0)
+			return -1;
+	return sink_http_fill(&x->rw->http, req, &x->auth, err);
 }
 
 /* Whether the transport's error is about the way there, not about what the request holds. */
@@ -258,7 +89,7 @@ judge(const struct http_resp *resp, struct rw_answer *ret, struct err *err)
 {
 	ret->status = resp->status;
 	ret->repeated = resp->attempts > 1;
-	copy_reason(buf_view(&resp->body), ret->reason);
+	sink_http_reason(buf_view(&resp->body), ret->reason);
 	if (is_passing(err->kind))
 		return -1;
 	switch (resp->status) {
@@ -295,7 +126,7 @@ judge(const struct http_resp *resp, struct rw_answer *ret, struct err *err)
 static int
 check_deadline(struct exchange *x, struct err *err)
 {
-	struct clock *c = x->rw->env->clock;
+	struct clock *c = x->rw->http.env->clock;
 
 	if (x->p->deadline_mono_ms > 0 && clock_mono_ms(c) >= x->p->deadline_mono_ms)
 		return err_set(err, ERR_TRANSIENT, "the cell's deadline passed");
@@ -322,7 +153,7 @@ send_part(void *arg, struct rw_part *part, struct rw_answer *ret, struct err *er
 		return -1;
 	x->count->requests++;
 	x->count->bytes += x->packed.n;
-	if (transport_send(x->rw->env->transport, &req, &x->resp, err) == 0) {
+	if (transport_send(x->rw->http.env->transport, &req, &x->resp, err) == 0) {
 		ret->verdict = RW_TAKEN;
 		ret->status = x->resp.status;
 		return 0;
@@ -403,7 +234,7 @@ rw_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 	v.send = send_part;
 	v.arg = &x;
 	v.maybe_sent = p->maybe_sent;
-	v.keeps_good = rw->keeps_good;
+	v.keeps_good = rw->http.amp;
 	v.out_of_order_ms = s->conf->out_of_order_ms;
 	ret->too_old = all - count_all(d, from, INT64_MAX);
 	rc = deliver_from(&v, from, err);
@@ -426,113 +257,8 @@ rw_free(struct sink *s)
 {
 	struct remote_write *rw = (struct remote_write *)s;
 
-	sink_creds_done(&rw->creds);
-	secret_done(&rw->basic);
-	secret_done(&rw->bearer);
-	(void)pthread_mutex_destroy(&rw->lock);
+	sink_http_done(&rw->http);
 	free(rw);
-}
-
-/* The part behind "aps-workspaces" in the host's name; a VPC endpoint's name may stand in front. */
-static bool
-aps_region(struct sv host, struct sv *ret)
-{
-	struct sv last = {"", 0};
-
-	while (host.n > 0) {
-		const char *dot = memchr(host.p, '.', host.n);
-		struct sv part = {host.p, dot ? (size_t)(dot - host.p) : host.n};
-
-		if (sv_eq(last, SV("aps-workspaces")) || sv_eq(last, SV("aps-workspaces-fips"))) {
-			*ret = part;
-			return region_valid(part);
-		}
-		last = part;
-		host.p += part.n + (dot ? 1 : 0);
-		host.n -= part.n + (dot ? 1 : 0);
-	}
-	return false;
-}
-
-static int
-set_region(struct remote_write *rw, const struct sink_conf *c, struct err *err)
-{
-	struct sv region = sv_of(c->sigv4_region ? c->sigv4_region : rw->env->region);
-	struct uri u;
-	struct sv found;
-
-	if (uri_split(sv_of(c->url), &u, err) < 0)
-		return -1;
-	rw->keeps_good = c->sigv4_service && strcmp(c->sigv4_service, "aps") == 0;
-	if (aps_region(u.host, &found)) {
-		rw->keeps_good = true;
-		if (!c->sigv4_region)
-			region = found;
-	}
-	if (c->sigv4_service && (region.n == 0 || region.n >= REGION_MAX))
-		return err_set(err, ERR_USAGE, "no region to sign for: set sigv4.region");
-	if (region.n < REGION_MAX && region.n > 0)
-		memcpy(rw->region, region.p, region.n);
-	return 0;
-}
-
-static int
-set_basic(struct remote_write *rw, const struct sink_conf *c, struct err *err)
-{
-	struct buf plain = BUF_INIT(TOKEN_MAX), header = BUF_INIT(TOKEN_MAX * 2);
-	int rc;
-
-	buf_str(&plain, c->basic_user);
-	buf_ch(&plain, ':');
-	buf_str(&plain, c->basic_password ? c->basic_password : "");
-	buf_str(&header, "Basic ");
-	base64_encode(&header, buf_view(&plain));
-	rc = buf_check(&plain, "basic_auth", err);
-	if (rc == 0)
-		rc = buf_check(&header, "basic_auth", err);
-	if (rc == 0)
-		rc = secret_set(&rw->basic, buf_view(&header), err);
-	secret_wipe_buf(&plain);
-	secret_wipe_buf(&header);
-	return rc;
-}
-
-static int
-check_conf(const struct sink_conf *c, struct err *err)
-{
-	static const char *const own[] = {
-	    "content-encoding", "content-type",	 "x-prometheus-remote-write-version",
-	    "user-agent",	"authorization", "host",
-	    "content-length"};
-	int ways =
-	    (c->sigv4_service ? 1 : 0) + (c->basic_user ? 1 : 0) + (c->bearer_token_file ? 1 : 0);
-
-	if (!c->url)
-		return err_set(err, ERR_USAGE, "needs a url");
-	if (ways > 1)
-		return err_set(err, ERR_USAGE,
-			       "only one of sigv4, basic_auth and bearer_token_file can be used");
-	if (c->role && !c->sigv4_service)
-		return err_set(err, ERR_USAGE, "role is of use only with sigv4");
-	if (c->role && strncmp(c->role, "arn:", 4) != 0)
-		return err_set(err, ERR_USAGE, "role has to be a complete ARN");
-	for (size_t i = 0; i < c->headers.n; i++)
-		for (size_t k = 0; k < ARRAY_LEN(own); k++)
-			if (strcasecmp(c->headers.v[i].key, own[k]) == 0)
-				return err_set(err, ERR_USAGE, "header %s is set by muster itself",
-					       c->headers.v[i].key);
-	return 0;
-}
-
-/* Nothing here talks to the network: the role is assumed with the first request. */
-static int
-open_auth(struct remote_write *rw, const struct sink_conf *c, struct err *err)
-{
-	if (c->sigv4_service)
-		return sink_creds_open(c, rw->env, &rw->creds, err);
-	if (c->basic_user)
-		return set_basic(rw, c, err);
-	return c->bearer_token_file ? refresh_bearer(rw, err) : 0;
 }
 
 static const struct sink_ops remote_write_ops = {
@@ -547,18 +273,12 @@ int
 sink_remote_write_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
 		       struct err *err)
 {
-	struct http_req probe = {0};
-	struct remote_write *rw;
+	struct remote_write *rw = calloc(1, sizeof(*rw));
 
-	if (check_conf(c, err) < 0 || fill_headers(c, &probe, err) < 0)
-		return -1;
-	rw = calloc(1, sizeof(*rw));
 	if (!rw)
 		return err_nomem(err);
 	rw->base = (struct sink){.ops = &remote_write_ops, .conf = c};
-	rw->env = env;
-	(void)pthread_mutex_init(&rw->lock, NULL);
-	if (set_region(rw, c, err) < 0 || open_auth(rw, c, err) < 0) {
+	if (sink_http_open(&rw->http, c, env, err) < 0) {
 		rw_free(&rw->base);
 		return -1;
 	}
@@ -582,7 +302,7 @@ send_empty(struct remote_write *rw, struct rw_answer *answer, struct err *err)
 	if (rc == 0)
 		rc = fill_request(&x, &req, err);
 	if (rc == 0)
-		rc = transport_send(rw->env->transport, &req, &x.resp, err);
+		rc = transport_send(rw->http.env->transport, &req, &x.resp, err);
 	if (rc < 0 && x.resp.status)
 		rc = judge(&x.resp, answer, err);
 	else
@@ -596,13 +316,13 @@ send_empty(struct remote_write *rw, struct rw_answer *answer, struct err *err)
 static bool
 try_empty(struct remote_write *rw, const char *workspace, const struct trials *to)
 {
-	char resource[RW_WORKSPACE_MAX + 2 * REGION_MAX];
+	char resource[RW_WORKSPACE_MAX + 2 * SINK_REGION_MAX];
 	struct rw_answer answer = {0};
 	struct err err = {0};
 	struct trial t = {.what = "remote write", .note = "takes a request"};
 
 	(void)snprintf(resource, sizeof(resource), "\"arn:%s:aps:%s:*:workspace/%s\"",
-		       endpoint_partition(rw->region), rw->region, workspace);
+		       endpoint_partition(rw->http.region), rw->http.region, workspace);
 	if (rw->base.conf->sigv4_service && !strcmp(rw->base.conf->sigv4_service, "aps")) {
 		t.action = "aps:RemoteWrite";
 		t.resource = workspace[0] ? resource : NULL;
@@ -633,8 +353,8 @@ try_order(struct remote_write *rw, const char *workspace, const struct trials *t
 	struct err err = {0};
 
 	num_duration_format(own_ms, own);
-	if (rw_workspace_order(rw->env->transport, rw->creds.use, rw->region, workspace, &its_ms,
-			       &err) < 0) {
+	if (rw_workspace_order(rw->http.env->transport, rw->http.creds.use, rw->http.region,
+			       workspace, &its_ms, &err) < 0) {
 		(void)snprintf(note, sizeof(note),
 			       "taken as configured (%s): the workspace does not tell (%.60s; "
 			       "aps:DescribeWorkspaceConfiguration is needed for this only)",
@@ -666,7 +386,7 @@ sink_remote_write_try(const struct sink_conf *c, const struct sink_env *env,
 	rw = (struct remote_write *)s;
 	amp = c->sigv4_service && !strcmp(c->sigv4_service, "aps") &&
 	      rw_workspace_of(c->url, workspace);
-	if (sink_creds_try(&rw->creds, c, to) && try_empty(rw, workspace, to) && amp)
+	if (sink_creds_try(&rw->http.creds, c, to) && try_empty(rw, workspace, to) && amp)
 		try_order(rw, workspace, to);
 	sink_free(s);
 	return 0;
