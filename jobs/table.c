@@ -1,9 +1,9 @@
 /* The job kinds there are. A new one is a row here. */
 #include "run/job.h"
 
-extern const struct job_kind job_metrics, job_insights;
+extern const struct job_kind job_alarms, job_insights, job_metrics;
 
-const struct job_kind *const job_kinds[] = {&job_metrics, &job_insights, NULL};
+const struct job_kind *const job_kinds[] = {&job_metrics, &job_insights, &job_alarms, NULL};
 
 const struct job_kind *
 job_kind_find(const char *name)

@@ -84,6 +84,8 @@ cell_data_done(struct cell_data *d)
 	d->spool = NULL;
 	d->rows = NULL;
 	d->n_rows = 0;
+	d->alarms = NULL;
+	d->n_alarms = 0;
 }
 
 /* A row's point at a time; not finite: none. */

@@ -40,6 +40,8 @@ struct sample_row {
 	size_t n;
 };
 
+struct alarm_now; /* model/alarms.h */
+
 struct cell_data {
 	struct cell cell;
 	struct arena arena; /* rows and whatever they point to, unless these outlive the cell */
@@ -49,6 +51,8 @@ struct cell_data {
 	struct sample_row *rows; /* sorted by series_cmp, no two equal */
 	size_t n_rows;
 	uint64_t n_lines, n_samples; /* frozen */
+	const struct alarm_now *alarms; /* how things stand, where this is the newest cell of a pull; never frozen */
+	size_t n_alarms;
 	uint64_t n_rejected;         /* read but unusable (not finite, colliding identity), counted never silent */
 	unsigned late;               /* the number of the late object that it is or will be; 0: the cell itself */
 	struct cell_data *later;     /* the cell's next late object; freed with it */

@@ -76,7 +76,7 @@ const struct conf_key config_job_keys[] = {
     CONF_END,
 };
 
-static const char *const later_kinds[] = {"alarms", "traces"};
+static const char *const later_kinds[] = {"traces"};
 
 static void
 join_kinds(struct buf *out)
@@ -145,6 +145,8 @@ resolve_to(struct config_read *r, const struct job_read *in, struct job *job)
 			unknown_sink(r, at, in->to.v[i]);
 		else if (twice)
 			conf_fault(r->f, at, "sink %s is named twice", sink->name);
+		else if (sink->kind == SINK_ALERTMANAGER && !job->kind->states)
+			conf_fault(r->f, at, "sink %s takes alarms only", sink->name);
 		else
 			job->to[job->n_to++] = sink;
 	}

@@ -15,6 +15,8 @@
 #define AGE_MAX_MS   (INT64_C(366) * 24 * HOUR_MS)
 #define AMP_MAX_AGE  HOUR_MS
 #define AMP_ORDER_MS 60000
+#define ENDS_MIN_MS  60000
+#define ENDS_MAX_MS  (INT64_C(7) * 24 * HOUR_MS)
 #define ORDER_MAX_MS (INT64_C(24) * HOUR_MS)
 #define PASSWORD_MAX 4096
 
@@ -85,30 +87,34 @@ static const struct conf_key compression_keys[] = {
 		.help = "ARN of a role to assume from the base credentials; default: none."        \
 	}
 
+/* The ways to sign in, and more headers. */
+#define AUTH_KEYS                                                                                  \
+	{.name = "sigv4",                                                                          \
+	 .type = CONF_TABLE,                                                                       \
+	 .table = sigv4_keys,                                                                      \
+	 .node_offset = NODE(sigv4),                                                               \
+	 .help = "Sign requests for an AWS service; leave it out for a plain receiver."},          \
+	    {.name = "basic_auth",                                                                 \
+	     .type = CONF_TABLE,                                                                   \
+	     .table = basic_keys,                                                                  \
+	     .node_offset = NODE(basic),                                                           \
+	     .help = "Sign in by name and password."},                                             \
+	    {.name = "bearer_token_file",                                                          \
+	     .type = CONF_STRING,                                                                  \
+	     .offset = CONF(bearer_token_file),                                                    \
+	     .node_offset = NODE(bearer),                                                          \
+	     .help = "Sign in by the token in this file, read again when it changes."},            \
+	{                                                                                          \
+		.name = "headers", .type = CONF_MAP, .offset = CONF(headers),                      \
+		.node_offset = NODE(headers),                                                      \
+		.help = "More headers for each request, such as X-Scope-OrgID."                    \
+	}
+
 static const struct conf_key remote_write_keys[] = {
     KIND_KEY,
     URL_KEY("http:// or https:// URL that takes Prometheus remote write."),
     ROLE_KEY,
-    {.name = "sigv4",
-     .type = CONF_TABLE,
-     .table = sigv4_keys,
-     .node_offset = NODE(sigv4),
-     .help = "Sign requests for an AWS service; leave it out for a plain receiver."},
-    {.name = "basic_auth",
-     .type = CONF_TABLE,
-     .table = basic_keys,
-     .node_offset = NODE(basic),
-     .help = "Sign in by name and password."},
-    {.name = "bearer_token_file",
-     .type = CONF_STRING,
-     .offset = CONF(bearer_token_file),
-     .node_offset = NODE(bearer),
-     .help = "Sign in by the token in this file, read again when it changes."},
-    {.name = "headers",
-     .type = CONF_MAP,
-     .offset = CONF(headers),
-     .node_offset = NODE(headers),
-     .help = "More headers for each request, such as X-Scope-OrgID."},
+    AUTH_KEYS,
     {.name = "max_age",
      .type = CONF_DURATION,
      .offset = CONF(max_age_ms),
@@ -126,6 +132,22 @@ static const struct conf_key remote_write_keys[] = {
      .max = ORDER_MAX_MS,
      .node_offset = NODE(order),
      .help = "The receiver's window for samples out of order. Default: 60s for aps, else 0."},
+    CONF_END,
+};
+static const struct conf_key alertmanager_keys[] = {
+    KIND_KEY,
+    URL_KEY("http:// or https:// URL of an Alertmanager, up to /api/v2/alerts; of AMP's "
+	    "https://aps-workspaces.REGION.amazonaws.com/workspaces/ID/alertmanager."),
+    ROLE_KEY,
+    AUTH_KEYS,
+    {.name = "ends_after",
+     .type = CONF_DURATION,
+     .offset = CONF(ends_after_ms),
+     .deflt = "15m",
+     .min = ENDS_MIN_MS,
+     .max = ENDS_MAX_MS,
+     .help = "How long an alert lasts that is not sent again: two or three times what lies between "
+	     "runs."},
     CONF_END,
 };
 static const struct conf_key objects_keys[] = {
@@ -178,6 +200,8 @@ const struct config_sink_kind config_sink_kinds[] = {
     {"remote_write", SINK_REMOTE_WRITE, "Prometheus remote write", remote_write_keys},
     {"objects", SINK_OBJECTS, "lake of NDJSON objects; `s3` means the same", objects_keys},
     {"s3", SINK_OBJECTS, NULL, objects_keys},
+    {"alertmanager", SINK_ALERTMANAGER,
+     "alarms as they are now, as alerts of Alertmanager's API v2", alertmanager_keys},
     {"stdout", SINK_STDOUT, "NDJSON lines on standard output", stdout_keys},
     {"openmetrics", SINK_OPENMETRICS,
      "OpenMetrics text for samples that came too late: cells of which a receiver of the job with a "
@@ -186,7 +210,7 @@ const struct config_sink_kind config_sink_kinds[] = {
      openmetrics_keys},
     {.name = NULL},
 };
-static const char *const later_kinds[] = {"alertmanager", "otlp"};
+static const char *const later_kinds[] = {"otlp"};
 
 static const struct config_sink_kind *
 find_kind(struct config_read *r, const struct conf_node *sink, const char *kind)
@@ -205,7 +229,7 @@ find_kind(struct config_read *r, const struct conf_node *sink, const char *kind)
 		if (!strcmp(later_kinds[i], kind)) {
 			conf_fault(r->f, at,
 				   "kind %s is not supported by this version (known: remote_write, "
-				   "objects, stdout, openmetrics)",
+				   "objects, alertmanager, stdout, openmetrics)",
 				   kind);
 			return NULL;
 		}
@@ -343,10 +367,8 @@ check_headers(struct config_read *r, const struct sink_read *s)
 }
 
 static void
-finish_remote_write(struct config_read *r, struct sink_read *s)
+finish_receiver(struct config_read *r, struct sink_read *s)
 {
-	bool aps = s->conf.sigv4_service && !strcmp(s->conf.sigv4_service, "aps");
-
 	if (s->conf.url)
 		(void)config_check_http_url(r, s->url_node, s->conf.url);
 	if (s->conf.sigv4_region)
@@ -355,6 +377,14 @@ finish_remote_write(struct config_read *r, struct sink_read *s)
 	check_basic(r, s);
 	check_role(r, s, s->sigv4_node != NULL, "with sigv4");
 	check_headers(r, s);
+}
+
+static void
+finish_remote_write(struct config_read *r, struct sink_read *s)
+{
+	bool aps = s->conf.sigv4_service && !strcmp(s->conf.sigv4_service, "aps");
+
+	finish_receiver(r, s);
 	if (aps && !s->max_age_node)
 		s->conf.max_age_ms = AMP_MAX_AGE;
 	if (aps && !s->order_node)
@@ -381,6 +411,7 @@ static void (*const finish[])(struct config_read *r, struct sink_read *s) = {
     [SINK_OBJECTS] = finish_objects,
     [SINK_STDOUT] = NULL,
     [SINK_OPENMETRICS] = finish_objects,
+    [SINK_ALERTMANAGER] = finish_receiver,
 };
 
 static void

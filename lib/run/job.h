@@ -80,6 +80,7 @@ struct job_kind {
 	/* Service whose endpoint the calls go to (signing name). */
 	const char *service;
 	bool linked; /* it heeds linked_account */
+	bool states; /* it tells how things stand: what sinks of states take */
 
 	/* Cross-checks after reading; faults go to `f`, derived values may be stored in opts
 	 * (memory from `a`). */
@@ -148,7 +149,8 @@ struct job_kind {
 	void (*close)(struct pull *p); /* NULL is fine */
 
 	/* Rows from the lines of a frozen object (cell_lines_each, or cell_lines_load, into d->rows),
-	 * and their number. */
+	 * and their number. NULL: the lines do not hold them, and the service tells the same of a
+	 * time whenever it is asked; a frozen cell is then pulled again. */
 	int (*adopt)(const struct job_stream *s, struct cell_data *d, struct err *err);
 
 	/* What `muster check` tries in each tenant's account: ends with a row without an action. */

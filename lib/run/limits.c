@@ -14,6 +14,7 @@
 const struct conf_key limits_keys[] = {
     RATE("cloudwatch_get_metric_data", get_metric_data, "50/s", "GetMetricData."),
     RATE("cloudwatch_list_metrics", list_metrics, "20/s", "ListMetrics."),
+    RATE("cloudwatch_describe_alarm_history", alarm_history, "16/s", "DescribeAlarmHistory."),
     RATE("cloudwatch", cloudwatch, "8/s", "Each other call of CloudWatch."),
     RATE("logs_start_query", start_query, "5/s", "StartQuery."),
     RATE("logs_get_query_results", get_query_results, "8/s", "GetQueryResults."),
@@ -38,6 +39,7 @@ limits_rows(const struct limits *l, struct rate_row rows[LIMITS_ROWS])
 	const struct rate_row all[LIMITS_ROWS] = {
 	    {"monitoring", "GetMetricData", l->get_metric_data},
 	    {"monitoring", "ListMetrics", l->list_metrics},
+	    {"monitoring", "DescribeAlarmHistory", l->alarm_history},
 	    {"monitoring", NULL, l->cloudwatch},
 	    {"logs", "StartQuery", l->start_query},
 	    {"logs", "GetQueryResults", l->get_query_results},

@@ -18,14 +18,14 @@
 
 struct limits {
 	/* Calls a second; 0: not limited. */
-	double get_metric_data, list_metrics, cloudwatch;
+	double get_metric_data, list_metrics, alarm_history, cloudwatch;
 	double start_query, get_query_results, logs;
 	double sts, organizations, oam;
 	int64_t concurrent_queries; /* of Logs Insights */
 };
 extern const struct conf_key limits_keys[]; /* of a struct limits */
 
-#define LIMITS_ROWS 10
+#define LIMITS_ROWS 11
 /* The same as rows for limit_transport_new, with its last row. */
 void limits_rows(const struct limits *l, struct rate_row rows[LIMITS_ROWS]);
 

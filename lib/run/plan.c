@@ -20,6 +20,12 @@ plan_due_end(const struct plan *p)
 	return p->until_ms && p->until_ms < end ? p->until_ms : end;
 }
 
+bool
+plan_is_newest(const struct plan *p, struct cell c)
+{
+	return !plan_has_window(p) && c.end_ms == cell_due_end(p->now_ms, p->every_ms, p->delay_ms);
+}
+
 /* Catching up begins with the cell that holds this moment. */
 int64_t
 plan_oldest_ms(const struct plan *p)

@@ -28,6 +28,7 @@ struct plan_sink {
 	bool ordered;	    /* takes every cell of a stream in time order */
 	bool lake;	    /* this one freezes */
 	bool leftovers;	    /* takes what those with a maximum age were too late for */
+	bool newest_only;   /* takes how things stand: of older cells there is nothing to tell it */
 	int64_t max_age_ms; /* 0: none */
 };
 
@@ -63,6 +64,8 @@ int64_t plan_first_ms(const struct plan *p);
 int64_t plan_oldest_ms(const struct plan *p);
 /* End of the newest due cell. */
 int64_t plan_due_end(const struct plan *p);
+/* Is it the newest cell that is due? Never in a window that was given. */
+bool plan_is_newest(const struct plan *p, struct cell c);
 /* The oldest cursor of the job's sinks; one that the job no longer has does not count. */
 int64_t plan_watermark(const struct plan *p, const struct ckpt_stream *s);
 /* Cells that are too long ago to be caught up: the range from the oldest cursor to where catching

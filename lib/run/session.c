@@ -245,6 +245,13 @@ make_slices(const struct session *s, struct job_plan *p, struct err *err)
 	return 0;
 }
 
+/* One that takes how things stand, and no history. */
+static bool
+takes_newest(const struct sink_conf *c)
+{
+	return c->kind == SINK_ALERTMANAGER;
+}
+
 static int
 make_plan(const struct session *s, const struct job *job, struct job_plan *p, struct err *err)
 {
@@ -264,7 +271,8 @@ make_plan(const struct session *s, const struct job *job, struct job_plan *p, st
 		p->outlet_of[k] = (size_t)(c - s->config->sinks);
 		p->sinks[k] = (struct plan_sink){
 		    .name = c->name,
-		    .ordered = !o->sink || o->sink->ops->ordered,
+		    .ordered = !takes_newest(c) && (!o->sink || o->sink->ops->ordered),
+		    .newest_only = takes_newest(c),
 		    .lake = lake,
 		    .leftovers = o->sink && o->sink->ops->leftovers,
 		    .max_age_ms = c->max_age_ms,

@@ -105,7 +105,7 @@ read_object(struct stream *s, struct cell_data *d, char definition[65], struct e
 	if (o->sink->ops->read(o->sink, &p, d, definition, err) ||
 	    check_definition(s, &p, d, definition, err))
 		return -1;
-	return s->job->kind->adopt(&s->js, d, err);
+	return s->job->kind->adopt ? s->job->kind->adopt(&s->js, d, err) : 0;
 }
 
 /* The late objects behind d, from the first number on to the last. */
@@ -160,6 +160,8 @@ adopt(struct stream *s, struct cell_data *d, struct err *err)
 {
 	char definition[65];
 
+	if (!s->job->kind->adopt)
+		return err_set(err, ERR_NOTFOUND, "cells of this kind are pulled again");
 	return stream_read_frozen(s, d, definition, err) || cell_data_merge(d, err) ? -1 : 0;
 }
 
@@ -213,6 +215,26 @@ lines_of(const struct cell_data *d)
 	return n;
 }
 
+/* Of an older cell there is nothing to tell a sink that takes how things stand: it is done. */
+static bool
+has_nothing_for(const struct stream *s, size_t k, struct cell cell)
+{
+	return s->plan->sinks[k].newest_only && !plan_is_newest(s->plan, cell);
+}
+
+/* What a sink has to account for. */
+static uint64_t
+wanted_by(const struct stream *s, size_t k, const struct cell_data *d)
+{
+	const struct outlet *o = stream_outlet(s, k);
+
+	if (has_nothing_for(s, k, d->cell))
+		return 0;
+	if (s->plan->sinks[k].newest_only)
+		return d->n_alarms;
+	return o->sink && o->sink->ops->samples ? d->n_samples : lines_of(d);
+}
+
 /* One cell to one sink, until the sink has accounted for all of it. */
 static int
 publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *err)
@@ -222,9 +244,10 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 	bool sent_before = commit_maybe_sent(s->commit, s->js.region, name, d->cell) ||
 			   others_scheduled(s, k, d->cell);
 	bool samples = o->sink && o->sink->ops->samples;
-	uint64_t want = samples ? d->n_samples : lines_of(d);
-	bool wanted = !s->plan->sinks[k].leftovers ||
-		      commit_left_over(s->commit, s->plan, s->js.region, d->cell);
+	uint64_t want = wanted_by(s, k, d);
+	bool wanted = !has_nothing_for(s, k, d->cell) &&
+		      (!s->plan->sinks[k].leftovers ||
+		       commit_left_over(s->commit, s->plan, s->js.region, d->cell));
 	struct publish p = stream_publish_args(s);
 	struct published r = {.too_old_why = s->lost ? LOST_OLD : NULL};
 	struct rejects rej;
@@ -326,6 +349,20 @@ publish_all(struct stream *s, const struct cell_data *d, bool adopted, struct er
 	return 0;
 }
 
+/* What is pulled again only has to be of the definition that the frozen object is of. */
+static int
+look_at(struct stream *s, struct cell cell, struct err *err)
+{
+	struct cell_data had;
+	char definition[65] = "";
+	int r;
+
+	cell_data_init(&had, cell);
+	r = read_object(s, &had, definition, err);
+	cell_data_done(&had);
+	return r;
+}
+
 /* Create the cell's object, or take over the one that is there: whoever was first wins. */
 static int
 freeze(struct stream *s, struct cell_data *d, bool *adopted, struct err *err)
@@ -338,7 +375,7 @@ freeze(struct stream *s, struct cell_data *d, bool *adopted, struct err *err)
 		return -1;
 	if (r.already) {
 		*adopted = true;
-		if (adopt(s, d, err))
+		if (s->job->kind->adopt ? adopt(s, d, err) : look_at(s, d->cell, err))
 			return err_wrap(err, "adopt the frozen cell");
 	}
 	s->stats.bytes += r.bytes;
@@ -510,6 +547,26 @@ pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t
 	return r;
 }
 
+/* Sinks that a cell has nothing for are through with it; true: so are all. */
+static bool
+settle_old(struct stream *s, struct cell cell, struct err *err)
+{
+	const struct published none = {0};
+	bool all = true;
+
+	for (size_t k = 0; k < s->plan->n_sinks; k++) {
+		const char *name = s->plan->sinks[k].name;
+
+		if (commit_sink_done(s->commit, s->js.region, name, cell))
+			continue;
+		if (!has_nothing_for(s, k, cell) ||
+		    commit_cell_sent(s->commit, s->js.region, name, cell, &none, run_now_ms(s->env),
+				     err))
+			all = false;
+	}
+	return all;
+}
+
 /* A cell that is frozen already, for the sinks that lack it. Without an object it was empty, or the
  * lake is not the one it was frozen in: the service knows. */
 static int
@@ -519,7 +576,7 @@ republish_one(struct stream *s, struct worker_mem *mem, struct cell cell, struct
 	bool missing;
 	int r;
 
-	if (s->env->dry_run)
+	if (s->env->dry_run || settle_old(s, cell, err))
 		return 0;
 	cell_data_init(&d, cell);
 	r = adopt(s, &d, err);

@@ -105,6 +105,10 @@ put_receiver(const struct sink_conf *c, json_t *obj, bool *ok)
 			put(sigv4, "region", literal(c->sigv4_region), ok);
 		put(obj, "sigv4", sigv4, ok);
 	}
+	if (c->kind == SINK_ALERTMANAGER) {
+		put(obj, "ends_after", duration(c->ends_after_ms), ok);
+		return;
+	}
 	put(obj, "max_age", duration(c->max_age_ms), ok);
 	put(obj, "out_of_order", duration(c->out_of_order_ms), ok);
 }

@@ -195,6 +195,23 @@ decode_remote_write(struct sv body, struct buf *out, struct err *err)
 	return buf_check(out, "samples", err);
 }
 
+/* ---- alerts ---- */
+
+static int
+decode_alerts(struct sv body, struct buf *out, struct err *err)
+{
+	CLEANUP(json_decrefp) json_t *doc = NULL;
+	int rc = json_parse(body, "alerts", &doc, err);
+
+	if (!rc && !json_is_array(doc))
+		rc = err_set(err, ERR_DATA, "alerts: expected an array");
+	for (size_t i = 0; !rc && i < json_array_size(doc); i++) {
+		rc = json_dump(json_array_get(doc, i), false, out, err);
+		buf_ch(out, '\n');
+	}
+	return rc ? rc : buf_check(out, "alerts", err);
+}
+
 /* ---- taking ---- */
 
 static const struct {
@@ -202,21 +219,23 @@ static const struct {
 	int (*decode)(struct sv body, struct buf *out, struct err *err);
 } decoders[] = {
     {"RemoteWrite", decode_remote_write},
+    {"PostAlerts", decode_alerts},
 };
 
 static int
 add_lines(struct receiver *r, const char *sink, struct sv lines, struct err *err)
 {
+	struct sv name = {sink, strcspn(sink, "/")}; /* an API's path may stand behind it */
 	struct buf *b;
 	int rc = 0;
 
 	(void)pthread_mutex_lock(&r->locked.mu);
-	b = map_get(&r->locked.sinks, sv_of(sink));
+	b = map_get(&r->locked.sinks, name);
 	if (!b) {
 		b = calloc(1, sizeof(*b));
 		if (b)
 			*b = BUF_INIT(LINES_MAX);
-		if (!b || map_put(&r->locked.sinks, sv_of(sink), b, NULL, err)) {
+		if (!b || map_put(&r->locked.sinks, name, b, NULL, err)) {
 			free(b);
 			rc = err_nomem(err);
 		}

@@ -17,6 +17,7 @@ static const struct sink_row {
     {SINK_OBJECTS, sink_objects_open, sink_objects_try},
     {SINK_STDOUT, sink_stdout_open, NULL},
     {SINK_OPENMETRICS, sink_openmetrics_open, sink_openmetrics_try},
+    {SINK_ALERTMANAGER, sink_alertmanager_open, sink_alertmanager_try},
 };
 
 static const struct sink_row *

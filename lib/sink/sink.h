@@ -17,7 +17,7 @@
 #include "net/transport.h"
 #include "store/store.h"
 
-enum sink_kind { SINK_REMOTE_WRITE, SINK_OBJECTS, SINK_STDOUT, SINK_OPENMETRICS };
+enum sink_kind { SINK_REMOTE_WRITE, SINK_OBJECTS, SINK_STDOUT, SINK_OPENMETRICS, SINK_ALERTMANAGER };
 
 /* One sink as configured; strings live in the configuration. */
 struct sink_conf {
@@ -31,6 +31,7 @@ struct sink_conf {
 	struct conf_map headers;
 	int64_t max_age_ms;      /* 0: none */
 	int64_t out_of_order_ms;
+	int64_t ends_after_ms;   /* how long an alert lasts that is not sent again */
 	int64_t zstd_level;
 	const char *kms_key, *expected_owner;
 	const struct conf_node *node;
@@ -99,6 +100,8 @@ int sink_try(const struct sink_conf *c, const struct sink_env *env, const struct
 int sink_remote_write_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_openmetrics_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+int sink_alertmanager_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+int sink_alertmanager_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 int sink_stdout_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_remote_write_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 int sink_openmetrics_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);

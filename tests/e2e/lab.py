@@ -299,3 +299,14 @@ def start_victoria(folder):
         return ["victoria-metrics", f"-storageDataPath={folder}/data", f"-httpListenAddr={address}",
                 "-retentionPeriod=30y", "-memory.allowedBytes=256MB"]
     return Receiver(folder, command, "/health")
+
+
+def start_alertmanager(folder):
+    """One that tells nobody: what it holds is asked for."""
+    def command(folder, address):
+        config_file = os.path.join(folder, "alertmanager.yml")
+        with open(config_file, "w", encoding="ascii") as file:
+            file.write("route: {receiver: none}\nreceivers: [{name: none}]\n")
+        return ["prometheus-alertmanager", f"--config.file={config_file}", f"--storage.path={folder}/data",
+                f"--web.listen-address={address}", "--cluster.listen-address="]
+    return Receiver(folder, command, "/-/ready")

@@ -94,6 +94,7 @@ class ScheduleLab(Lab):
             "amp": {"kind": "remote_write", "sigv4": {"service": "aps"},
                     "url": f"{self.daemon.url}/workspaces/ws-1/api/v1/remote_write"}}
         self.settings["jobs"]["ecs"]["to"] = ["amp", "lake"]
+        self.settings["jobs"]["alarms"] = {"kind": "alarms", "to": ["amp", "lake"]}
         self.settings["jobs"]["app"] = {"kind": "insights", "log_groups": ["/ecs/app-*"], "to": ["lake"],
                                         "query": "fields @timestamp, @message"}
 
@@ -127,7 +128,7 @@ class Schedules(Case):
             lab.tell(lab.now + later)
             self.assert_status(lab.run(), 0)
         written = lab.daemon.control(f"s3/objects?bucket={BUCKET}&prefix=telemetry/")
-        self.assertTrue(any("/ecs/" in row["key"] for row in written) and any("/app/" in row["key"] for row in written))
+        self.assertTrue(all(any(f"/{job}/" in row["key"] for row in written) for job in lab.settings["jobs"]))
         self.assertEqual([one for one in lab.daemon.control("stats")["violations"]["recent"]
                           if "at 'limit' failed" not in one["reason"]], [])  # how a service is asked whether it pages
 

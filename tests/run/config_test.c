@@ -489,15 +489,14 @@ test_faults_in_jobs(void **state)
 	    {"}\n  app: {kind: metric, to: lake",
 	     "t.yaml:7:15: jobs.app.kind: unknown kind 'metric' (did you mean metrics?)\n"},
 	    {"}\n  app: {kind: dns, to: lake",
-	     "t.yaml:7:15: jobs.app.kind: unknown kind 'dns' (known: metrics, insights)\n"},
+	     "t.yaml:7:15: jobs.app.kind: unknown kind 'dns' (known: metrics, insights, alarms)\n"},
 	    {"}\n  app: {kind: insights, query: x, to: lake",
 	     "t.yaml:7:8: jobs.app.log_groups: missing\n"},
-	    {"}\n  app: {kind: alarms, to: lake",
-	     "t.yaml:7:15: jobs.app.kind: kind alarms is not supported by this version (known: "
-	     "metrics, insights)\n"},
+	    {"}\n  app: {kind: alarms, every: 1m, period: 45s, to: lake",
+	     "t.yaml:7:42: jobs.app.period: every (1m) is not a multiple of the period (45s)\n"},
 	    {"}\n  app: {kind: traces, to: lake",
 	     "t.yaml:7:15: jobs.app.kind: kind traces is not supported by this version (known: "
-	     "metrics, insights)\n"},
+	     "metrics, insights, alarms)\n"},
 	    {"}\n  ecs: {kind: metrics, to: lake",
 	     "t.yaml:7:3: jobs.ecs: given twice, first in line 6\n"},
 	    {"}\n  app: 5\n  b: {kind: metrics, to: lake",
@@ -621,11 +620,9 @@ test_faults_in_sinks(void **state)
 	     "t.yaml:9:27: sinks.x.url: should be s3://bucket/prefix or file:///dir\n"},
 	    {"}\n  x: {kind: otlp, url: \"http://jaeger:4318\"",
 	     "t.yaml:9:13: sinks.x.kind: kind otlp is not supported by this version (known: "
-	     "remote_write, objects, stdout, openmetrics)\n"},
-	    {"}\n  x: {kind: alertmanager, url: \"http://a:9093\"",
-	     "t.yaml:9:13: sinks.x.kind: kind alertmanager is not supported by this version "
-	     "(known: "
-	     "remote_write, objects, stdout, openmetrics)\n"},
+	     "remote_write, objects, alertmanager, stdout, openmetrics)\n"},
+	    {"}\n  x: {kind: alertmanager, url: \"http://a:9093\", max_age: 1h",
+	     "t.yaml:9:49: sinks.x.max_age: unknown key\n"},
 	    {"}\n  x: {kind: openmetrics, url: \"http://a\"",
 	     "t.yaml:9:31: sinks.x.url: should be s3://bucket/prefix or file:///dir\n"},
 	    {"}\n  x: {kind: openmetrics, url: \"file:///a\", compression: {zstd: 3}",

@@ -6,6 +6,7 @@ import time
 import uuid
 
 from . import control, sigv4
+from .alarms import Alarms
 from .credentials import Credentials
 from .errors import Refusal, denied
 from .faults import Faults, read_rules
@@ -24,6 +25,7 @@ class Standin:
         self.clock = clock
         self.options = options
         self.truth = Truth(world)
+        self.alarms = Alarms(world)
         self.credentials = Credentials(world)
         self.ledger = Ledger(options.log)
         self.receiver = Receiver(options.state_dir, Policy.of(options))

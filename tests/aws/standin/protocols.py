@@ -32,7 +32,8 @@ MODERN = {
     "ValidationError": "ValidationException",
 }
 ISO = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)")
-INSTANTS = {"Timestamps", "Expiration"}  # members that hold epoch seconds
+# Members that hold epoch seconds.
+INSTANTS = {"Timestamps", "Timestamp", "StateUpdatedTimestamp", "StateTransitionedTimestamp", "Expiration"}
 
 
 class Query:
@@ -248,5 +249,6 @@ def _xml(value, name=None):
     if isinstance(value, bool):
         return "true" if value else "false"
     if name in INSTANTS and isinstance(value, (int, float)):
-        return iso(value)
+        whole, ms = divmod(round(value * 1000), 1000)
+        return iso(whole).replace("Z", f".{ms:03d}Z" if ms else "Z")
     return escape(str(value))

@@ -24,6 +24,7 @@ DEFAULTS = {
     "log_delay": 2,     # seconds from an event's timestamp until it is ingested, and can be found
     "log_late_rate": 0.0,  # share of events that are ingested later
     "log_late_max": 900,   # ... by up to this many seconds
+    "alarm_history_delay": 0,  # seconds until a change of an alarm's state is in the history
 }
 LOGS = {
     "rate": 0.2,        # events a second, of each group

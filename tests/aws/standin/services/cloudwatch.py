@@ -1,9 +1,10 @@
-"""CloudWatch metrics: ListMetrics and GetMetricData, over CBOR, JSON 1.0 and Query."""
+"""CloudWatch: ListMetrics and GetMetricData, over CBOR, JSON 1.0 and Query. Alarms stand in alarms.py."""
 import re
 
 from ..errors import Refusal, invalid
 from ..protocols import Cbor, RestJson, read_cbor
 from ..truth import statistic
+from . import alarms
 from .base import Call, Service, checked, missing, rows
 from .paging import Pager
 
@@ -170,7 +171,7 @@ class CloudWatch(Service):
         self.standin.ledger.count("datapoints", len(times))
         return times, values
 
-    operations = {"ListMetrics": list_metrics, "GetMetricData": get_metric_data}
+    operations = {"ListMetrics": list_metrics, "GetMetricData": get_metric_data, **alarms.operations}
 
 
 class Wanted:
