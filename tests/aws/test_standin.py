@@ -482,6 +482,24 @@ class RemoteWrite(Case):
         self.assertEqual(send("POST", url, signed(url, self.session(), "aps", REGION, body, HEADERS), body)[0], 403)
         self.assertEqual(self.daemon.control("rw/dump?db=ws-9")[0]["samples"], [[T, 1.0]])
 
+    def test_alertmanager_of_a_workspace(self):
+        url = self.daemon.url + "/workspaces/ws-9/alertmanager/api/v2/alerts"
+        good = {"labels": {"alertname": "a"}, "annotations": {"b": "c"}, "startsAt": "2026-01-01T00:00:00.000Z",
+                "endsAt": "2026-01-01T00:15:00.000Z"}
+
+        def post(alerts, who, media="application/json"):
+            body = json.dumps(alerts).encode()
+            return send("POST", url, signed(url, who, "aps", REGION, body, {"Content-Type": media}), body)[0]
+
+        for alerts in ([good], []):
+            self.assertEqual(post(alerts, self.base), 200)
+            self.assertEqual(post(alerts, self.session()), 403)
+        self.assertEqual(post([good], self.base, "text/plain"), 415)
+        for bad in (good, [5], [{}], [{"labels": {}}], [{"labels": {"alertname": ""}}], [{"labels": {"a-b": "c"}}],
+                    [{"labels": {"alertname": 5}}], [{**good, "state": "x"}], [{**good, "startsAt": "2027"}]):
+            self.assertEqual(post([good, *bad] if isinstance(bad, list) else bad, self.base), 400, bad)
+        self.assertEqual(self.daemon.control("alerts"), [good])
+
     def test_samples_outlive_a_restart(self):
         state = os.path.join(self.folder.name, "state")
         for turn in range(2):

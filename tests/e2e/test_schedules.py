@@ -92,9 +92,11 @@ class ScheduleLab(Lab):
         self.settings["sinks"] = {
             "lake": {"kind": "objects", "url": f"s3://{BUCKET}/telemetry"},
             "amp": {"kind": "remote_write", "sigv4": {"service": "aps"},
-                    "url": f"{self.daemon.url}/workspaces/ws-1/api/v1/remote_write"}}
+                    "url": f"{self.daemon.url}/workspaces/ws-1/api/v1/remote_write"},
+            "oncall": {"kind": "alertmanager", "sigv4": {"service": "aps"},
+                       "url": f"{self.daemon.url}/workspaces/ws-1/alertmanager"}}
         self.settings["jobs"]["ecs"]["to"] = ["amp", "lake"]
-        self.settings["jobs"]["alarms"] = {"kind": "alarms", "to": ["amp", "lake"]}
+        self.settings["jobs"]["alarms"] = {"kind": "alarms", "to": ["amp", "lake", "oncall"]}
         self.settings["jobs"]["app"] = {"kind": "insights", "log_groups": ["/ecs/app-*"], "to": ["lake"],
                                         "query": "fields @timestamp, @message"}
 
@@ -129,6 +131,7 @@ class Schedules(Case):
             self.assert_status(lab.run(), 0)
         written = lab.daemon.control(f"s3/objects?bucket={BUCKET}&prefix=telemetry/")
         self.assertTrue(all(any(f"/{job}/" in row["key"] for row in written) for job in lab.settings["jobs"]))
+        self.assertTrue(lab.daemon.control("alerts"))
         self.assertEqual([one for one in lab.daemon.control("stats")["violations"]["recent"]
                           if "at 'limit' failed" not in one["reason"]], [])  # how a service is asked whether it pages
 

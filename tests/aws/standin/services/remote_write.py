@@ -1,4 +1,4 @@
-"""Remote-write receivers: a workspace of Amazon Managed Prometheus, signed, and a plain Prometheus."""
+"""Remote-write receivers: a workspace of Amazon Managed Prometheus with its Alertmanager, signed, and a plain Prometheus."""
 import base64
 import json
 import re
@@ -12,7 +12,10 @@ from .base import Call, Service
 WORKSPACE = re.compile(r"/workspaces/([A-Za-z0-9-]{1,64})/(.*)")
 REMOTE_WRITE = "RemoteWrite"
 CONFIGURATION = "DescribeWorkspaceConfiguration"
-OPERATIONS = {("POST", "api/v1/remote_write"): REMOTE_WRITE, ("GET", "configuration"): CONFIGURATION}
+ALERTS = "CreateAlertManagerAlerts"
+OPERATIONS = {("POST", "api/v1/remote_write"): REMOTE_WRITE, ("GET", "configuration"): CONFIGURATION,
+              ("POST", "alertmanager/api/v2/alerts"): ALERTS}
+LABEL = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
 class _Receiver(Service):
@@ -65,6 +68,10 @@ class _Receiver(Service):
 class Workspaces(_Receiver):
     name = scope = iam = "aps"
 
+    def __init__(self, standin):
+        super().__init__(standin)
+        self.taken = []  # alerts, as they came
+
     def read(self, request):
         match = WORKSPACE.fullmatch(request.path)
         if not match:
@@ -90,7 +97,17 @@ class Workspaces(_Receiver):
             "outOfOrderTimeWindowInSeconds": int(self.standin.receiver.policy.window)}}
         return Reply(200, {"Content-Type": "application/json"}, json.dumps(answer).encode())
 
-    operations = {**_Receiver.operations, CONFIGURATION: configuration}
+    def alerts(self, call):
+        """All of a request or nothing; [] is taken like any other."""
+        self.authorise(call)
+        self.taken.extend(read_alerts(call.request))
+        return Reply(200)
+
+    def list_alerts(self, _request):
+        return Reply(200, {"Content-Type": "application/json"}, json.dumps(self.taken).encode())
+
+    operations = {**_Receiver.operations, CONFIGURATION: configuration, ALERTS: alerts}
+    controls = {("GET", "alerts"): list_alerts}
 
 
 class Prometheus(_Receiver):
@@ -127,3 +144,25 @@ def check_headers(headers):
         raise Refusal("BadHeader", "X-Prometheus-Remote-Write-Version must be 0.1.0", 400)
     if not headers.get("user-agent"):
         raise Refusal("BadHeader", "User-Agent is required", 400)
+
+
+def read_alerts(request):
+    """The alerts of a request of Alertmanager's API v2, or a refusal."""
+    if request.headers.get("content-type", "").partition(";")[0] != "application/json":
+        raise Refusal("UnsupportedMediaType", "unsupported media type, only [application/json] are allowed", 415)
+    try:
+        alerts = json.loads(request.body)
+    except ValueError as error:
+        raise Refusal("BadBody", f"parsing alerts body from failed: {error}", 400) from None
+    if not isinstance(alerts, list) or not all(is_alert(alert) for alert in alerts):
+        raise Refusal("BadBody", "alerts in body must be valid", 400)
+    return alerts
+
+
+def is_alert(alert):
+    if not isinstance(alert, dict) or not isinstance(alert.get("labels"), dict):
+        return False
+    pairs = [*alert["labels"].items(), *alert.get("annotations", {}).items()]
+    return bool(any(alert["labels"].values()) and set(alert) <= {"labels", "annotations", "startsAt", "endsAt", "generatorURL"}
+                and all(LABEL.fullmatch(name) and isinstance(value, str) for name, value in pairs)
+                and alert.get("startsAt", "") <= alert.get("endsAt", "~"))
