@@ -75,7 +75,7 @@ alarm_tracks_sort(struct alarm_track *tracks, size_t n, struct alarm_change *cha
 			changes[kept++] = changes[i];
 	*n_changes = kept;
 	for (size_t i = 0; i < n; i++) {
-		tracks[i].changes = changes + at;
+		tracks[i].changes = at < kept ? changes + at : NULL;
 		tracks[i].n_changes = 0;
 		for (; at < kept && !strcmp(changes[at].alarm, tracks[i].name); at++)
 			tracks[i].n_changes++;
