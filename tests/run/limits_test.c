@@ -15,17 +15,20 @@ test_rows(void **state)
 {
 	const struct limits l = {.get_metric_data = 1,
 				 .list_metrics = 2,
-				 .cloudwatch = 3,
-				 .start_query = 4,
-				 .get_query_results = 5,
-				 .logs = 6,
-				 .sts = 7};
+				 .alarm_history = 3,
+				 .cloudwatch = 4,
+				 .start_query = 5,
+				 .get_query_results = 6,
+				 .logs = 7,
+				 .sts = 8};
 	struct rate_row rows[LIMITS_ROWS];
 
 	(void)state;
 	limits_rows(&l, rows);
-	assert_string_equal(rows[3].operation, "StartQuery");
-	assert_true(rows[3].per_second == 4);
+	assert_string_equal(rows[2].operation, "DescribeAlarmHistory");
+	assert_true(rows[2].per_second == 3);
+	assert_string_equal(rows[4].operation, "StartQuery");
+	assert_true(rows[4].per_second == 5);
 	/* A service's row without an operation stands behind those with one: the first that fits
 	 * counts. */
 	for (size_t i = 1; rows[i].service; i++)
