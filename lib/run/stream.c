@@ -432,6 +432,7 @@ static int
 cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *err)
 {
 	const char *lake = s->plan->sinks[stream_has_lake(s) ? s->lake : 0].name;
+	bool counted;
 
 	if (s->env->dry_run) {
 		count_cell(&s->stats, d, adopted);
@@ -439,13 +440,18 @@ cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *er
 	}
 	if (!stream_has_lake(s))
 		return unfrozen_through(s, d, err);
-	/* Committed as empty before, and still so: it was counted then. */
-	if (!lines_of(d) && commit_sink_done(s->commit, s->js.region, lake, d->cell))
+	/* Committed before, and pulled again: it was counted then, and what may have been sent of
+	 * it is known. Unless its object is gone. */
+	counted = commit_sink_done(s->commit, s->js.region, lake, d->cell);
+	if (counted && !lines_of(d))
 		return publish_all(s, d, adopted, err);
-	if (freeze(s, d, &adopted, err) || count_taken(s, d, adopted, err))
+	if (freeze(s, d, &adopted, err))
+		return -1;
+	counted = counted && adopted;
+	if (!counted && count_taken(s, d, adopted, err))
 		return -1;
 	late_taken(s, d, adopted || s->made_do);
-	return publish_all(s, d, adopted, err);
+	return publish_all(s, d, adopted && !counted, err);
 }
 
 /* Somebody may have frozen this cell before: a run that did not end well, one whose checkpoint is
@@ -547,6 +553,29 @@ pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t
 	return r;
 }
 
+/* A cell that is frozen already, for the sinks that lack it. Without an object it was empty, or the
+ * lake is not the one it was frozen in: the service knows. */
+static int
+republish_one(struct stream *s, struct worker_mem *mem, struct cell cell, struct err *err)
+{
+	struct cell_data d;
+	bool missing;
+	int r;
+
+	if (s->env->dry_run)
+		return 0;
+	cell_data_init(&d, cell);
+	r = adopt(s, &d, err);
+	missing = r && err->kind == ERR_NOTFOUND;
+	if (!r)
+		r = publish_all(s, &d, false, err);
+	cell_data_done(&d);
+	if (!missing)
+		return r;
+	err_clear(err);
+	return pull_through(s, mem, cell, 1, false, err);
+}
+
 /* Sinks that a cell has nothing for are through with it; true: so are all. */
 static bool
 settle_old(struct stream *s, struct cell cell, struct err *err)
@@ -567,27 +596,19 @@ settle_old(struct stream *s, struct cell cell, struct err *err)
 	return all;
 }
 
-/* A cell that is frozen already, for the sinks that lack it. Without an object it was empty, or the
- * lake is not the one it was frozen in: the service knows. */
+/* What frozen lines do not hold is asked for again, of all cells from the first that a sink wants.
+ */
 static int
-republish_one(struct stream *s, struct worker_mem *mem, struct cell cell, struct err *err)
+pull_again(struct stream *s, struct worker_mem *mem, const struct plan_span *span, struct err *err)
 {
-	struct cell_data d;
-	bool missing;
-	int r;
+	struct cell c = span->first;
+	size_t n = span->n;
 
-	if (s->env->dry_run || settle_old(s, cell, err))
-		return 0;
-	cell_data_init(&d, cell);
-	r = adopt(s, &d, err);
-	missing = r && err->kind == ERR_NOTFOUND;
-	if (!r)
-		r = publish_all(s, &d, false, err);
-	cell_data_done(&d);
-	if (!missing)
-		return r;
-	err_clear(err);
-	return pull_through(s, mem, cell, 1, false, err);
+	for (; n && settle_old(s, c, err); n--) {
+		s->from_ms = c.end_ms;
+		c = (struct cell){c.end_ms, c.end_ms + s->plan->every_ms};
+	}
+	return n ? pull_through(s, mem, c, n, false, err) : 0;
 }
 
 static int
@@ -595,6 +616,8 @@ republish(struct stream *s, struct worker_mem *mem, const struct plan_span *span
 {
 	struct cell c = span->first;
 
+	if (!s->job->kind->adopt && !s->env->dry_run)
+		return pull_again(s, mem, span, err);
 	for (size_t i = 0; i < span->n; i++) {
 		if (republish_one(s, mem, c, err))
 			return -1;

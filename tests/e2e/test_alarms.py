@@ -160,6 +160,26 @@ class Exact(AlarmsCase):
             self.assertIsNone(row["previous_state"])
             self.assertIn((row["alarm"], row["ts"], row["state"]), true)
 
+    def test_cells_that_are_pulled_again_count_once(self):
+        """Their lines do not hold the samples: so they are asked for again when the receiver takes them at last."""
+        lab = self.alarm_lab(how={"slot": 120})
+        lab.daemon.control("faults", [{"match": {"service": "prometheus"}, "kind": "error", "code": "Forbidden",
+                                       "status": 403, "every": 1}])
+        totals = []
+        for status, later in ((1, 0), (0, 300)):
+            self.assert_status(lab.run("--report", lab.path("report.json"), now=NOW + later), status)
+            with open(lab.path("report.json"), encoding="utf-8") as file:
+                totals.append(json.load(file)["totals"]["stats"])
+            calls = lab.daemon.control("stats")["calls"]["monitoring"]["DescribeAlarms"]
+            self.assertEqual(sum(calls.values()), 3 * (1 + 2 * (later > 0)))  # all cells in one pull
+            lab.daemon.control("faults", method="DELETE")
+        self.assert_alarms(lab)
+        start, end = span(lab)
+        samples = sum(len(series) for series in expected_samples(lab, start, end).values())
+        wanted = {"cells": 3 * (end - start) // EVERY, "lines": sum(map(len, expected_lines(lab, start, end).values())),
+                  "samples": samples, "acked": samples, "already_there": 0, "rejected": 0}
+        self.assertEqual({key: sum(one[key] for one in totals) for key in wanted}, wanted)
+
     def test_the_query_protocol(self):
         lab = self.alarm_lab(tenants=1, how={"more": 120})
         lab.daemon.control("faults", [{"match": {"service": "monitoring"}, "kind": "error", "code": "UnknownOperation",
