@@ -7,6 +7,9 @@
 
 #include "aws/cloudwatch_alarms.h"
 #include "base/cleanup.h"
+#include "base/timefmt.h"
+#include "fmt/json.h"
+#include "tests/support/data.h"
 
 #define ARENA ARENA_INIT((size_t)1 << 20)
 
@@ -87,41 +90,29 @@ test_alarms_of_all_lists_are_read(void **state)
 static void
 test_history_is_read_whatever_shape_it_has(void **state)
 {
-	static const char json[] = "{\"AlarmHistoryItems\":[" ITEM(
-	    "StateUpdate", "",
-	    "{\\\"oldState\\\":{\\\"stateValue\\\":\\\"OK\\\"},"
-	    "\\\"newState\\\":{\\\"stateValue\\\":\\\"ALARM\\\",\\\"stateReason\\\":"
-	    "\\\"why\\\"}}") "," ITEM("StateUpdate",
-				      "Alarm updated from ALARM to INSUFFICIENT_DATA",
-				      "{\\\"oldSt") "," ITEM("StateUpdate",
-							     "Alarm updated from ALARM to "
-							     "MARS",
-							     "{}") "," ITEM("ConfigurationU"
-									    "pdate",
-									    "",
-									    "{\\\"type\\\":"
-									    "\\\"Create\\\""
-									    "}") "," ITEM("Configur"
-											  "ationUpd"
-											  "ate",
-											  "Alarm "
-											  "\\\"a\\"
-											  "\" "
-											  "deleted",
-											  "[") "," ITEM("ConfigurationUpdate",
-													"Alarm \\\"a\\\" updated",
-													"{\\\"type\\\":\\\"Update\\\"}") "," ITEM("Action",
-																		  "done",
-																		  "{}") "]}";
+	static const char *const items[] = {
+	    ITEM("StateUpdate", "",
+		 "{\\\"oldState\\\":{\\\"stateValue\\\":\\\"OK\\\"},\\\"newState\\\":{"
+		 "\\\"stateValue\\\":\\\"ALARM\\\",\\\"stateReason\\\":\\\"why\\\"}}"),
+	    ITEM("StateUpdate", "Alarm updated from ALARM to INSUFFICIENT_DATA", "{\\\"oldSt"),
+	    ITEM("StateUpdate", "Alarm updated from ALARM to MARS", "{}"),
+	    ITEM("ConfigurationUpdate", "", "{\\\"type\\\":\\\"Create\\\"}"),
+	    ITEM("ConfigurationUpdate", "Alarm \\\"a\\\" deleted", "["),
+	    ITEM("ConfigurationUpdate", "Alarm \\\"a\\\" updated", "{\\\"type\\\":\\\"Update\\\"}"),
+	    ITEM("Action", "done", "{}")};
 	static const enum cw_alarm_event events[] = {
 	    CW_ALARM_STATE,   CW_ALARM_STATE, CW_ALARM_STATE, CW_ALARM_CREATED,
 	    CW_ALARM_DELETED, CW_ALARM_OTHER, CW_ALARM_OTHER};
+	CLEANUP(buf_done) struct buf json = BUF_INIT(1u << 20);
 	struct arena a = ARENA;
 	struct cw_alarm_history page;
 	struct err err = {0};
 
 	(void)state;
-	assert_int_equal(cw_alarm_history_read(CW_JSON, sv_of(json), &a, &page, &err), 0);
+	for (size_t i = 0; i < ARRAY_LEN(items); i++)
+		buf_fmt(&json, "%s%s", i ? "," : "{\"AlarmHistoryItems\":[", items[i]);
+	buf_str(&json, "]}");
+	assert_int_equal(cw_alarm_history_read(CW_JSON, buf_view(&json), &a, &page, &err), 0);
 	assert_int_equal(page.n, ARRAY_LEN(events));
 	for (size_t i = 0; i < page.n; i++)
 		assert_int_equal(page.items[i].event, events[i]);
@@ -172,6 +163,130 @@ test_nonsense_is_an_error(void **state)
 	arena_done(&a);
 }
 
+/* A recorded answer in one of the protocols. */
+static void
+read_recorded(const char *folder, const char *file, struct buf *out)
+{
+	char path[256];
+
+	(void)snprintf(path, sizeof(path), "aws/recorded/monitoring.%s/%s", folder, file);
+	buf_reset(out);
+	data_read(path, out);
+}
+
+static json_t *
+parse_recorded(const char *folder)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT((size_t)1 << 20);
+	json_t *doc = NULL;
+	struct err err = {0};
+
+	read_recorded(folder, "parsed.json", &text);
+	if (json_parse(buf_view(&text), folder, &doc, &err))
+		fail_msg("%s", err.msg);
+	return doc;
+}
+
+static int64_t
+recorded_ms(const json_t *obj, const char *key)
+{
+	int64_t ms = 0;
+
+	if (*data_str(obj, key))
+		assert_true(time_parse_iso(sv_of(data_str(obj, key)), &ms));
+	return ms;
+}
+
+static void
+test_recorded_alarms(void **state)
+{
+	static const char *const folders[] = {
+	    "DescribeAlarms/cli-describe-alarms__1",
+	    "DescribeAlarms/test_alarm_add_tags__1",
+	    "DescribeAlarms/test_alarm_delete__1",
+	    "DescribeAlarms/test_alarm_delete__2",
+	    "DescribeAlarms/test_delete_composite_alarms__1",
+	    "DescribeAlarms/test_log_group_log_metric_filter_alarm__1"};
+	static const char *const lists[] = {"MetricAlarms", "CompositeAlarms"};
+	CLEANUP(buf_done) struct buf body = BUF_INIT((size_t)1 << 20);
+	struct arena a = ARENA;
+	size_t seen = 0;
+
+	(void)state;
+	data_or_skip();
+	for (size_t i = 0; i < 2 * ARRAY_LEN(folders); i++) {
+		json_t *want = parse_recorded(folders[i / 2]);
+		struct cw_alarms_page page;
+		struct err err = {0};
+		size_t at = 0;
+
+		read_recorded(folders[i / 2], i % 2 ? "body.query.xml" : "body.json", &body);
+		if (cw_alarms_read(i % 2 ? CW_QUERY : CW_JSON, buf_view(&body), &a, &page, &err))
+			fail_msg("%s: %s", folders[i / 2], err.msg);
+		for (size_t k = 0; k < ARRAY_LEN(lists); k++) {
+			const json_t *list = json_object_get(want, lists[k]);
+
+			for (size_t m = 0; m < json_array_size(list); m++, at++) {
+				const json_t *one = json_array_get(list, m);
+
+				assert_true(at < page.n);
+				assert_string_equal(page.alarms[at].name,
+						    data_str(one, "AlarmName"));
+				assert_string_equal(page.alarms[at].arn, data_str(one, "AlarmArn"));
+				assert_string_equal(page.alarms[at].state,
+						    data_str(one, "StateValue"));
+				assert_string_equal(page.alarms[at].reason,
+						    data_str(one, "StateReason"));
+				assert_int_equal(page.alarms[at].since_ms,
+						 recorded_ms(one, "StateTransitionedTimestamp"));
+			}
+		}
+		assert_int_equal(page.n, at);
+		seen += at;
+		json_decref(want);
+	}
+	assert_true(seen >= 10);
+	arena_done(&a);
+}
+
+static void
+test_recorded_history(void **state)
+{
+	static const char *const folders[] = {"DescribeAlarmHistory/cli-describe-alarm-history__1",
+					      "DescribeAlarmHistory/from-events"};
+	CLEANUP(buf_done) struct buf body = BUF_INIT((size_t)1 << 20);
+	struct arena a = ARENA;
+
+	(void)state;
+	data_or_skip();
+	for (size_t i = 0; i < 2 * ARRAY_LEN(folders); i++) {
+		json_t *want = parse_recorded(folders[i / 2]);
+		const json_t *list = json_object_get(want, "AlarmHistoryItems");
+		struct cw_alarm_history page;
+		struct err err = {0};
+
+		read_recorded(folders[i / 2], i % 2 ? "body.query.xml" : "body.json", &body);
+		if (cw_alarm_history_read(i % 2 ? CW_QUERY : CW_JSON, buf_view(&body), &a, &page,
+					  &err))
+			fail_msg("%s: %s", folders[i / 2], err.msg);
+		assert_int_equal(page.n, json_array_size(list));
+		for (size_t k = 0; k < page.n; k++) {
+			const json_t *one = json_array_get(list, k);
+			char words[128];
+
+			assert_string_equal(page.items[k].name, data_str(one, "AlarmName"));
+			assert_int_equal(page.items[k].ts_ms, recorded_ms(one, "Timestamp"));
+			assert_int_equal(page.items[k].event, CW_ALARM_STATE);
+			(void)snprintf(words, sizeof(words), "Alarm updated from %s to %s",
+				       page.items[k].from, page.items[k].to);
+			assert_string_equal(words, data_str(one, "HistorySummary"));
+			assert_true(*page.items[k].reason);
+		}
+		json_decref(want);
+	}
+	arena_done(&a);
+}
+
 int
 main(void)
 {
@@ -180,6 +295,8 @@ main(void)
 	    cmocka_unit_test(test_alarms_of_all_lists_are_read),
 	    cmocka_unit_test(test_history_is_read_whatever_shape_it_has),
 	    cmocka_unit_test(test_nonsense_is_an_error),
+	    cmocka_unit_test(test_recorded_alarms),
+	    cmocka_unit_test(test_recorded_history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
