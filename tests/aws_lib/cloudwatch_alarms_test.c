@@ -8,7 +8,6 @@
 #include "aws/cloudwatch_alarms.h"
 #include "base/cleanup.h"
 #include "base/timefmt.h"
-#include "fmt/json.h"
 #include "tests/support/data.h"
 
 #define ARENA ARENA_INIT((size_t)1 << 20)
@@ -170,21 +169,17 @@ read_recorded(const char *folder, const char *file, struct buf *out)
 	char path[256];
 
 	(void)snprintf(path, sizeof(path), "aws/recorded/monitoring.%s/%s", folder, file);
-	buf_reset(out);
+	buf_done(out);
 	data_read(path, out);
 }
 
 static json_t *
 parse_recorded(const char *folder)
 {
-	CLEANUP(buf_done) struct buf text = BUF_INIT((size_t)1 << 20);
-	json_t *doc = NULL;
-	struct err err = {0};
+	char path[256];
 
-	read_recorded(folder, "parsed.json", &text);
-	if (json_parse(buf_view(&text), folder, &doc, &err))
-		fail_msg("%s", err.msg);
-	return doc;
+	(void)snprintf(path, sizeof(path), "aws/recorded/monitoring.%s/parsed.json", folder);
+	return data_json(path);
 }
 
 static int64_t

@@ -258,7 +258,7 @@ static void
 bench_many(struct bench *b, size_t n)
 {
 	struct alarm_track *tracks = calloc(n, sizeof(*tracks));
-	char(*names)[16] = calloc(n, sizeof(*names));
+	char(*names)[32] = calloc(n, sizeof(*names));
 
 	assert_true(tracks && names);
 	for (size_t i = 0; i < n; i++) {
