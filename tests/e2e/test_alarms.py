@@ -15,6 +15,7 @@ import arrivals
 from expected import due_end, first_start, lake_key, rfc3339
 from lab import NOW, PATIENCE, Case, Killer, Lab, finish, start_alertmanager
 from standin.alarms import Alarms
+from test_replay import ReplayCase, tree
 
 EVERY = DELAY = 60
 STATES = {"OK": "ok", "ALARM": "alarm", "INSUFFICIENT_DATA": "insufficient_data"}
@@ -64,14 +65,6 @@ def lines_in(folder):
             if list(row) != FIELDS:
                 raise arrivals.Malformed(f"{key}: fields {list(row)}")
         found[key] = rows
-    return found
-
-
-def objects_in(folder):
-    found = {}
-    for key in arrivals.lake_keys(folder):
-        with open(os.path.join(folder, key), "rb") as file:
-            found[key] = file.read()
     return found
 
 
@@ -299,7 +292,7 @@ def stamp(ms):
     return f"{rfc3339(ms // 1000)}.{ms % 1000:03d}Z"
 
 
-class Alerts(AlarmsCase):
+class Alerts(AlarmsCase, ReplayCase):
     def alert_lab(self, url, to=("prom", "lake", "oncall"), **more):
         lab = self.alarm_lab(to=to, **more)
         lab.settings["sinks"]["oncall"] = {"kind": "alertmanager", "url": url, "ends_after": "1h"}
@@ -386,13 +379,25 @@ class Alerts(AlarmsCase):
         self.assertEqual(recorder.sent, [])
         self.assert_same(expected_lines(once, start, end), lines_in(once.lake), "the lake of a backfill")
         self.assert_same(expected_samples(once, start, end), arrivals.stand_in(once.daemon), "its receiver")
-        before = objects_in(twice.lake)
-        self.assertLessEqual(objects_in(once.lake).items(), before.items())
+        before = tree(twice.lake)
+        self.assertLessEqual(tree(once.lake).items(), before.items())
         samples = arrivals.stand_in(twice.daemon)
         self.assert_status(twice.run(*window, command="backfill"), 0)
-        self.assertEqual(objects_in(twice.lake), before)
+        self.assertEqual(tree(twice.lake), before)
         self.assertEqual(arrivals.stand_in(twice.daemon), samples)
         self.assertEqual(recorder.sent, [])
+
+    def test_a_replay_tells_the_same(self):
+        recorder = self.recorder()
+        lab = self.alert_lab(recorder.url, tenants=2, how={"slot": 240})
+        self.record(lab)
+        self.replay(lab, "-o", "out")
+        self.assertEqual(tree(lab.path("out/lake")), tree(lab.lake))
+        told = [json.loads(line) for line in arrivals.unpack(lab.path("out/oncall.ndjson.zst")).splitlines()]
+        self.assertEqual({(alert["labels"]["tenant"], alert["labels"]["alertname"]): alert for alert in told},
+                         recorder.taken())
+        for workers in ("1", "32"):
+            self.replay(lab, "--expect", "out", "--bytes", "--workers", workers)
 
     def test_alerts_alone(self):
         recorder = self.recorder()
