@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/num.h"
+#include "state/checkpoint.h"
 
 #define HOUR_MS	       INT64_C(3600000)
 #define DAY_MS	       (24 * HOUR_MS)
@@ -230,6 +231,24 @@ read_job(struct config_read *r, const struct conf_node *node, struct job *job)
 	}
 }
 
+/* Beside the rule for all names: what is kept under a job's name is not another's. */
+static void
+check_name(struct config_read *r, const struct conf_node *node)
+{
+	const char *name = conf_name(node);
+
+	if (!conf_name_valid(name))
+		conf_fault_key(r->f, node, CONF_NAME_RULE);
+	else if (!ckpt_job_valid(name))
+		conf_fault_key(
+		    r->f, node,
+		    "its checkpoint would be taken for an earlier one of another job: give it a "
+		    "name that does not end in .prev or hold .damaged- or .forgotten-");
+	else if (!strcmp(name, "rejected"))
+		conf_fault_key(r->f, node,
+			       "refused samples are kept under this name: give the job another");
+}
+
 void
 config_read_jobs(struct config_read *r, const struct conf_node *node)
 {
@@ -241,8 +260,7 @@ config_read_jobs(struct config_read *r, const struct conf_node *node)
 	if (!r->c->jobs || !conf_is_map(node))
 		return;
 	for (const struct conf_node *j = conf_first(node); j; j = conf_next(node, j)) {
-		if (!conf_name_valid(conf_name(j)))
-			conf_fault_key(r->f, j, CONF_NAME_RULE);
+		check_name(r, j);
 		read_job(r, j, &r->c->jobs[r->c->n_jobs++]);
 	}
 }

@@ -133,6 +133,23 @@ check_given(struct tenants_read *t, const struct tenant_given *g)
 					g->labels.v[i].key);
 }
 
+/* A linked account is read with the base credentials: a role beside it would be ignored, and
+ * whoever wrote it believes otherwise. One in `defaults`, or for a whole file, is for the other
+ * tenants. */
+static void
+check_linked(struct tenants_read *t, const struct tenant_given *g)
+{
+	static const char words[] =
+	    "has no effect, for a linked account is read without a role: leave it out here";
+
+	if (g->role_node)
+		conf_fault(t->r->f, g->role_node, "%s", words);
+	if (g->external_id_node)
+		conf_fault(t->r->f, g->external_id_node, "%s", words);
+	if (g->assume_node && g->assume)
+		conf_fault(t->r->f, g->assume_node, "%s", words);
+}
+
 static void
 add_tenant(struct tenants_read *t, const struct conf_node *node,
 	   const struct tenant_given *const *from)
@@ -144,6 +161,8 @@ add_tenant(struct tenants_read *t, const struct conf_node *node,
 	if (!conf_is_map(node))
 		return;
 	check_given(t, &in.given);
+	if (in.linked)
+		check_linked(t, &in.given);
 	if (c->n_tenants == t->cap) {
 		size_t cap = t->cap ? t->cap * 2 : 64;
 		struct tenant *v = config_array(t->r, cap, sizeof(*v));
@@ -263,12 +282,14 @@ add_from(struct tenants_read *t, const struct conf_node *node, const struct tena
 	if (!kind)
 		return;
 	check_given(t, given);
-	if (in.file)
+	if (in.file) {
 		add_pattern(t, in.file_node, in.file, from);
-	else if (!strcmp(kind, "organization"))
+	} else if (!strcmp(kind, "organization")) {
 		config_add_source(t, &s, &in.organization, NULL);
-	else if (!strcmp(kind, "linked"))
+	} else if (!strcmp(kind, "linked")) {
+		check_linked(t, given);
 		config_add_source(t, &s, NULL, &in.linked);
+	}
 }
 
 static int

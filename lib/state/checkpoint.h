@@ -129,6 +129,9 @@ ckpt_freep(struct ckpt **c)
  * version. The text goes to *text where that is not NULL, whatever it is. */
 int ckpt_peek(struct store *s, const char *base, const char *tenant, const char *job,
 	      const char *suffix, struct buf *text, struct ckpt **ret, struct err *err);
+/* May a job have this name? Not `x.prev`, whose checkpoint would stand where the one before of job
+ * `x` does, nor one that reads as a copy set aside: *.damaged-*, *.forgotten-*. */
+bool ckpt_job_valid(const char *job);
 /* Which of its documents a key is. */
 enum ckpt_part { CKPT_NEWEST, CKPT_PREV, CKPT_DAMAGED_COPY, CKPT_FORGOTTEN_COPY };
 /* Calls fn for everything that is stored below `base` of any tenant and job, in the order of keys;

@@ -354,6 +354,16 @@ name_parse(const char *name, char job[256], enum ckpt_part *part)
 	return job[0] != '\0';
 }
 
+bool
+ckpt_job_valid(const char *job)
+{
+	char name[256], parsed[256];
+	enum ckpt_part part;
+
+	(void)snprintf(name, sizeof(name), "%s.json", job);
+	return name_parse(name, parsed, &part) && part == CKPT_NEWEST && !strcmp(parsed, job);
+}
+
 static int
 list_key(const char *key, void *arg)
 {

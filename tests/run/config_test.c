@@ -449,6 +449,10 @@ test_faults_at_the_top(void **state)
 		expect(with(cases[i].part, "", "", ""), cases[i].fault);
 }
 
+#define TAKEN_FOR_EARLIER                                                                          \
+	"its checkpoint would be taken for an earlier one of another job: give it a name that "    \
+	"does not end in .prev or hold .damaged- or .forgotten-\n"
+
 static void
 test_faults_in_jobs(void **state)
 {
@@ -501,6 +505,16 @@ test_faults_in_jobs(void **state)
 	     "t.yaml:7:3: jobs.ecs: given twice, first in line 6\n"},
 	    {"}\n  app: 5\n  b: {kind: metrics, to: lake",
 	     "t.yaml:7:8: jobs.app: should be a mapping of keys\n"},
+	    {"}\n  ecs.prev: {kind: metrics, to: lake",
+	     "t.yaml:7:3: jobs.ecs.prev: " TAKEN_FOR_EARLIER},
+	    {"}\n  a.damaged-b: {kind: metrics, to: lake",
+	     "t.yaml:7:3: jobs.a.damaged-b: " TAKEN_FOR_EARLIER},
+	    {"}\n  a.forgotten-: {kind: metrics, to: lake",
+	     "t.yaml:7:3: jobs.a.forgotten-: " TAKEN_FOR_EARLIER},
+	    {"}\n  rejected: {kind: metrics, to: lake",
+	     "t.yaml:7:3: jobs.rejected: refused samples are kept under this name: give the job "
+	     "another\n"},
+	    {"}\n  ecs.prev2: {kind: metrics, to: lake}\n  prev: {kind: metrics, to: lake", ""},
 	};
 
 	(void)state;
@@ -732,6 +746,29 @@ test_region_from_the_environment(void **state)
 }
 
 /* What stands in the defaults is wrong once, however many tenants there are. */
+/* What would be ignored is not accepted where it can only have been meant; from `defaults` it is
+ * for the other tenants. */
+static void
+test_no_role_for_linked_accounts(void **state)
+{
+#define LINKED(more)                                                                               \
+	"region: eu-west-1\nstate: file:///s\ndefaults: {role: r, external_id: x-y}\n" more        \
+	"\njobs: {a: {kind: metrics, to: s}}\nsinks: {s: {kind: stdout}}\n"
+#define ACME	  "tenants: [{id: acme, account: '111122223333', linked: true"
+#define NO_EFFECT "has no effect, for a linked account is read without a role: leave it out here\n"
+
+	(void)state;
+	expect(LINKED(ACME "}]"), "");
+	expect(LINKED(ACME ", assume: false}]"), "");
+	expect(LINKED(ACME ", role: own}]"), "t.yaml:4:67: tenants[0].role: " NO_EFFECT);
+	expect(LINKED(ACME ", external_id: own}]"),
+	       "t.yaml:4:74: tenants[0].external_id: " NO_EFFECT);
+	expect(LINKED(ACME ", assume: true}]"), "t.yaml:4:69: tenants[0].assume: " NO_EFFECT);
+	expect(LINKED("tenants_from: [{linked: {}, role: own}]"),
+	       "t.yaml:4:35: tenants_from[0].role: " NO_EFFECT);
+	expect(LINKED("tenants_from: [{linked: {}, labels: {a: b}}]"), "");
+}
+
 static void
 test_shared_faults_are_told_once(void **state)
 {
@@ -982,6 +1019,7 @@ main(void)
 	    cmocka_unit_test(test_faults_in_remote_write),
 	    cmocka_unit_test(test_sections_that_are_missing),
 	    cmocka_unit_test(test_region_from_the_environment),
+	    cmocka_unit_test(test_no_role_for_linked_accounts),
 	    cmocka_unit_test(test_shared_faults_are_told_once),
 	    cmocka_unit_test(test_faults_in_files_of_tenants),
 	    cmocka_unit_test(test_found_tenants),
