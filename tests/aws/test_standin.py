@@ -161,6 +161,17 @@ class Sts(Case):
         self.assertTrue(headers["x-amzn-RequestId"])
         self.assertEqual(self.violations(), 0)
 
+    def test_a_role_is_made_and_given_rights_while_it_runs(self):
+        role = {"arn": self.tenant["role"].replace("role/", "role/new-"), "external_id": "given"}
+        asked = {"RoleArn": role["arn"], "ExternalId": "given"}
+        self.assertEqual(self.assume(**asked)[0], 403)
+        self.daemon.control("role", {**role, "allow": []})
+        keys = self.session({"role": role["arn"], "external_id": "given"})
+        self.assertEqual(self.assume(**{**asked, "ExternalId": "another"})[0], 403)
+        self.assertEqual(self.metrics("ListMetrics", keys, {})[0], 403)
+        self.daemon.control("role", {**role, "allow": ["cloudwatch:ListMetrics"]})
+        self.assertEqual(self.metrics("ListMetrics", keys, {})[0], 200)
+
     def test_wrong_external_id_and_unknown_role_are_told_alike(self):
         answers = [self.assume(ExternalId="other"), self.assume(RoleArn=self.tenant["role"] + "x")]
         answers.append(self.sts("AssumeRole", RoleArn=self.tenant["role"], RoleSessionName="test"))

@@ -71,6 +71,13 @@ def _set_ttl(standin, request):
     return as_json({"seconds": standin.ttl, "announced": standin.ttl_announced})
 
 
+def _set_role(standin, request):
+    """{"arn": ARN, "external_id": TEXT or null, ...}: makes a role, or replaces it, as `roles` of a world has them."""
+    role = json.loads(request.body)
+    standin.world.roles[role["arn"]] = {"external_id": role["external_id"], **role}
+    return as_json(role)
+
+
 def _faults(standin, _request):
     return as_json(standin.faults.report())
 
@@ -132,6 +139,7 @@ ROUTES = {
     ("PUT", "now"): _set_now,
     ("PUT", "skew"): _set_skew,
     ("PUT", "ttl"): _set_ttl,
+    ("PUT", "role"): _set_role,
     ("POST", "reset"): _reset,
     ("GET", "faults"): _faults,
     ("PUT", "faults"): _set_faults,
