@@ -86,6 +86,16 @@ check_clock(struct check *c)
 	check_say(&p, level, "clock", buf_cstr(&text));
 }
 
+/* What the finding is about is said by the finding. */
+static void
+drop_prefix(struct err *err, const char *prefix)
+{
+	size_t n = strlen(prefix);
+
+	if (!strncmp(err->msg, prefix, n))
+		memmove(err->msg, err->msg + n, strlen(err->msg + n) + 1);
+}
+
 static void
 check_base(struct check *c)
 {
@@ -95,6 +105,7 @@ check_base(struct check *c)
 	struct err err = {0};
 
 	if (session_base(c->s, &err) || session_identify(c->s, &err)) {
+		drop_prefix(&err, "base credentials: ");
 		check_fault(&p, "base credentials", NULL, NULL, &err);
 		return;
 	}
@@ -130,11 +141,59 @@ check_state(struct check *c)
 	c->state = c->central.count[CHECK_FAULT] == faults;
 }
 
+/* The action of the listing's call that failed, by the name it has in the error: Organizations does
+ * not say what was missing. NULL: it was another. */
+static const char *
+listing_action(const struct err *err)
+{
+	static const char *const actions[] = {
+	    "organizations:ListAccountsForParent",
+	    "organizations:ListOrganizationalUnitsForParent",
+	    "organizations:ListTagsForResource",
+	    "organizations:ListAccounts",
+	    "oam:ListSinks",
+	    "oam:ListAttachedLinks",
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(actions); i++)
+		if (strstr(err->msg, strchr(actions[i], ':') + 1))
+			return actions[i];
+	return NULL;
+}
+
+/* `from`: the source that could not be listed. */
+static void
+found_fault(struct check *c, const struct tenant_source *from, struct err *err)
+{
+	const char *action = listing_action(err);
+	struct check_place p = place_of(c);
+
+	if (action && from->role_for_listing)
+		p.holder = from->role_for_listing;
+	drop_prefix(err, "tenants_from: ");
+	check_fault(&p, "tenants_from", action, NULL, err);
+}
+
+/* The source that an error is about, as far as it tells: the first of its kind. */
+static const struct tenant_source *
+source_of(const struct config *config, const struct err *err)
+{
+	const char *action = listing_action(err);
+	bool linked = action && !strncmp(action, "oam:", 4);
+
+	for (size_t i = 0; i < config->n_sources; i++)
+		if ((config->sources[i].kind == SOURCE_LINKED) == linked)
+			return &config->sources[i];
+	return &config->sources[0];
+}
+
 /* Those found in an organization or through links, for the looks that follow; the list is not kept.
  */
 static void
 check_found(struct check *c)
 {
+	const struct config *config = c->s->config;
+	size_t faults = c->central.count[CHECK_FAULT];
 	size_t listed = c->s->config->n_tenants;
 	CLEANUP(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
 	struct check_place p = place_of(c);
@@ -148,9 +207,19 @@ check_found(struct check *c)
 		return;
 	}
 	if (session_state(c->s, &err) || session_find(c->s, false, &err)) {
-		check_fault(&p, "tenants_from", NULL, NULL, &err);
+		found_fault(c, source_of(config, &err), &err);
 		return;
 	}
+	for (size_t i = 0; i < config->n_sources; i++) {
+		const struct err *why = found_trouble(c->s->found, i);
+
+		if (why) {
+			err = *why;
+			found_fault(c, &config->sources[i], &err);
+		}
+	}
+	if (c->central.count[CHECK_FAULT] != faults)
+		return;
 	buf_fmt(&text, "%zu tenants found beside those listed", c->s->config->n_tenants - listed);
 	check_say(&p, CHECK_OK, "tenants_from", buf_cstr(&text));
 }

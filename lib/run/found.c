@@ -438,6 +438,12 @@ found_config(const struct found *f)
 	return &f->config;
 }
 
+const struct err *
+found_trouble(const struct found *f, size_t i)
+{
+	return f->sources[i].why.kind == ERR_NONE ? NULL : &f->sources[i].why;
+}
+
 size_t
 found_refused(const struct found *f, const struct found_refused **ret)
 {

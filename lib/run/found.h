@@ -28,6 +28,9 @@ int found_open(const struct config *listed, const struct found_env *env, struct 
 	       struct err *err);
 /* The configuration with all tenants in it, constant from here on; as long as `found` lives. */
 const struct config *found_config(const struct found *f);
+/* Why the i-th source of the configuration could not be listed, so that the last list is used; NULL:
+ * it was listed. */
+const struct err *found_trouble(const struct found *f, size_t i);
 size_t found_refused(const struct found *f, const struct found_refused **ret);
 /* For the report: each source, the age of its list, what went wrong. NULL without memory. */
 json_t *found_json(const struct found *f);

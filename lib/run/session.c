@@ -533,7 +533,7 @@ count_refused(struct session *s)
 int
 session_find(struct session *s, bool keep, struct err *err)
 {
-	int64_t by = s->env.started_mono_ms + FIND_MS;
+	int64_t by = clock_mono_ms(s->clock) + FIND_MS;
 	const struct found_env env = {
 	    .transport = s->top,
 	    .base = s->base,

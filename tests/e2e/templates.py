@@ -8,7 +8,7 @@ BUCKET = "acme-observability"
 ACCOUNT = "111122223333"
 PARAMETERS = {"CentralRoleArn": "arn:aws:iam::444455556666:role/muster", "ExternalIdPrefix": "muster",
               "RoleName": "muster-reader", "AWS::AccountId": ACCOUNT, "AWS::Partition": "aws", "Bucket": BUCKET,
-              "TenantRoleName": "muster-reader", "WorkspaceArn": "arn:aws:aps:eu-west-1:444455556666:workspace/ws-1"}
+              "TenantRoleName": "muster-reader", "ListingRoleArn": "arn:aws:iam::777788889999:role/lister", "WorkspaceArn": "arn:aws:aps:eu-west-1:444455556666:workspace/ws-1"}
 
 
 def resources(name, **parameters):
@@ -24,6 +24,8 @@ def resources(name, **parameters):
             text = text.replace("${" + word + "}", value)
         return text
 
+    for short in ("!Equals", "!Not"):
+        Loader.add_constructor(short, lambda loader, node: loader.construct_sequence(node))
     Loader.add_constructor("!Ref", lambda _loader, node: known.get(node.value, node.value))
     Loader.add_constructor("!GetAtt", lambda _loader, node: {"Bucket.Arn": f"arn:aws:s3:::{BUCKET}"}.get(node.value, node.value))
     Loader.add_constructor("!Sub", substitute)
@@ -31,8 +33,10 @@ def resources(name, **parameters):
         return yaml.load(file, Loader)["Resources"]
 
 
-def policy(role):
-    return role["Properties"]["Policies"][0]["PolicyDocument"]
+def policy(resource):
+    """Of a role its own policy; of a policy that a condition attaches, that."""
+    properties = resource["Properties"]
+    return properties["PolicyDocument"] if "PolicyDocument" in properties else properties["Policies"][0]["PolicyDocument"]
 
 
 def trust(role):

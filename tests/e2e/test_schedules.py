@@ -9,6 +9,7 @@ import subprocess
 import unittest
 
 from lab import MUSTER, NOW, Case, Lab, rfc3339
+from standin.world import link, organize
 from templates import ACCOUNT, BUCKET, FOLDER, PARAMETERS, policy, resources, trust
 
 TERRAFORM = {"var.central_role_arn": PARAMETERS["CentralRoleArn"], "var.external_id_prefix": "muster",
@@ -74,17 +75,21 @@ UNCHECKED = {"logs:DescribeQueries", "s3:AbortMultipartUpload", "s3:ListBucketMu
 
 
 class ScheduleLab(Lab):
-    """Roles, bucket and central user as the templates make them, less `without`."""
+    """Roles, bucket and central user as the templates make them, less `without`. `part`: the policy of central.yaml that a
+    parameter adds; `prepare`: changes the world first."""
 
-    def __init__(self, without=None, **world):
+    def __init__(self, without=None, part=None, prepare=None, **world):
         def less(names):
             return [name for name in names if name != without]
 
         world = Lab.document(2, **world)
+        if prepare:
+            prepare(world)
         for tenant in world["tenants"]:
             tenant["allow"] = less(GRANTED)
             tenant["deny"] = [without] if without in TRUSTED else []
-        world["central"]["allow"] = less(actions(policy(CENTRAL["Role"])))
+        world["central"]["allow"] = less([*actions(policy(CENTRAL["Role"])),
+                                          *(actions(policy(CENTRAL[part])) if part else [])])
         world["buckets"] = [{"name": BUCKET, "owner": world["central"]["account"], "region": world["region"],
                              "deny": bucket_rules()}]
         super().__init__(document=world)
@@ -145,6 +150,78 @@ class Schedules(Case):
                     continue
                 self.assert_status(result, 1)
                 self.assertTrue(result.errors(action), result.err[-3000:])
+
+    def organization(self, without=None, **entry):
+        """A lab whose tenants are listed by the central account, a delegated administrator."""
+        def prepare(world):
+            for tenant in world["tenants"]:
+                tenant["role"] = f"arn:aws:iam::{tenant['account']}:role/muster-reader"
+            organize(world)
+            world["organization"]["delegated"] = [world["central"]["account"]]
+
+        lab = self.lab(without, part="Organization", prepare=prepare)
+        lab.settings["tenants"] = []
+        lab.settings["tenants_from"] = [{"organization": {"id_tag": "tenant", **entry}, "role": "muster-reader",
+                                         "external_id": "{tag:external}"}]
+        if not entry:  # the management account is not ours
+            lab.settings["tenants_from"][0]["organization"]["tags"] = {"muster": "yes"}
+        return lab
+
+    def test_the_organization_is_listed_with_what_its_policy_grants(self):
+        ways = ({}, {"ous": ["r-abcd"], "tags": {"muster": "yes"}})
+        for way in ways:
+            self.assert_status(self.organization(**way).run(), 0)
+        for action in actions(policy(CENTRAL["Organization"])):
+            with self.subTest(without=action):
+                results = [self.organization(action, **way).run() for way in ways]
+                self.assertTrue(any(result.status == 3 and result.errors(action) for result in results),
+                                [result.err[-1000:] for result in results])
+
+    def test_check_names_what_the_listing_lacks(self):
+        """With a list of an earlier run, too, by which runs go on."""
+        for lab, action in ((self.organization, "organizations:ListTagsForResource"), (self.linked, "oam:ListAttachedLinks")):
+            with self.subTest(without=action):
+                lab = lab()
+                service, operation = action.split(":")
+                for _ in range(2):
+                    found = lab.check()
+                    self.assertEqual((found["exit_status"], found["faults"]), (0, 0), found)
+                    lab.daemon.control("faults", [{"match": {"service": service, "operation": operation}, "kind": "denied"}])
+                    found = lab.check()
+                    (fault,) = [one for one in found["findings"] if one["level"] == "fail"]
+                    self.assertEqual((found["exit_status"], fault["what"], fault["action"]), (1, "tenants_from", action))
+                    self.assertIn(lab.world.central["account"], fault["add"][0]["to"])
+                    self.assertEqual(fault["words"].count("tenants_from"), 0)
+                    lab.daemon.control("faults", method="DELETE")
+                    self.assert_status(lab.run(), 0)
+
+    def linked(self, without=None):
+        """A lab whose tenants are linked to the central account, and let nobody assume a role."""
+        def prepare(world):
+            link(world)
+
+        lab = self.lab(without, part="Linked", prepare=prepare)
+        lab.settings["tenants"] = []
+        lab.settings["tenants_from"] = [{"linked": {}}]
+        return lab
+
+    def test_linked_accounts_are_read_with_what_its_policy_grants(self):
+        lab = self.linked()
+        self.assert_status(lab.run(), 0)
+        found = lab.check()
+        self.assertEqual((found["exit_status"], found["faults"]), (0, 0), found)
+        for action in actions(policy(CENTRAL["Linked"])):
+            if action in ("logs:StopQuery", "logs:DescribeQueries"):
+                continue
+            with self.subTest(without=action):
+                result = self.linked(action).run()
+                self.assert_status(result, 3 if action.startswith("oam:") else 1)
+                self.assertTrue(result.errors(action), result.err[-3000:])
+
+    def test_the_role_for_listing_can_be_assumed(self):
+        """In the template it is the one that is named, and no other."""
+        (statement,) = policy(CENTRAL["Listing"])["Statement"]
+        self.assertEqual((statement["Action"], statement["Resource"]), (TRUSTED, PARAMETERS["ListingRoleArn"]))
 
     def test_check_finds_nothing_missing_and_leaves_nothing(self):
         lab = self.lab()
