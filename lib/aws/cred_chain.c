@@ -65,10 +65,12 @@ add_reason(struct buf *reasons, const char *name, const struct err *why)
 	buf_fmt(reasons, "%s%s: %s", reasons->n ? "; " : "", name, why->msg);
 }
 
+#define THERE_ARE_NONE "there are none, give some by AWS_PROFILE or AWS_ACCESS_KEY_ID: "
+
 static int
 none(const struct buf *reasons, struct err *err)
 {
-	return err_set(err, ERR_AUTH, "there are none: %s", buf_cstr(reasons));
+	return err_set(err, ERR_AUTH, THERE_ARE_NONE "%s", buf_cstr(reasons));
 }
 
 /* Whoever signs with them can only know that there are none, or that there may be some later. */
@@ -94,7 +96,7 @@ chain_get(struct cred_source *s, const char *stale, struct cred *ret, struct err
 	if (c->last && !atomic_load(&c->worked) && own.kind != ERR_CANCELLED) {
 		struct err why = own;
 
-		(void)err_set(&own, ERR_AUTH, "there are none: %s; %s", c->others, why.msg);
+		(void)err_set(&own, ERR_AUTH, THERE_ARE_NONE "%s; %s", c->others, why.msg);
 	}
 	if (err)
 		*err = own;

@@ -88,8 +88,8 @@ role_fault(struct visit *v, const struct err *err)
 	buf_fmt(&words, "%s cannot be assumed: %s", buf_cstr(&v->role_arn), err->msg);
 	if (trial_denied(err)) {
 		buf_fmt(&words,
-			"; STS does not say why: check that the role exists, that both policies "
-			"allow it, and %s",
+			"; STS does not say why: check that the role exists (the template "
+			"schedules/tenant-role.yaml makes it), that both policies allow it, and %s",
 			v->t->external_id ? "that its external id is the configured one"
 					  : "that it asks for no external id");
 		f.action = "sts:AssumeRole";

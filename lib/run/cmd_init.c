@@ -28,11 +28,16 @@ cmd_init(int argc, char **argv)
 	}
 	path = o.config ? o.config : "muster.yaml";
 	if (fsx_create(AT_FDCWD, path, sv_of(config_init_text()), &err)) {
-		(void)fprintf(stderr, "muster: %s\n",
-			      err.kind == ERR_CONFLICT ? "the file exists already and is left alone"
-						       : err.msg);
+		if (err.kind == ERR_CONFLICT)
+			(void)fprintf(stderr,
+				      "muster: %s exists already and is left alone; for another, "
+				      "muster init -c FILE\n",
+				      path);
+		else
+			(void)fprintf(stderr, "muster: %s cannot be written: %s\n", path, err.msg);
 		return EXIT_USAGE;
 	}
-	(void)printf("wrote %s: read it, fill it in, then run `muster check`\n", path);
+	(void)printf("wrote %s: read it, fill in the tenants, then run `muster check%s%s`\n", path,
+		     o.config ? " -c " : "", o.config ? path : "");
 	return EXIT_OK;
 }

@@ -1,12 +1,14 @@
 /* What every command begins with; see command_line.h. */
 #include "run/command_line.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "aws/profile.h"
+#include "base/cleanup.h"
 #include "run/report.h"
 #include "run/session.h"
 
@@ -37,31 +39,44 @@ command_catch_signals(struct clock *clock)
 	(void)sigaction(SIGHUP, &ignore, NULL);
 }
 
+/* The one that was named, else the first of the usual ones that is there; NULL: neither is. */
 static const char *
 config_path(const struct options *o)
 {
+	static const char *const usual[] = {"muster.yaml", "/etc/muster/muster.yaml"};
 	const char *env = getenv("MUSTER_CONFIG");
 
 	if (o->config)
 		return o->config;
 	if (env && *env)
 		return env;
-	return access("muster.yaml", F_OK) ? "/etc/muster/muster.yaml" : "muster.yaml";
+	for (size_t i = 0; i < ARRAY_LEN(usual); i++)
+		if (!access(usual[i], F_OK) || errno != ENOENT)
+			return usual[i];
+	return NULL;
 }
 
 static int
 load_config(const struct options *o, struct config **ret)
 {
+	const char *path = config_path(o);
 	struct conf_faults *faults = conf_faults_new();
 	struct err err = {0};
 	int r;
 
 	if (!faults)
 		return -1;
+	if (!path) {
+		(void)fputs("muster: no configuration: there is neither ./muster.yaml nor "
+			    "/etc/muster/muster.yaml; `muster init` writes one, -c names another\n",
+			    stderr);
+		conf_faults_free(faults);
+		return -1;
+	}
 	/* The profile may give the region. */
 	r = settings_load(&err);
 	if (!r)
-		r = config_load(config_path(o), ret, faults, &err);
+		r = config_load(path, ret, faults, &err);
 	if (!r && session_configure(*ret, &err)) {
 		config_free(*ret);
 		r = -1;

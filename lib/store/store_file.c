@@ -468,7 +468,11 @@ store_file_root(struct file_store *f, struct err *err)
 static int
 open_root(struct file_store *f, struct err *err)
 {
-	if (fsx_mkdirs(AT_FDCWD, f->dir, err) < 0 || store_file_root(f, err) < 0)
+	if (fsx_mkdirs(AT_FDCWD, f->dir, err) < 0)
+		return err_wrap(
+		    err,
+		    "it cannot be made: make it for the user that runs muster, or name another");
+	if (store_file_root(f, err) < 0)
 		return -1;
 	if (below_mkdirs(f->root, ".tmp", &f->tmp, err) < 0 ||
 	    below_mkdirs(f->root, ".locks", &f->locks, err) < 0 ||

@@ -124,7 +124,10 @@ try_parent(const char *dir, const struct trials *to)
 		slash[slash == path] = '\0';
 	}
 	if (faccessat(AT_FDCWD, path, W_OK | X_OK, AT_EACCESS) < 0) {
-		(void)err_sys(&err, errno, "%s cannot be made in %s", dir, path);
+		(void)err_sys(&err, errno,
+			      "%s cannot be made in %s: make it for the user that runs muster, or "
+			      "name another",
+			      dir, path);
 		tell(to, "write", NULL, &err);
 		return;
 	}

@@ -179,7 +179,8 @@ test_none(void **state)
 	(void)state;
 	begin(&f, "[default]\nregion = eu-west-1\n");
 	set("AWS_EC2_METADATA_DISABLED", "True");
-	assert_refused(&f, "there are none: environment: AWS_ACCESS_KEY_ID is not set; shared "
+	assert_refused(&f, "there are none, give some by AWS_PROFILE or AWS_ACCESS_KEY_ID: "
+			   "environment: AWS_ACCESS_KEY_ID is not set; shared "
 			   "files: profile default has no keys; web identity: "
 			   "AWS_WEB_IDENTITY_TOKEN_FILE is not set; container: ");
 	assert_non_null(strstr(f.err.msg, "EC2 instance metadata: AWS_EC2_METADATA_DISABLED"));

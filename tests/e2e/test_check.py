@@ -138,6 +138,7 @@ class Check(Case):
         (one,) = faults(result)
         tenant, central = lab.world.tenants[0], lab.world.central
         self.assertEqual((one["tenant"], one["action"]), ("t0001", "sts:AssumeRole"))
+        self.assertIn("schedules/tenant-role.yaml makes it", one["words"])
         own, trust, identity = (add["statement"] for add in one["add"])
         self.assertEqual(own["Action"], ["sts:AssumeRole", "sts:SetSourceIdentity"])
         self.assertIn(tenant["account"], own["Resource"])
@@ -327,6 +328,8 @@ class Check(Case):
         self.assert_status(result, 3)
         self.assertIn("no base credentials", result.out)
         self.assertIn("tenants: not tried", result.out)
+        self.assertEqual(result.out.count("base credentials: there are none, give some by AWS_PROFILE"), 1, result.out)
+        self.assertNotIn("base credentials: base credentials", result.out)
         result = lab.check(env={"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE"})
         self.assert_status(result, 3)
         self.assertIn("InvalidClientTokenId", result.out)

@@ -2,9 +2,10 @@
 """Usage and configuration: what is wrong is said with its place, all of it at once; the status is 2; nothing is touched."""
 import os
 import re
+import subprocess
 import unittest
 
-from lab import Case
+from lab import MUSTER, Case
 
 GOOD = """\
 region: eu-west-1
@@ -56,6 +57,26 @@ class Config(Case):
     def test_the_good_one_is_good(self):
         lab = self.lab(tenants=1)
         self.assert_status(lab.run("-c", self.write(lab)), 0)
+
+    @unittest.skipIf(os.path.exists("/etc/muster/muster.yaml"), "there is a configuration of this machine's")
+    def test_without_any_it_says_how_to_get_one(self):
+        lab = self.lab(tenants=1)
+        for command in ("run", "check", "status"):
+            done = subprocess.run([MUSTER, command], env=lab.environment(), cwd=lab.folder, text=True,
+                                  capture_output=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stdout), (2, ""))
+            for word in ("./muster.yaml", "/etc/muster/muster.yaml", "`muster init`", "-c"):
+                self.assertIn(word, done.stderr)
+
+    def test_init_leaves_what_is_there(self):
+        lab = self.lab(tenants=1)
+        for words in ([], ["-c", "other.yaml"]):
+            name = words[-1] if words else "muster.yaml"
+            first, second = (subprocess.run([MUSTER, "init", *words], env=lab.environment(), cwd=lab.folder, text=True,
+                                            capture_output=True, timeout=60, check=False) for _ in range(2))
+            self.assertEqual((first.returncode, second.returncode), (0, 2), first.stderr)
+            self.assertIn(f"muster check{' -c ' + name if words else ''}`", first.stdout)
+            self.assertIn(f"{name} exists already", second.stderr)
 
     def test_each_fault_is_one_line_with_its_place(self):
         lab = self.lab(tenants=1)

@@ -917,17 +917,23 @@ test_definition(void **state)
 	}
 }
 
+/* As it is: nothing of it waits in the environment. */
 static void
 test_init_text_loads(void **state)
 {
-	struct config *c = load_good(config_init_text());
+	struct config *c;
 
 	(void)state;
+	assert_int_equal(unsetenv("MUSTER_EXTERNAL_ID"), 0);
+	c = load_good(config_init_text());
+	assert_string_equal(c->region, "eu-west-1");
 	assert_string_equal(c->tenants[0].id, "acme");
-	assert_string_equal(c->tenants[0].external_id, "s3cret");
+	assert_string_equal(c->tenants[0].role, "muster-reader");
+	assert_string_equal(c->tenants[0].external_id, "muster-111122223333");
 	assert_int_equal(c->n_jobs, 1);
 	assert_int_equal(c->n_unused_sinks, 0);
 	config_free(c);
+	assert_int_equal(setenv("MUSTER_EXTERNAL_ID", "s3cret", 1), 0);
 }
 
 static void

@@ -237,6 +237,8 @@ test_root_refused(void **state)
 	assert_int_equal(chmod(root, 0700), 0);
 	write_file(at("file"), "x");
 	expect_err(store_file_new(at("file"), &s, &err), ERR_LOCAL);
+	expect_err(store_file_new(at("file/below"), &s, &err), ERR_LOCAL);
+	assert_non_null(strstr(err.msg, "make it for the user that runs muster"));
 	expect_err(store_file_new("", &s, &err), ERR_USAGE);
 }
 
