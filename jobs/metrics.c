@@ -787,4 +787,5 @@ const struct job_kind job_metrics = {
     .adopt = metrics_adopt,
     .probes = metrics_probes,
     .advise = metrics_advise,
+    .shares = metrics_shares,
 };

@@ -43,6 +43,8 @@ void metrics_definition(const struct job_common *c, const void *opts, struct buf
 const struct metrics_from *metrics_from_list(const struct metrics_opts *o, size_t *ret_n);
 /* The statistics of an entry, Average by default. */
 const struct conf_strings *metrics_from_stats(const struct metrics_from *from);
+/* Metrics of this name, where the rest of the entry fits. */
+bool metrics_from_names(const struct metrics_from *from, const char *metric);
 bool metrics_from_selects(const struct metrics_from *from, const struct cw_metric *m);
 /* Does the job ask for more than one dimension set of this metric? A matter of the configuration
  * alone, so that no series changes its identity when the account gets another set. */
@@ -52,6 +54,7 @@ bool metrics_many_sets(const struct metrics_opts *o, const char *ns, const char 
 
 extern const struct job_probe metrics_probes[];
 void metrics_advise(const void *opts, void (*say)(void *arg, const char *text), void *arg);
+bool metrics_shares(const void *opts, const void *other, struct buf *what);
 
 /* jobs/metrics_inventory.c: the metrics an account has, as ListMetrics told and the memo keeps. */
 

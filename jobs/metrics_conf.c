@@ -149,8 +149,8 @@ from_sets(const struct metrics_from *from)
 		   : &no_sets;
 }
 
-static bool
-selects_name(const struct metrics_from *from, const char *metric)
+bool
+metrics_from_names(const struct metrics_from *from, const char *metric)
 {
 	bool eight = !from->metrics.n && !strcmp(from->ns, ECS_INSIGHTS_NAMESPACE);
 
@@ -199,7 +199,7 @@ metrics_from_selects(const struct metrics_from *from, const struct cw_metric *m)
 	const struct conf_stringss *sets = from_sets(from);
 	bool fits = sets->n == 0;
 
-	if (strcmp(from->ns, m->ns) != 0 || !selects_name(from, m->name))
+	if (strcmp(from->ns, m->ns) != 0 || !metrics_from_names(from, m->name))
 		return false;
 	for (size_t i = 0; i < sets->n && !fits; i++)
 		fits = set_is(&sets->v[i], m);
@@ -233,7 +233,7 @@ metrics_many_sets(const struct metrics_opts *o, const char *ns, const char *metr
 	for (size_t i = 0; i < n; i++) {
 		const struct conf_stringss *sets;
 
-		if (strcmp(from[i].ns, ns) != 0 || !selects_name(&from[i], metric))
+		if (strcmp(from[i].ns, ns) != 0 || !metrics_from_names(&from[i], metric))
 			continue;
 		sets = from_sets(&from[i]);
 		if (!sets->n)

@@ -109,3 +109,58 @@ metrics_advise(const void *opts, void (*say)(void *arg, const char *text), void 
 		say(arg, buf_cstr(&text));
 	}
 }
+
+static bool
+one_statistic(const struct metrics_from *a, const struct metrics_from *b)
+{
+	const struct conf_strings *x = metrics_from_stats(a), *y = metrics_from_stats(b);
+
+	for (size_t i = 0; i < x->n; i++)
+		for (size_t k = 0; k < y->n; k++)
+			if (!strcmp(x->v[i], y->v[k]))
+				return true;
+	return false;
+}
+
+/* A name (or the example of a default) that `a` gives and `b` selects; NULL: none. */
+static const char *
+name_in_both(const struct metrics_from *a, const struct metrics_from *b)
+{
+	for (size_t i = 0; i < a->metrics.n; i++)
+		if (metrics_from_names(b, a->metrics.v[i]))
+			return a->metrics.v[i];
+	return !a->metrics.n && metrics_from_names(b, example(a)) ? example(a) : NULL;
+}
+
+/* Two entries with a `where` each may select different things. */
+static const char *
+asked_by_both(const struct metrics_from *a, const struct metrics_from *b)
+{
+	const char *name;
+
+	if (strcmp(a->ns, b->ns) != 0 || !one_statistic(a, b) || (a->where.n && b->where.n))
+		return NULL;
+	name = name_in_both(a, b);
+	return name ? name : name_in_both(b, a);
+}
+
+bool
+metrics_shares(const void *opts, const void *other, struct buf *what)
+{
+	const struct metrics_opts *x = opts, *y = other;
+	size_t n, m;
+	const struct metrics_from *a = metrics_from_list(x, &n), *b = metrics_from_list(y, &m);
+
+	if (x->naming != y->naming || x->keep || x->drop || y->keep || y->drop)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < m; k++) {
+			const char *metric = asked_by_both(&a[i], &b[k]);
+
+			if (!metric)
+				continue;
+			buf_fmt(what, "%.200s %.200s", a[i].ns, metric);
+			return true;
+		}
+	return false;
+}

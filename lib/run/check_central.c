@@ -53,12 +53,66 @@ check_config(struct check *c)
 		buf_fmt(&text, "no job uses the sink %s", config->unused_sinks[i]);
 		check_say(&p, CHECK_WARN, "configuration", buf_cstr(&text));
 	}
+}
+
+static bool
+one_tenant_has_both(const struct check *c, const struct job *a, const struct job *b)
+{
+	const struct config *config = c->s->config;
+
+	for (size_t i = 0; i < config->n_tenants; i++)
+		if (session_has_tenant(c->s, config->tenants[i].id) &&
+		    session_has_job(c->s, &config->tenants[i], a) &&
+		    session_has_job(c->s, &config->tenants[i], b))
+			return true;
+	return false;
+}
+
+/* A sink in which the series of two jobs meet: objects of the lake are each job's own. */
+static const struct sink_conf *
+meet_in(const struct job *a, const struct job *b)
+{
+	for (size_t i = 0; i < a->n_to; i++)
+		for (size_t k = 0; k < b->n_to; k++)
+			if (a->to[i] == b->to[k] && a->to[i]->kind != SINK_OBJECTS &&
+			    a->to[i]->kind != SINK_STDOUT)
+				return a->to[i];
+	return NULL;
+}
+
+static void
+compare_jobs(struct check *c, const struct job *a, const struct job *b)
+{
+	CLEANUP(buf_done) struct buf what = BUF_INIT(TEXT_MAX), text = BUF_INIT(TEXT_MAX);
+	const struct sink_conf *sink = meet_in(a, b);
+	struct check_place p = place_of(c);
+
+	if (!sink || a->kind != b->kind || !a->kind->shares || !one_tenant_has_both(c, a, b) ||
+	    !a->kind->shares(a->opts, b->opts, &what))
+		return;
+	p.job = b->name;
+	buf_fmt(&text,
+		"%s is asked for by job %s too, and %s gets it from both: what is the same is "
+		"refused or counted twice; ask for it in one job, or send one of them elsewhere",
+		buf_cstr(&what), a->name, sink->name);
+	check_say(&p, CHECK_WARN, "configuration", buf_cstr(&text));
+}
+
+/* When all tenants are known. */
+static void
+check_jobs(struct check *c)
+{
+	const struct config *config = c->s->config;
+	struct check_place p = place_of(c);
+
 	for (size_t i = 0; i < config->n_jobs; i++) {
 		const struct job *job = &config->jobs[i];
 
 		p.job = job->name;
 		if (job->kind->advise && job_is_chosen(c, job))
 			job->kind->advise(job->opts, advise, &p);
+		for (size_t k = 0; k < i; k++)
+			compare_jobs(c, &config->jobs[k], job);
 	}
 }
 
@@ -231,6 +285,7 @@ check_central(struct check *c)
 	check_base(c);
 	check_state(c);
 	check_found(c);
+	check_jobs(c);
 }
 
 /* ---- sinks ---- */

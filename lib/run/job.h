@@ -161,6 +161,9 @@ struct job_kind {
 	/* What about the job's configuration is allowed but asks for care: say() for each. NULL:
 	 * never anything. */
 	void (*advise)(const void *opts, void (*say)(void *arg, const char *text), void *arg);
+	/* Do two jobs of this kind make series of one name of the same tenant's things? `what`: an
+	 * example, in words. False where that is not certain. NULL: never. */
+	bool (*shares)(const void *opts, const void *other, struct buf *what);
 };
 
 /* NULL-terminated, in jobs/table.c. */

@@ -359,6 +359,29 @@ class Check(Case):
         self.assertEqual(one["job"], "ecs")
         self.assertIn("dimension_set", one["words"])
 
+    def test_two_jobs_of_the_same_metrics_in_one_receiver_are_warned_of(self):
+        lab = self.lab()
+        ecs, other = lab.settings["jobs"]["ecs"], {"namespace": "ECS/ContainerInsights", "metrics": ["MemoryU*"],
+                                                   "dimensions": [["ClusterName"]]}
+        told = "ECS/ContainerInsights MemoryUtilized is asked for by job a-second too, and prom gets it from both"
+        ecs["from"][0]["metrics"] = ["CpuUtilized", "MemoryUtilized"]
+        for changes, words in (({}, told), ({"to": ["lake"]}, None), ({"drop": "x"}, None), ({"naming": "yace"}, None),
+                               ({"from": [{**other, "metrics": ["TaskCount"]}]}, None),
+                               ({"from": [{**other, "namespace": "Checkout"}]}, None),
+                               ({"from": [{**other, "statistics": ["Maximum"]}]}, None),
+                               ({"from": [{**other, "where": {"ClusterName": "a*"}}]}, told)):
+            with self.subTest(changes=changes):
+                lab.settings["jobs"]["a-second"] = {"kind": "metrics", "to": ["lake", "prom"], "from": [other], **changes}
+                lab.settings["jobs"] = dict(sorted(lab.settings["jobs"].items()))
+                result = lab.check("--json")
+                self.assert_status(result, 0)
+                warned = [(one["job"], one["words"].partition(": ")[0]) for one in findings(result, "warn")]
+                self.assertEqual(warned, [("ecs", words)] if words else [])
+        lab.settings["jobs"]["a-second"] = {"kind": "metrics", "to": ["prom"], "from": [other]}
+        for number, tenant in enumerate(lab.settings["tenants"]):
+            tenant["jobs"] = ["ecs"] if number else ["a-second"]
+        self.assertEqual(findings(lab.check("--json"), "warn"), [])
+
     def test_log_groups_that_nobody_has_are_warned_of(self):
         lab = self.lab(tenants=1)
         lab.settings["jobs"]["app"]["log_groups"] = ["/nothing/here-*"]

@@ -125,6 +125,7 @@ class FirstDay(Case):
             del document["tenants"]
             document.update(shown)
             document["run"]["self_metrics"] = "prom"
+            document["jobs"]["ecs"]["from"][0]["dimensions"] = [["ClusterName"], ["ClusterName", "ServiceName"]]
             document["sinks"]["prom"] = {"kind": "remote_write", "url": f"{lab.daemon.url}/api/v1/write"}
             return json.dumps(document)
 
@@ -137,6 +138,7 @@ class FirstDay(Case):
         self.assert_status(checked, 1)
         self.assertEqual(len([line for line in checked.out.splitlines() if "FAIL" in line and "t0003" in line]), 1)
         self.assertIn("12 tenants found", checked.out)
+        self.assertIn("choose one by the label dimension_set", checked.out)
         run = lab.type(["muster", "run"])
         self.assert_status(run, 1)
         self.assertTrue(run.errors("run finished", "tenants=13", "tenants_failed=1", "streams_done=12"), run.err)
