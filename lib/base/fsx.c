@@ -219,8 +219,8 @@ create_tmp(int dir, const char *name, char tmp[PATH_MAX], int *ret_fd)
 	return -1;
 }
 
-static int
-write_all(int fd, struct sv data, const char *path, struct err *err)
+int
+fsx_write_fd(int fd, const char *path, struct sv data, struct err *err)
 {
 	while (data.n) {
 		ssize_t w = write(fd, data.p, data.n);
@@ -268,7 +268,7 @@ write_piece(void *arg, struct sv piece, struct err *err)
 {
 	const struct to_fd *to = arg;
 
-	return write_all(to->fd, piece, to->path, err);
+	return fsx_write_fd(to->fd, to->path, piece, err);
 }
 
 /* The temporary file's place and, as long as it is open, its lock. */
@@ -297,7 +297,7 @@ tmp_write(struct tmp_file *t, const char *name, const char *path, struct sv data
 	if (create_tmp(t->dir, name, t->name, &t->fd) < 0)
 		return err_sys(err, errno, "create a temporary file for %s", path);
 	to = (struct to_fd){t->fd, path};
-	if (write_all(t->fd, data, path, err) < 0 ||
+	if (fsx_write_fd(t->fd, path, data, err) < 0 ||
 	    (how->more && spool_each(how->more, write_piece, &to, err) < 0) ||
 	    set_attrs(t->fd, path, how, err) < 0)
 		return -1;

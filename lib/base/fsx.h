@@ -50,6 +50,8 @@ struct fsx_how {
  * entry is on disk. */
 int fsx_write(int dirfd, const char *path, struct sv data, const struct fsx_how *how,
 	      struct err *err);
+/* All of it, to an open file, pipe or terminal; `path` is its name in errors. */
+int fsx_write_fd(int fd, const char *path, struct sv data, struct err *err);
 /* The rest of an open file into out. */
 int fsx_read_fd(int fd, const char *name, struct buf *out, struct err *err);
 /* An extended attribute as text; "" if it is missing or longer than `size` - 1. */

@@ -1,7 +1,6 @@
 /* A session from its opening to its exit status; see session_run.h. */
 #include "run/session_run.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,11 +34,8 @@ log_summary(const struct session *s, const char *command, const struct report_to
 static int
 write_report_file(const char *path, struct sv text, struct err *err)
 {
-	if (!strcmp(path, "-")) {
-		if (write(STDOUT_FILENO, text.p, text.n) != (ssize_t)text.n)
-			return err_sys(err, errno, "write the report");
-		return 0;
-	}
+	if (!strcmp(path, "-"))
+		return fsx_write_fd(STDOUT_FILENO, "the report", text, err);
 	return fsx_replace(AT_FDCWD, path, text, err);
 }
 

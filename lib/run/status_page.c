@@ -27,29 +27,13 @@ status_page_text(const struct status *st, struct store *state, struct buf *out, 
 	return status_html(st, &runs, out, err);
 }
 
-static int
-write_all(int fd, struct sv text, struct err *err)
-{
-	while (text.n) {
-		ssize_t n = write(fd, text.p, text.n);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, errno, "write the page");
-		text.p += n;
-		text.n -= (size_t)n;
-	}
-	return 0;
-}
-
 int
 status_page_save(const char *path, struct sv text, struct err *err)
 {
 	mode_t mask;
 
 	if (strcmp(path, "-") == 0)
-		return write_all(STDOUT_FILENO, text, err);
+		return fsx_write_fd(STDOUT_FILENO, "the page", text, err);
 	if (fsx_replace(AT_FDCWD, path, text, err))
 		return err_wrap(err, "status page");
 	mask = umask(077);

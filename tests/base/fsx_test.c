@@ -601,6 +601,42 @@ test_list_too_deep(void **state)
 	assert_string_equal(err.msg, "d: folders nested deeper than 32");
 }
 
+/* Of a pipe that takes what was written to it in pieces, and then is closed by its reader. */
+static void
+test_write_fd(void **state)
+{
+	static char text[200000];
+	char piece[1000];
+	struct err err;
+	size_t got = 0;
+	ssize_t n;
+	int fds[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		(void)close(fds[1]);
+		while ((n = read(fds[0], piece, sizeof(piece))) > 0)
+			got += (size_t)n;
+		_exit(got == sizeof(text) ? 0 : 1);
+	}
+	(void)close(fds[0]);
+	assert_int_equal(fsx_write_fd(fds[1], "it", (struct sv){text, sizeof(text)}, &err), 0);
+	(void)close(fds[1]);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	(void)close(fds[0]);
+	assert_true(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+	assert_int_equal(fsx_write_fd(fds[1], "it", sv_of("text"), &err), -1);
+	assert_string_equal(err.msg, "write it: Broken pipe");
+	(void)close(fds[1]);
+}
+
 #define FSX_TEST(fn) cmocka_unit_test_setup_teardown(fn, make_root, remove_root)
 
 int
@@ -626,6 +662,7 @@ main(void)
 	    FSX_TEST(test_tmp_name_taken),
 	    FSX_TEST(test_list),
 	    FSX_TEST(test_list_too_deep),
+	    FSX_TEST(test_write_fd),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
