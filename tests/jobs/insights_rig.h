@@ -52,6 +52,7 @@ struct oracle {
 	/* In 1,000 queries, so many ... */
 	int fail, short_rows, forget, lose;
 	bool denies_lists; /* of queries */
+	int retention_days; /* of all groups, 0: for good */
 	bool no_matched;
 	struct oracle_query q[MAX_QUERIES];
 	size_t n_queries, started, stopped, refused, most_running, lost, looks;
@@ -122,8 +123,11 @@ oracle_groups(struct rig *r, const json_t *req)
 			continue;
 		buf_fmt(out,
 			"%s{\"logGroupName\":\"%s\",\"creationTime\":1,\"arn\":\"a:*\","
-			"\"storedBytes\":0}",
+			"\"storedBytes\":0",
 			shown++ ? "," : "", name);
+		if (r->o->retention_days)
+			buf_fmt(out, ",\"retentionInDays\":%d", r->o->retention_days);
+		buf_ch(out, '}');
 	}
 	buf_str(out, "]");
 	if (i < r->o->n_groups)
@@ -286,7 +290,7 @@ oracle_streams(const struct oracle *o, const struct oracle_query *q, struct buf 
 static inline void
 oracle_page(struct rig *r, const struct oracle_query *q, const char *token, bool part)
 {
-	size_t *rows = calloc(MAX_EVENTS, sizeof(*rows)), matched, n, i, end;
+	size_t *rows = calloc(MAX_EVENTS, sizeof(*rows)), matched, n, i, end, shown = 0;
 	const struct oracle *o = r->o;
 	struct buf *out = &r->resp.body;
 
@@ -301,10 +305,11 @@ oracle_page(struct rig *r, const struct oracle_query *q, const char *token, bool
 		if (k > i)
 			buf_ch(out, ',');
 		oracle_event(&o->events[rows[k]], out);
+		shown++;
 	}
 	buf_str(out, "],\"statistics\":{");
 	if (!o->no_matched)
-		buf_fmt(out, "\"recordsMatched\":%zu.0,", matched);
+		buf_fmt(out, "\"recordsMatched\":%zu.0,", part ? shown : matched); /* so far */
 	buf_fmt(out, "\"recordsScanned\":1.0E3,\"bytesScanned\":%zu.0}", 100 * matched);
 	if (end < n && !part && !q->lists)
 		buf_fmt(out, ",\"nextToken\":\"%zu\"", end);

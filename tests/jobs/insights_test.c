@@ -360,6 +360,28 @@ test_dense(void **state)
 }
 
 static void
+test_what_groups_keep_no_longer_is_a_gap(void **state)
+{
+	const int64_t kept_from = NOW - INT64_C(86400000);
+	const struct job_gap *gaps;
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS);
+	r.o->retention_days = 1;
+	oracle_add(&r, kept_from + 1000, 0, 0);
+	assert_int_equal(rig_try_open(&r, kept_from - 2 * CELL_MS, 3), 0);
+	rig_complete(&r, 3);
+	assert_int_equal(r.o->started, 1);
+	assert_int_equal(r.data[2].n_lines, 1);
+	assert_int_equal(job_insights.gaps(r.p, &gaps), 1);
+	assert_int_equal(gaps[0].from_ms, kept_from - 2 * CELL_MS);
+	assert_int_equal(gaps[0].to_ms, kept_from);
+	assert_string_equal(gaps[0].reason, "older than a log group's retention");
+	rig_done(&r);
+}
+
+static void
 test_one_stream_too_dense_is_a_gap(void **state)
 {
 	const struct job_gap *gaps;
@@ -835,6 +857,7 @@ main(void)
 	    cmocka_unit_test(test_a_service_that_never_answers),
 	    cmocka_unit_test(test_the_budget_counts_what_other_regions_scan),
 	    cmocka_unit_test(test_dense),
+	    cmocka_unit_test(test_what_groups_keep_no_longer_is_a_gap),
 	    cmocka_unit_test(test_one_stream_too_dense_is_a_gap),
 	    cmocka_unit_test(test_parts_by_the_density_before),
 	    cmocka_unit_test(test_where_rows_are_more_than_an_answer_may_be),

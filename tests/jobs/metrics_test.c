@@ -176,6 +176,32 @@ test_make_do(void **state)
 	rig_done(&r);
 }
 
+/* CloudWatch would answer with nothing, and not with an error. */
+static void
+test_what_is_kept_no_longer_is_a_gap(void **state)
+{
+	const int64_t kept_ms = INT64_C(15) * 24 * 60 * 60000;
+	const struct job_gap *gaps;
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "{}");
+	rig_open_at(&r, NULL, START, 3, START + CELL_MS + 1 + kept_ms);
+	rig_say(&r, "", TWO);
+	rig_say(&r, "\"StartTime\":1767226200,",
+		DATA_OF(RESULT("m0", "1767226200", "1", "Complete") "," RESULT("m1", "1767226200",
+									       "2", "Complete")));
+	rig_complete(&r, 3);
+	assert_int_equal(r.data[0].n_samples + r.data[1].n_samples, 0);
+	assert_int_equal(r.data[2].n_samples, 2);
+	assert_int_equal(job_metrics.gaps(r.p, &gaps), 1);
+	assert_int_equal(gaps[0].from_ms, START);
+	assert_int_equal(gaps[0].to_ms, START + 2 * CELL_MS);
+	assert_string_equal(gaps[0].reason,
+			    "CloudWatch keeps points of a period of 1m only for 15 days");
+	rig_done(&r);
+}
+
 /* Selection */
 
 static void
@@ -936,6 +962,7 @@ main(void)
 	    cmocka_unit_test(test_rows_only),
 	    cmocka_unit_test(test_reach),
 	    cmocka_unit_test(test_make_do),
+	    cmocka_unit_test(test_what_is_kept_no_longer_is_a_gap),
 	    cmocka_unit_test(test_eight_by_default),
 	    cmocka_unit_test(test_wildcards_and_where),
 	    cmocka_unit_test(test_entries_share),

@@ -132,7 +132,8 @@ struct fake_pull {
 	bool asked;
 };
 static atomic_int pulls_made;
-static double revised; /* what the service answers now differs from the truth by this */
+static atomic_bool never_complete; /* whatever is asked */
+static double revised;		   /* what the service answers now differs from the truth by this */
 
 static double
 truth(const char *tenant, const char *region, int64_t ts)
@@ -172,8 +173,9 @@ fake_next(struct pull *pull, struct aws_call *call, struct err *err)
 	struct fake_pull *p = (struct fake_pull *)(void *)pull;
 
 	(void)err;
-	if (p->asked)
+	if (p->asked && !atomic_load(&never_complete))
 		return 0;
+	call->wait_ms = p->asked ? 1000 : 0;
 	call->service = "monitoring";
 	call->operation = "GetMetricData";
 	call->proto = PROTO_AWS_JSON;
@@ -947,6 +949,124 @@ a_run_that_holds_the_lease_is_left_alone(void **state)
 	world_close(&w);
 }
 
+/* Where nothing is unlocked when a process ends, the lease's time is what counts. */
+static void
+a_lease_is_left_alone_until_its_time_is_up(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct commit *other = NULL;
+	struct err err = {0};
+	struct commit_env env;
+	struct balky b;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	use_balky(&w, &b);
+	env = (struct commit_env){.state = w.state,
+				  .base = "",
+				  .clock = w.clock,
+				  .clock_offset_ms = 60 * MIN,
+				  .run_id = "other",
+				  .host = "there"};
+	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, NULL, 0, &other, &err),
+			 COMMIT_OPENED);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[0][0].state, STREAM_DONE);
+	assert_int_equal(s[1][0].state, STREAM_SKIPPED);
+	assert_int_equal(s[1][1].state, STREAM_SKIPPED);
+	clock_fake_advance(w.clock, 60 * MIN + LEASE_MS + 1);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[1][0].state, STREAM_DONE);
+	assert_int_equal(commit_close(other, &err), -1);
+	assert_int_equal(err.kind, ERR_CONFLICT);
+	w.state = b.inner;
+	world_close(&w);
+}
+
+/* t1's receiver has a cell of which the checkpoint knows only that the lake has it. */
+static void
+leave_sent_cell(struct world *w, struct cell cell)
+{
+	struct ckpt *c = NULL;
+	struct err err = {0};
+
+	assert_int_equal(ckpt_load(w->state, "", "t1", "ecs", &c, &err), 0);
+	for (size_t g = 0; g < REGIONS; g++) {
+		struct ckpt_stream *s = ckpt_stream_find(c, region_names[g]);
+
+		assert_int_equal(ckpt_done(ckpt_sink_find(s, "lake"), cell, &err), 0);
+		for (int64_t ts = cell.start_ms; ts < cell.end_ms; ts += MIN) {
+			w->receiver.newest[1][g] = ts;
+			w->receiver.values[1][g][(ts - T0) / MIN] =
+			    truth("t1", region_names[g], ts);
+		}
+	}
+	assert_int_equal(ckpt_save(w->state, "", c, &err), 0);
+	ckpt_free(c);
+}
+
+/* It died before it could say so, but it had said up to where it might. */
+static void
+what_a_dead_run_may_have_sent_is_no_refused_sample(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct commit *other = NULL;
+	struct err err = {0};
+	struct commit_env env;
+	struct balky b;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	use_balky(&w, &b);
+	assert_int_equal(run_at(&w, T0 + 40 * MIN, 0, s), 0);
+	env = (struct commit_env){
+	    .state = w.state, .base = "", .clock = w.clock, .run_id = "other", .host = "there"};
+	assert_int_equal(
+	    commit_open(&env, "t1", "ecs", accounts[1], T0 + 60 * MIN, NULL, 0, &other, &err),
+	    COMMIT_OPENED);
+	b.refuses_last = true;
+	assert_int_equal(commit_close(other, &err), -1);
+	b.refuses_last = false;
+	leave_sent_cell(&w, (struct cell){T0 + 35 * MIN, T0 + 40 * MIN});
+	clock_fake_advance(w.clock, LEASE_MS + 1);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	for (size_t g = 0; g < REGIONS; g++) {
+		assert_int_equal(s[1][g].state, STREAM_DONE);
+		assert_int_equal(s[1][g].stats.already, 5);
+		assert_int_equal(s[1][g].stats.acked, 20);
+	}
+	assert_received(&w, 1, T0 + 35 * MIN, T0 + 60 * MIN);
+	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	w.state = b.inner;
+	world_close(&w);
+}
+
+/* What is still not complete when a cell's time is up is left to the next run. */
+static void
+an_answer_that_is_never_complete_has_an_end(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	atomic_store(&never_complete, true);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	atomic_store(&never_complete, false);
+	for (size_t i = 0; i < TENANTS; i++) {
+		const char *why = err_kept(&s[i][0].error)->msg;
+
+		assert_int_equal(s[i][0].state, STREAM_FAILED);
+		/* Whichever comes first: the workers share a clock. */
+		assert_true(strstr(why, "still incomplete after") || strstr(why, "timed out"));
+	}
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_received(&w, 0, T0 + 35 * MIN, T0 + 60 * MIN);
+	world_close(&w);
+}
+
 /* Another run froze the cells in between; the service has changed its mind since. */
 static void
 who_freezes_first_wins(void **state)
@@ -1155,6 +1275,9 @@ main(void)
 	    cmocka_unit_test(a_run_with_nothing_to_do_writes_nothing),
 	    cmocka_unit_test(a_gap_leaves_out_what_was_delivered),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
+	    cmocka_unit_test(a_lease_is_left_alone_until_its_time_is_up),
+	    cmocka_unit_test(what_a_dead_run_may_have_sent_is_no_refused_sample),
+	    cmocka_unit_test(an_answer_that_is_never_complete_has_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
