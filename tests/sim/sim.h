@@ -28,6 +28,7 @@
 #define SIM_GROUPS	 2
 #define SIM_MAX_FAULTS	 64
 #define SIM_WORDS	 256
+#define SIM_CALL_MS	 300 /* that a call takes: checkpoints move while a run is at work */
 #define SIM_DELAY	 (5 * SIM_MIN)	/* of the job `ecs` */
 #define SIM_DELAY_LOGS	 (10 * SIM_MIN) /* of the job `app` */
 
@@ -70,6 +71,7 @@ struct sim {
 	int64_t every_ms; /* of both jobs */
 	struct clock *clock; /* of the present run */
 	int64_t now_ms;	     /* the present of the data */
+	int64_t took_ms;     /* of the last run */
 	uint64_t calls;	     /* so far */
 	struct sim_fault faults[SIM_MAX_FAULTS]; /* sorted */
 	size_t n_faults, next_fault;

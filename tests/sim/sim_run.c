@@ -65,6 +65,7 @@ sim_run(struct sim *s, const char *const *words)
 	status = cmd_run(argc, (char **)(uintptr_t)argv);
 	session_hook(NULL);
 	s->clock = NULL;
+	s->took_ms = clock_mono_ms(hooks.clock);
 	clock_fake_free(hooks.clock);
 	return s->dead ? -1 : status;
 }

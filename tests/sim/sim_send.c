@@ -83,6 +83,7 @@ send_locked(struct sim *s, const struct http_req *req, struct http_resp *resp, s
 	if (s->dead)
 		return no_answer(resp, err);
 	s->calls++;
+	clock_fake_advance(s->clock, SIM_CALL_MS);
 	f = fault_now(s);
 	if (s->trace)
 		(void)printf("%6llu %-10s %-16s %s %.90s%s%s\n", (unsigned long long)s->calls,

@@ -30,7 +30,7 @@ sim_value(const struct sim *s, size_t tenant, size_t region, size_t series, int6
 
 	if (r % 16 == 0)
 		return false;
-	*ret = (double)(r >> 40) / 64;
+	*ret = ((double)(r >> 40) + 0.5) / 64; /* never one that the receiver calls bad */
 	return true;
 }
 
