@@ -47,7 +47,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
 SEED ?= 1
 
-.PHONY: all debug test unit e2e sim-tools model sweep sweep-share asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
+.PHONY: all debug test unit e2e sim-tools model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
 	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
@@ -89,8 +89,8 @@ $(B)/tests/sim/powercut.so: tests/sim/powercut.c
 
 HEADERS   := $(wildcard lib/*/*.h jobs/*.h tests/*/*.h)
 C_SRC     := $(LIB_SRC) $(JOB_SRC) $(wildcard tests/*/*.c)
-SH_SRC    := $(wildcard scripts/* .ci/run)
-PY_SRC     = $(shell grep -lsE '^\#!.*python3' $(wildcard tests/*/*)) $(shell find tests -name '*.py')
+PY_SRC     = $(shell grep -lsE '^\#!.*python3' $(wildcard scripts/* tests/*/*)) $(shell find tests -name '*.py')
+SH_SRC     = $(filter-out $(PY_SRC),$(wildcard scripts/* .ci/run))
 # Sanitizers want their shadow where the kernel's widest randomisation may already be.
 FIXED     := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 MEMCHECK  := valgrind -q --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=9
@@ -138,6 +138,9 @@ sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the 
 	$(Q)$(B)/tests/sim/sweep points
 	$(Q)$(B)/tests/sim/sweep pairs $(or $(SHARE),0/400)
 	$(Q)$(B)/tests/sim/sweep seeds $(SEED) 500
+
+mutants:                  ## the program broken on purpose in many ways: each has to be found (MUTANTS= names, or --share I/N)
+	$(Q)scripts/mutants $(MUTANTS)
 
 cover:                    ## line coverage of lib/ and jobs/ by all tests; what is not covered: build-cover/uncovered.txt
 	$(Q)find build-cover -name '*.gcda' -delete 2>/dev/null || true
