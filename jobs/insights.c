@@ -13,6 +13,10 @@
  * the end of the round, and polls go on meanwhile. Where queries may have been started that are not
  * known, the service is asked for them first (insights_lost.c).
  *
+ * A second asking of a cell that is done (`revisit: once`) has a part of the memo of its own, so
+ * that neither asking makes the other forget what it has paid for. Its queries differ from the
+ * first ones by their mark alone.
+ *
  * next() only builds; what moves the pull on is a reply that could be read whole. So a request may
  * be sent any number of times.
  */
@@ -25,6 +29,7 @@
 
 #define MEMO_VERSION 1
 #define HOUR_MS	     INT64_C(3600000)
+#define AGAIN_BUDGET "not asked for a second time: scan_budget is used up for this day"
 
 /* Polling: a query takes a second or so; the service allows ten polls a second for all of them. */
 #define POLL_FIRST_MS 500
@@ -54,6 +59,7 @@ pull_free(struct pull *p)
 	if (!p)
 		return;
 	lost_done(p);
+	json_decref(p->other);
 	map_done(&p->tokens, NULL);
 	buf_done(&p->token_buf);
 	buf_done(&p->text);
@@ -305,6 +311,7 @@ adopted(struct pull *p, size_t at)
 		return false;
 	p->asks.v[at].id = id;
 	p->asks.v[at].state = ASK_RUNNING;
+	p->collected = true;
 	p->poll_ms = POLL_FIRST_MS;
 	p->changed = p->urgent = true;
 	return true;
@@ -396,7 +403,8 @@ give_up_rest(struct pull *p, struct err *err)
 
 		if (a->state != ASK_NEW)
 			continue;
-		if (pull_gap(p, a->from_ms, a->to_ms, "scan_budget is used up for this day", err))
+		if (pull_gap(p, a->from_ms, a->to_ms,
+			     p->again ? AGAIN_BUDGET : "scan_budget is used up for this day", err))
 			return -1;
 		p->gaps[p->n_gaps - 1].passes = true;
 		a->state = ASK_LOST;
@@ -649,25 +657,68 @@ rows_since(const struct pull *p, int64_t ms)
 	return n;
 }
 
+/* What a pull of the same cells goes on from. */
 static json_t *
-insights_memo(struct pull *p)
+save_asking(const struct pull *p)
+{
+	json_t *groups = groups_save(&p->groups);
+	json_t *asks = asks_save(&p->asks);
+
+	return json_pack("{s:I, s:I, s:o, s:o, s:i, s:b}", "listed_ms",
+			 (json_int_t)p->groups.listed_ms, "base", (json_int_t)p->groups.base,
+			 "groups", groups, "asks", asks, "limit", (int)p->limit, "lost",
+			 (int)p->lost);
+}
+
+/* Takes `more`. NULL if either is, or without memory. */
+static json_t *
+with(json_t *memo, json_t *more)
+{
+	bool failed = !memo || !more || json_object_update(memo, more);
+
+	json_decref(more);
+	if (!failed)
+		return memo;
+	json_decref(memo);
+	return NULL;
+}
+
+/* Of a first asking: with what there is of a second one. */
+static json_t *
+save_first(const struct pull *p)
 {
 	int64_t last_ms = p->end_ms - p->s->common->every_ms;
 	bool done = p->phase == DONE;
-	json_t *groups, *asks;
+	json_t *more = json_pack(
+	    "{s:I, s:I}", "rows", (json_int_t)(done ? rows_since(p, last_ms) : p->rows_before),
+	    "rows_ms", (json_int_t)(done ? p->s->common->every_ms : p->ms_before));
 
+	if (more && p->other && json_object_set(more, "again", p->other)) {
+		json_decref(more);
+		return NULL;
+	}
+	return with(save_asking(p), more);
+}
+
+/* Of a second one: in the memo of the first. */
+static json_t *
+save_again(const struct pull *p)
+{
+	json_t *asking = save_asking(p);
+
+	return with(p->other ? json_copy(p->other) : json_object(),
+		    asking ? json_pack("{s:o}", "again", asking) : NULL);
+}
+
+static json_t *
+insights_memo(struct pull *p)
+{
 	if (!p->changed || p->phase == LIST)
 		return NULL;
 	p->urgent = false;
-	groups = groups_save(&p->groups);
-	asks = asks_save(&p->asks);
-	return json_pack("{s:i, s:s, s:I, s:I, s:o, s:o, s:i, s:I, s:I, s:s, s:I, s:b}", "version",
-			 MEMO_VERSION, "definition", p->definition, "listed_ms",
-			 (json_int_t)p->groups.listed_ms, "base", (json_int_t)p->groups.base,
-			 "groups", groups, "asks", asks, "limit", (int)p->limit, "rows",
-			 (json_int_t)(done ? rows_since(p, last_ms) : p->rows_before), "rows_ms",
-			 (json_int_t)(done ? p->s->common->every_ms : p->ms_before), "day", p->day,
-			 "scanned", (json_int_t)p->spent, "lost", (int)p->lost);
+	return with(p->again ? save_again(p) : save_first(p),
+		    json_pack("{s:i, s:s, s:s, s:I}", "version", MEMO_VERSION, "definition",
+			      p->definition, "day", p->day, "scanned", (json_int_t)p->spent));
 }
 
 /* Before anything waits for it. One write does for all that are started in a row: those of a run
@@ -702,31 +753,66 @@ load_asks(struct pull *p, const json_t *list)
 	for (int64_t ms = p->start_ms; ms < p->end_ms; ms += every_ms)
 		all = asks_load(&p->asks, list, ms, ms + every_ms, &p->groups) && all;
 	asks_trim(&p->asks, &p->groups);
+	for (size_t i = 0; i < p->asks.n; i++)
+		p->collected = p->collected || p->asks.v[i].id;
 	return all;
 }
 
-/* False: the groups have to be listed. */
+/* The groups that an asking named. False: none are known. */
 static bool
-load_groups(struct pull *p, const json_t *memo)
+load_list(struct pull *p, const json_t *asking)
 {
-	int64_t base = memo_int(memo, "base");
-	bool young;
+	int64_t base = memo_int(asking, "base");
 
-	p->groups.listed_ms = memo_int(memo, "listed_ms");
-	if (!groups_load(&p->groups, json_object_get(memo, "groups"), &p->mem) || base < 0 ||
+	p->groups = (struct groups){.listed_ms = memo_int(asking, "listed_ms")};
+	if (!groups_load(&p->groups, json_object_get(asking, "groups"), &p->mem) || base < 0 ||
 	    base > (int64_t)p->groups.n) {
 		p->groups = (struct groups){0};
 		return false;
 	}
 	p->groups.base = (size_t)base;
-	young = p->groups.listed_ms <= p->now_ms &&
-		p->groups.listed_ms > p->now_ms - p->o->discover_every_ms;
+	return true;
+}
+
+static bool
+list_is_young(const struct pull *p)
+{
+	return p->groups.listed_ms <= p->now_ms &&
+	       p->groups.listed_ms > p->now_ms - p->o->discover_every_ms;
+}
+
+/* False: the groups have to be listed. */
+static bool
+load_first(struct pull *p, const json_t *memo)
+{
+	bool young;
+
+	if (!load_list(p, memo))
+		return false;
+	young = list_is_young(p);
 	if (load_asks(p, json_object_get(memo, "asks")) || young)
 		return true;
 	/* The new list comes behind the one that asks name. */
 	p->groups.base = p->groups.n;
 	if (!p->asks.n)
 		p->groups = (struct groups){0};
+	return false;
+}
+
+/* The same for a second asking, which is of one cell: all of its asks are there, or none. One that
+ * begins goes by the list of the first ones. */
+static bool
+load_again(struct pull *p, const json_t *memo)
+{
+	const json_t *again = json_object_get(memo, "again");
+
+	if (load_list(p, again) && load_asks(p, json_object_get(again, "asks")))
+		return true;
+	if (load_list(p, memo) && list_is_young(p)) {
+		asks_trim(&p->asks, &p->groups);
+		return true;
+	}
+	p->groups = (struct groups){0};
 	return false;
 }
 
@@ -746,24 +832,36 @@ insights_scanned_elsewhere(struct pull *p, uint64_t bytes)
 	p->elsewhere = bytes;
 }
 
+static void
+load_limit(struct pull *p, const json_t *asking)
+{
+	int64_t limit = memo_int(asking, "limit");
+
+	if (limit >= 1 && limit < p->limit)
+		p->limit = (long)limit;
+}
+
 static bool
 load_memo(struct pull *p, const json_t *memo)
 {
-	int64_t limit = memo_int(memo, "limit"), rows = memo_int(memo, "rows");
+	json_t *again = json_object_get(memo, "again");
+	int64_t rows = memo_int(memo, "rows");
 
 	if (memo_int(memo, "version") != MEMO_VERSION)
 		return false;
 	p->spent = insights_scanned(memo, p->now_ms);
 	if (!memo_is(memo, "definition", p->definition))
 		return false;
-	p->lost = json_is_true(json_object_get(memo, "lost"));
-	if (limit >= 1 && limit < p->limit)
-		p->limit = (long)limit;
+	p->other = json_deep_copy(p->again ? memo : again);
+	p->lost = json_is_true(json_object_get(p->again ? again : memo, "lost"));
+	load_limit(p, memo);
+	if (p->again)
+		load_limit(p, again);
 	if (rows >= 0 && memo_int(memo, "rows_ms") > 0) {
 		p->rows_before = (uint64_t)rows;
 		p->ms_before = memo_int(memo, "rows_ms");
 	}
-	return load_groups(p, memo);
+	return p->again ? load_again(p, memo) : load_first(p, memo);
 }
 
 /* Opening */
@@ -815,8 +913,8 @@ pull_begin(struct pull *p, const json_t *memo, struct err *err)
 }
 
 static int
-insights_open(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n,
-	      int64_t now_ms, struct pull **ret, struct err *err)
+open_pull(const struct job_stream *s, bool again, const json_t *memo, struct cell span,
+	  int64_t now_ms, struct pull **ret, struct err *err)
 {
 	CLEANUP(pull_freep) struct pull *p = calloc(1, sizeof(*p));
 
@@ -825,8 +923,9 @@ insights_open(const struct job_stream *s, const json_t *memo, const struct cell 
 	*p = (struct pull){
 	    .s = s,
 	    .o = s->opts,
-	    .start_ms = cells[0].start_ms,
-	    .end_ms = cells[n - 1].end_ms,
+	    .again = again,
+	    .start_ms = span.start_ms,
+	    .end_ms = span.end_ms,
 	    .now_ms = now_ms,
 	    .mem = ARENA_INIT(PULL_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
@@ -845,6 +944,22 @@ insights_open(const struct job_stream *s, const json_t *memo, const struct cell 
 		return -1;
 	*ret = STEAL(p);
 	return 0;
+}
+
+static int
+insights_open(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n,
+	      int64_t now_ms, struct pull **ret, struct err *err)
+{
+	return open_pull(s, false, memo, (struct cell){cells[0].start_ms, cells[n - 1].end_ms},
+			 now_ms, ret, err);
+}
+
+static int
+insights_open_again(const struct job_stream *s, const json_t *memo, const struct cell *cells,
+		    size_t n, int64_t now_ms, struct pull **ret, struct err *err)
+{
+	return open_pull(s, true, memo, (struct cell){cells[0].start_ms, cells[n - 1].end_ms},
+			 now_ms, ret, err);
 }
 
 /* Harvest */
@@ -877,6 +992,7 @@ insights_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *
 	if (!p->merge && row_merge_new(&p->runs, p->rows, p->n_rows, &p->merge, err))
 		return -1;
 	for (size_t i = 0; i < n; i++) {
+		cells[i].asked_before = p->collected;
 		cells[i].n_rejected += p->n_outside;
 		p->n_outside = 0;
 		if (harvest_cell(p, &cells[i], err))
@@ -978,6 +1094,7 @@ const struct job_kind job_insights = {
     .span_max = insights_span_max,
     .alone = insights_alone,
     .open = insights_open,
+    .open_again = insights_open_again,
     .next = insights_next,
     .reply = insights_reply,
     .missing = insights_missing,

@@ -169,6 +169,14 @@ insights_check(const struct job_common *c, void *opts, const struct conf_node *n
 	if (o->series_node)
 		conf_fault(f, o->series_node, "series is not supported by this version");
 	if (c->revisit_ms)
-		conf_fault(f, revisit ? revisit : node,
-			   "revisiting log events is not supported by this version");
+		conf_fault(
+		    f, revisit ? revisit : node,
+		    "expected `once` (each cell is asked for a second time, `hold` after its "
+		    "end) or off");
+	if (c->once && o->q.body && !o->q.splits)
+		conf_fault(
+		    f, revisit ? revisit : node,
+		    "`once` finds log events that came late: the rows of this query (stats, "
+		    "dedup, limit, ...) change with each event instead of becoming more; give "
+		    "it a longer `delay`");
 }

@@ -25,6 +25,9 @@ lost_mark(const struct pull *p, const struct ask *a, struct buf *text, struct er
 {
 	uint64_t mark = mix64(fnv1a64(sv_of(p->definition)) + a->tries);
 
+	/* What the first asking brought is not asked for. */
+	if (p->again)
+		mark = mix64(mark + 1);
 	/* Linked accounts are asked through one. */
 	mark = mix64(mark ^ fnv1a64(sv_of(p->s->account)));
 	for (size_t i = a->g0; i < a->g1; i++)

@@ -86,6 +86,10 @@ struct pull {
 
 	/* The memo. */
 	bool urgent, changed;
+	bool again;	/* the second asking of a cell */
+	bool collected; /* some query was started by an earlier run */
+	json_t *other;	/* of the memo: the second asking's part in a first one, all of it in a second;
+			   NULL: none */
 	uint64_t rows_before; /* of the last cell before this span, */
 	int64_t ms_before;    /* and its length */
 	uint64_t spent;	      /* bytes of this day, */

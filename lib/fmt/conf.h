@@ -73,7 +73,10 @@ enum conf_flags {
 	CONF_OFF = 16,	    /* DURATION: "none" and "off" mean 0 */
 	CONF_EMPTY_OK = 32, /* STRING, STRINGS, STRINGSS, TABLES: "" or [] is a value */
 	CONF_PER_SECOND = 64, /* NUMBER: "/s" may follow, "none" means 0, and less is no value */
+	CONF_OR_ONCE = 128, /* DURATION: "once" means CONF_ONCE_MS */
 };
+
+#define CONF_ONCE_MS INT64_C(-1)
 
 struct conf_strings {
 	const char **v;

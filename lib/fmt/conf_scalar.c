@@ -106,6 +106,8 @@ read_duration(const struct scalar *s)
 
 	if (off && (s->k->flags & CONF_OFF))
 		*(int64_t *)s->at = 0;
+	else if ((s->k->flags & CONF_OR_ONCE) && !strcasecmp(s->text, "once"))
+		*(int64_t *)s->at = CONF_ONCE_MS;
 	else if (num_duration(sv_of(s->text), &v))
 		store_ranged(s, v);
 	else

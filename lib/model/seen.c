@@ -465,6 +465,7 @@ static json_t *
 save_cell(const struct seen *s, const struct seen_cell *c, const struct seen_cell *all)
 {
 	CLEANUP(buf_done) struct buf raw = BUF_INIT(TEXT_MAX);
+	json_t *j;
 
 	for (size_t i = 0; c->n && i < all->n; i++) {
 		const uint32_t *marks = marks_of(s, c, all->keys[i]);
@@ -472,9 +473,14 @@ save_cell(const struct seen *s, const struct seen_cell *c, const struct seen_cel
 		for (size_t k = 0; k < s->slots; k++)
 			put_be(&raw, marks ? marks[k] : 0, MARK_BYTES);
 	}
-	return json_pack("{s:I, s:i, s:b, s:o, s:o}", "start_ms", (json_int_t)c->start_ms, "late",
-			 (int)c->late, "foreign", c->foreign, "owed", save_owed(c), "marks",
-			 packed(&raw));
+	j = json_pack("{s:I, s:i, s:b, s:o, s:o}", "start_ms", (json_int_t)c->start_ms, "late",
+		      (int)c->late, "foreign", c->foreign, "owed", save_owed(c), "marks",
+		      packed(&raw));
+	if (j && c->asked && json_object_set_new(j, "asked", json_true())) {
+		json_decref(j);
+		return NULL;
+	}
+	return j;
 }
 
 static json_t *
@@ -559,12 +565,13 @@ load_cell(struct seen *s, const json_t *j, struct sv keys)
 	CLEANUP(buf_done) struct buf marks = BUF_INIT(TEXT_MAX);
 	int64_t start_ms, late;
 	struct seen_cell *c;
-	bool foreign;
+	bool foreign, asked = false;
 	json_t *owed;
 
 	if (json_get_i64(j, "", "start_ms", true, &start_ms, NULL) ||
 	    json_get_i64(j, "", "late", true, &late, NULL) || late < 0 || late > INT32_MAX ||
 	    json_get_bool(j, "", "foreign", true, &foreign, NULL) ||
+	    json_get_bool(j, "", "asked", false, &asked, NULL) ||
 	    json_get_obj(j, "", "owed", true, &owed, NULL) ||
 	    !unpacked(json_object_get(j, "marks"), &marks) ||
 	    (s->n && s->cells[s->n - 1].start_ms >= start_ms))
@@ -574,6 +581,7 @@ load_cell(struct seen *s, const json_t *j, struct sv keys)
 		return false;
 	c->late = (unsigned)late;
 	c->foreign = foreign;
+	c->asked = asked;
 	return load_owed(c, owed) && load_marks(s, c, keys, buf_view(&marks));
 }
 
@@ -622,4 +630,17 @@ seen_load(struct seen *s, const json_t *j, const char *definition)
 	seen_done(s);
 	seen_init(s, definition);
 	return false;
+}
+
+bool
+seen_waits(const json_t *j, const char *definition, int64_t start_ms)
+{
+	struct seen s;
+	bool r = false;
+
+	if (seen_load(&s, j, definition))
+		for (size_t i = 0; i < s.n && s.cells[i].start_ms <= start_ms; i++)
+			r = r || (!s.cells[i].asked && !s.cells[i].foreign);
+	seen_done(&s);
+	return r;
 }

@@ -27,6 +27,7 @@ struct seen_cell {
 	int64_t start_ms;
 	unsigned late; /* how many late objects of it are accounted for */
 	bool foreign;  /* frozen under another definition: not looked at */
+	bool asked;    /* asked for a second time, or not to be: only debts are left */
 	struct seen_owed *owed; /* sorted by sink */
 	size_t n_owed;
 	bool looked;   /* not stored: looked at in this run */
@@ -49,6 +50,9 @@ void seen_init(struct seen *s, const char *definition);
 void seen_done(struct seen *s);
 /* false, and as if new: there is nothing, or nothing that this program wrote for this definition. */
 bool seen_load(struct seen *s, const json_t *j, const char *definition);
+/* Is there, in a stored document for this definition, a cell that starts at or before start_ms and
+ * waits for a second asking? */
+bool seen_waits(const json_t *j, const char *definition, int64_t start_ms);
 /* NULL without memory. Equal marks give equal documents. */
 json_t *seen_save(const struct seen *s);
 

@@ -54,6 +54,7 @@ struct cell_data {
 	const struct alarm_now *alarms; /* how things stand, where this is the newest cell of a pull; never frozen */
 	size_t n_alarms;
 	uint64_t n_rejected;         /* read but unusable (not finite, colliding identity), counted never silent */
+	bool asked_before;           /* some of it was asked for by an earlier run */
 	unsigned late;               /* the number of the late object that it is or will be; 0: the cell itself */
 	struct cell_data *later;     /* the cell's next late object; freed with it */
 };

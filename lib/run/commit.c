@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "model/seen.h"
 
 static void
 lock(struct commit *c)
@@ -85,6 +86,10 @@ has_nothing_to_do(const struct commit *c, const struct commit_stream *v)
 	for (size_t k = 0; k < v->plan->n_sinks; k++)
 		if (!ckpt_sink_find(s, v->plan->sinks[k].name))
 			return false;
+	if (v->plan->again_ms &&
+	    seen_waits(s->seen, v->definition,
+		       v->plan->now_ms - v->plan->again_ms - v->plan->every_ms))
+		return false;
 	return !plan_next(v->plan, s, PLAN_REST, 0, 1, &span);
 }
 

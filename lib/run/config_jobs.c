@@ -7,17 +7,19 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/num.h"
+#include "model/seen.h"
 #include "state/checkpoint.h"
 
 #define HOUR_MS	       INT64_C(3600000)
 #define DAY_MS	       (24 * HOUR_MS)
 #define DEFINITION_MAX ((size_t)1 << 20)
+#define ONCE_CELLS_MAX (SEEN_CELLS_MAX / 2)
 
 struct job_read {
 	struct job_common common;
 	const char *kind;
 	struct conf_strings to;
-	const struct conf_node *every_node, *to_node;
+	const struct conf_node *every_node, *to_node, *revisit_node;
 };
 
 #define TIME(member) offsetof(struct job_read, common.member)
@@ -51,15 +53,24 @@ const struct conf_key config_job_keys[] = {
      .max = 7 * DAY_MS,
      .deflt = "20m",
      .help =
-	 "How long a cell with less than half the series of the one before waits for the rest."},
+	 "metrics: how long a cell with less than half the series of the one before waits for the "
+	 "rest. insights: how long after its end a cell is asked for again (`revisit: once`)."},
     {.name = "revisit",
      .type = CONF_DURATION,
      .offset = TIME(revisit_ms),
-     .flags = CONF_OFF,
+     .flags = CONF_OFF | CONF_OR_ONCE,
      .min = 0,
      .max = 14 * DAY_MS,
-     .help = "How far back late points are looked for, in the same requests. 0s: not at all, and "
-	     "what is born between two listings begins late. Default: by kind."},
+     .node_offset = offsetof(struct job_read, revisit_node),
+     .help = "metrics: how far back late points are looked for, in the same requests; 0s: not at "
+	     "all, and "
+	     "what is born between two listings begins late. insights: `once` asks for each cell a "
+	     "second "
+	     "time, `hold` after its end (which scans, and costs, as much again), for log events "
+	     "that were "
+	     "not there at first; not for queries such as stats, dedup or limit, whose rows change "
+	     "with "
+	     "each event instead of becoming more. Default: by kind."},
     {.name = "lookback",
      .type = CONF_DURATION,
      .offset = TIME(lookback_ms),
@@ -166,6 +177,48 @@ check_every(struct config_read *r, const struct job_read *in, const struct conf_
 		   "%s should divide an hour, or be whole hours that divide a day", text);
 }
 
+static bool
+has_lake(const struct job *job)
+{
+	for (size_t i = 0; i < job->n_to; i++)
+		if (job->to[i]->kind == SINK_OBJECTS)
+			return true;
+	return false;
+}
+
+/* A second asking can find something only if it is later than the first, and only where what the
+ * first one brought can be read. */
+static void
+check_once(struct config_read *r, const struct job_read *in, const struct job *job)
+{
+	const struct job_common *c = &job->common;
+	char hold[32], delay[32];
+
+	num_duration_format(c->hold_ms, hold);
+	num_duration_format(c->delay_ms, delay);
+	if (!job->kind->open_again)
+		conf_fault(
+		    r->f, in->revisit_node,
+		    "`once` is for cells that are paid for with each asking (kind insights): "
+		    "expected a duration such as 90s, 5m or 1h30m");
+	else if (c->hold_ms <= c->delay_ms)
+		conf_fault(
+		    r->f, in->revisit_node,
+		    "`once` asks again `hold` (%s) after a cell's end: that should be more than "
+		    "delay (%s)",
+		    hold, delay);
+	else if (c->hold_ms / c->every_ms > ONCE_CELLS_MAX)
+		conf_fault(r->f, in->revisit_node,
+			   "`once`: over %d cells would wait for their second asking: make `every` "
+			   "longer or `hold` (%s) shorter",
+			   ONCE_CELLS_MAX, hold);
+	else if (job->n_to && !has_lake(job))
+		conf_fault(
+		    r->f, in->revisit_node,
+		    "`once` needs a sink of kind objects: what is new is told by what is frozen "
+		    "there");
+}
+
 static void
 define(struct config_read *r, struct job *job)
 {
@@ -201,8 +254,13 @@ read_of_kind(struct config_read *r, const struct conf_node *node, struct job *jo
 	conf_read(node, (const struct conf_key *const[]){config_job_keys, job->kind->keys, NULL},
 		  (void *const[]){&in, job->opts}, r->a, r->f);
 	job->common = in.common;
+	job->common.once = in.common.revisit_ms == CONF_ONCE_MS;
+	if (job->common.once)
+		job->common.revisit_ms = 0;
 	check_every(r, &in, node);
 	resolve_to(r, &in, job);
+	if (job->common.once)
+		check_once(r, &in, job);
 	if (job->kind->check)
 		job->kind->check(&job->common, job->opts, node, r->a, r->f);
 	if (conf_faults_count(r->f) == before)

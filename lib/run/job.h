@@ -24,6 +24,7 @@
 struct job_common {
 	const char *name;
 	int64_t every_ms, delay_ms, hold_ms, revisit_ms, lookback_ms;
+	bool once; /* `revisit: once`: a second asking, hold_ms after a cell's end */
 };
 
 /* The stream that is pulled: one job, one tenant, one region. All strings outlive the pull. */
@@ -105,6 +106,10 @@ struct job_kind {
 	 * is the run's present. */
 	int (*open)(const struct job_stream *s, const json_t *memo, const struct cell *cells,
 		    size_t n, int64_t now_ms, struct pull **ret, struct err *err);
+	/* The same for cells that are done, which are asked for a second time: its asking is one of its
+	 * own, kept in the memo beside the other. NULL: this kind's cells are not (`revisit: once`). */
+	int (*open_again)(const struct job_stream *s, const json_t *memo, const struct cell *cells,
+			  size_t n, int64_t now_ms, struct pull **ret, struct err *err);
 	/* Fill *call (reset before) with the next request: 1; 0: the pull is complete; -1: it
 	 * cannot be (ERR_DATA, ...). */
 	int (*next)(struct pull *p, struct aws_call *call, struct err *err);

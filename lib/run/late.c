@@ -6,12 +6,29 @@
 #include "base/log.h"
 #include "run/rejects.h"
 
-#define LATE_MAX 1000 /* late objects of a cell */
+bool
+late_may_exist(const struct stream *s)
+{
+	return s->job->kind->reach_ms || s->job->kind->open_again;
+}
 
 static bool
-is_used(const struct stream *s)
+looks(const struct stream *s)
 {
-	return s->job->kind->reach_ms && !s->env->dry_run && !s->env->backfill;
+	return s->job->kind->reach_ms || s->js.common->once;
+}
+
+bool
+late_is_used(const struct stream *s)
+{
+	return looks(s) && !s->env->dry_run && !s->env->backfill;
+}
+
+/* The marks are of points, and not only of cells. */
+static bool
+marks_points(const struct stream *s)
+{
+	return late_is_used(s) && s->job->kind->reach_ms;
 }
 
 void
@@ -19,12 +36,12 @@ late_begin(struct stream *s)
 {
 	json_t *j;
 
-	if (s->seen_loaded || !s->job->kind->reach_ms)
+	if (s->seen_loaded || !looks(s))
 		return;
 	j = commit_seen(s->commit, s->js.region);
 	(void)seen_load(&s->seen, j, s->job->definition);
 	json_decref(j);
-	s->reach_ms = s->job->kind->reach_ms(&s->js);
+	s->reach_ms = s->js.common->once ? s->js.common->hold_ms : s->job->kind->reach_ms(&s->js);
 	s->known_ms = s->seen.newest_ms;
 	s->first_ms = commit_first_ms(s->commit, s->js.region);
 	s->seen_loaded = true;
@@ -44,17 +61,20 @@ cell_of(const struct stream *s, int64_t start_ms)
 	return (struct cell){start_ms, start_ms + s->plan->every_ms};
 }
 
-/* A look at it now is the last one. */
-static bool
-is_settled(const struct stream *s, int64_t start_ms)
+int64_t
+late_oldest_ms(const struct stream *s)
+{
+	return s->env->now_ms - s->plan->max_catchup_ms - s->reach_ms;
+}
+
+bool
+late_is_settled(const struct stream *s, int64_t start_ms)
 {
 	return s->env->now_ms >= start_ms + s->plan->every_ms + s->reach_ms;
 }
 
-/* Taken by the sink that freezes, or, where none does, by any. What was given up or skipped has no
- * late points: all of it would be. */
-static bool
-is_frozen(const struct stream *s, struct cell c)
+bool
+late_is_frozen(const struct stream *s, struct cell c)
 {
 	for (size_t k = 0; k < s->plan->n_sinks; k++)
 		if ((!stream_has_lake(s) || k == s->lake) &&
@@ -65,8 +85,8 @@ is_frozen(const struct stream *s, struct cell c)
 
 /* Marks */
 
-static void
-warn_full(const struct stream *s, const struct err *err)
+void
+late_warn_full(const struct stream *s, const struct err *err)
 {
 	log_event(LOG_WARN, "late points are looked for in fewer cells",
 		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
@@ -83,10 +103,10 @@ mark(struct stream *s, int64_t start_ms, const struct cell_data *d)
 	while (seen_mark(&s->seen, c, d, &err)) {
 		if (s->seen.cells[0].start_ms >= start_ms) {
 			c->foreign = true;
-			warn_full(s, &err);
+			late_warn_full(s, &err);
 			return false;
 		}
-		warn_full(s, &err);
+		late_warn_full(s, &err);
 		seen_drop(&s->seen, 0);
 		c = seen_find(&s->seen, start_ms);
 	}
@@ -103,7 +123,7 @@ mark_frozen(struct stream *s, const struct cell_data *d)
 
 	c = seen_put(&s->seen, d->cell.start_ms, &err);
 	if (!c) {
-		warn_full(s, &err);
+		late_warn_full(s, &err);
 		return;
 	}
 	c->n = 0;
@@ -117,7 +137,7 @@ mark_frozen(struct stream *s, const struct cell_data *d)
 void
 late_taken(struct stream *s, const struct cell_data *d, bool again)
 {
-	if (!is_used(s))
+	if (!marks_points(s))
 		return;
 	if (d->cell.start_ms > s->seen.newest_ms) {
 		s->seen.newest_ms = d->cell.start_ms;
@@ -125,7 +145,7 @@ late_taken(struct stream *s, const struct cell_data *d, bool again)
 	}
 	if (d->cell.start_ms > s->known_ms)
 		s->known_ms = d->cell.start_ms;
-	if ((is_settled(s, d->cell.start_ms) && !again) ||
+	if ((late_is_settled(s, d->cell.start_ms) && !again) ||
 	    (!stream_has_lake(s) && seen_find(&s->seen, d->cell.start_ms)))
 		return;
 	mark_frozen(s, d);
@@ -133,18 +153,24 @@ late_taken(struct stream *s, const struct cell_data *d, bool again)
 		seen_find(&s->seen, d->cell.start_ms)->looked = !again;
 }
 
+static bool
+is_over(const struct stream *s, const struct seen_cell *c)
+{
+	return s->js.common->once ? c->asked : c->looked && late_is_settled(s, c->start_ms);
+}
+
 void
 late_keep(struct stream *s)
 {
-	int64_t oldest = s->env->now_ms - s->plan->max_catchup_ms - s->reach_ms;
+	int64_t oldest = late_oldest_ms(s);
 	json_t *j;
 
-	if (!is_used(s))
+	if (!late_is_used(s))
 		return;
 	for (size_t i = s->seen.n; i-- > 0;) {
 		const struct seen_cell *c = &s->seen.cells[i];
 
-		if (c->start_ms < oldest || (c->looked && !c->n_owed && is_settled(s, c->start_ms)))
+		if (c->start_ms < oldest || (is_over(s, c) && !c->n_owed))
 			seen_drop(&s->seen, i);
 	}
 	j = seen_save(&s->seen);
@@ -155,7 +181,7 @@ late_keep(struct stream *s)
 bool
 late_holds(const struct stream *s, const struct cell_data *d)
 {
-	return is_used(s) && d->n_rows * 2 < s->seen.newest_series &&
+	return marks_points(s) && d->n_rows * 2 < s->seen.newest_series &&
 	       s->seen.newest_ms == d->cell.start_ms - s->plan->every_ms &&
 	       s->env->now_ms < d->cell.end_ms + s->job->common.hold_ms;
 }
@@ -167,7 +193,7 @@ static bool
 is_unknown(const struct stream *s, struct cell c)
 {
 	return !seen_find(&s->seen, c.start_ms) && stream_has_lake(s) &&
-	       (!is_settled(s, c.start_ms) || c.start_ms > s->known_ms);
+	       (!late_is_settled(s, c.start_ms) || c.start_ms > s->known_ms);
 }
 
 static bool
@@ -177,7 +203,7 @@ is_to_look_at(const struct stream *s, struct cell c)
 
 	if (seen ? seen->looked || seen->foreign : !is_unknown(s, c))
 		return false;
-	return c.start_ms >= s->first_ms && is_frozen(s, c);
+	return c.start_ms >= s->first_ms && late_is_frozen(s, c);
 }
 
 int64_t
@@ -186,7 +212,7 @@ late_from(struct stream *s, int64_t first_ms)
 	int64_t every = s->plan->every_ms;
 	int64_t oldest = first_ms - s->reach_ms - every;
 
-	if (!is_used(s) || !s->reach_ms)
+	if (!marks_points(s) || !s->reach_ms)
 		return first_ms;
 	for (int64_t ms = cell_floor(oldest + every - 1, every); ms < first_ms; ms += every)
 		if (is_to_look_at(s, cell_of(s, ms)))
@@ -380,10 +406,8 @@ is_blocked(const struct stream *s, size_t k)
 	return s->blocked & (1ULL << k);
 }
 
-/* A late object to every sink that has its cell. The others will get both; a sink of leftovers only
- * what is frozen with the cell. */
-static int
-send_all(struct stream *s, const struct cell_data *d, bool *all, struct err *err)
+int
+late_send(struct stream *s, const struct cell_data *d, bool *all, struct err *err)
 {
 	struct seen_cell *c = seen_find(&s->seen, d->cell.start_ms);
 
@@ -471,7 +495,7 @@ news_through(struct stream *s, struct cell_data *late, bool *done, struct err *e
 	cell_data_init(&own, late->cell);
 	r = seen_news(&s->seen, c, late, &own, &news, err);
 	cell_data_done(&own);
-	if (r || send_all(s, late, &all, err))
+	if (r || late_send(s, late, &all, err))
 		return -1;
 	*done = all || stream_has_lake(s);
 	if (!*done)
@@ -570,7 +594,7 @@ pay_one(struct stream *s, size_t k, struct seen_cell *c, struct err *err)
 int
 late_pay(struct stream *s, int64_t before_ms, struct err *err)
 {
-	if (!is_used(s) || !stream_has_lake(s))
+	if (!late_is_used(s) || !stream_has_lake(s))
 		return 0;
 	for (size_t k = 0; k < s->plan->n_sinks; k++)
 		for (size_t i = 0; i < s->seen.n && !is_blocked(s, k); i++) {

@@ -10,6 +10,8 @@
  * reached, it is owed them, and gets them before anything newer.
  *
  * Marks that are missing (another run's, a mended checkpoint's) are read from the frozen objects.
+ *
+ * Rows of log events have no marks: second.h.
  */
 #ifndef MUSTER_RUN_LATE_H
 #define MUSTER_RUN_LATE_H
@@ -33,5 +35,24 @@ bool late_holds(const struct stream *s, const struct cell_data *d);
 void late_taken(struct stream *s, const struct cell_data *d, bool again);
 /* Hands the marks to the committer, without those that no look is due for. */
 void late_keep(struct stream *s);
+
+/* For second.c. */
+/* Cells of this stream may have late objects. */
+bool late_may_exist(const struct stream *s);
+/* This run looks for what came late. */
+bool late_is_used(const struct stream *s);
+/* Cells from before this are not looked at any more. */
+int64_t late_oldest_ms(const struct stream *s);
+/* A look at it now is the last one. */
+bool late_is_settled(const struct stream *s, int64_t start_ms);
+/* Taken by the sink that freezes, or, where none does, by any. What was given up or skipped has no
+ * late points: all of it would be. */
+bool late_is_frozen(const struct stream *s, struct cell c);
+/* A late object to every sink that has its cell. The others will get both; a sink of leftovers only
+ * what is frozen with the cell. `*all`: nobody is owed it. */
+int late_send(struct stream *s, const struct cell_data *d, bool *all, struct err *err);
+/* There is no room for a cell's marks. */
+void late_warn_full(const struct stream *s, const struct err *err);
+#define LATE_MAX 1000 /* late objects of a cell */
 
 #endif

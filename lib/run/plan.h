@@ -36,6 +36,7 @@ struct plan {
 	int64_t now_ms;
 	int64_t every_ms, delay_ms, lookback_ms, max_catchup_ms;
 	int64_t until_ms; /* no cell beyond this; 0: no end */
+	int64_t again_ms; /* so long after its end a cell is asked for again; 0: it is not */
 	struct cell window; /* whole cells; empty: none */
 	const struct plan_sink *sinks;
 	size_t n_sinks;

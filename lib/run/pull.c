@@ -361,7 +361,8 @@ pull_cells(struct stream *s, struct worker_mem *mem, const struct pull_span *spa
 	int r;
 
 	s->made_do = false;
-	r = kind->open(&s->js, memo, span->cells, span->n, s->env->now_ms, &p, err);
+	r = (span->second ? kind->open_again : kind->open)(&s->js, memo, span->cells, span->n,
+							   s->env->now_ms, &p, err);
 	if (!r) {
 		r = pull_loop(s, mem, p, err);
 		if (r)

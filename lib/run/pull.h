@@ -13,6 +13,7 @@
 struct pull_span {
 	const struct cell *cells;
 	size_t n, again;
+	bool second; /* all of them are done, and asked for a second time */
 };
 /* What becomes of a pulled cell; it and all it points to are gone afterwards. 1: the cells after it are not wanted. */
 typedef int cell_taker(struct stream *s, const struct pull_span *span, struct cell_data *d, struct err *err);

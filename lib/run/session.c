@@ -284,6 +284,7 @@ make_plan(const struct session *s, const struct job *job, struct job_plan *p, st
 	    .delay_ms = job->common.delay_ms,
 	    .lookback_ms = job->common.lookback_ms,
 	    .max_catchup_ms = s->config->run.max_catchup_ms,
+	    .again_ms = job->common.once ? job->common.hold_ms : 0,
 	    .sinks = p->sinks,
 	    .n_sinks = job->n_to,
 	};

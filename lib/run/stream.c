@@ -15,6 +15,7 @@
 #include "run/late.h"
 #include "run/others.h"
 #include "run/pull.h"
+#include "run/second.h"
 
 #define BACKOFF_MIN_MS 1000
 #define BACKOFF_MAX_MS 20000
@@ -115,7 +116,7 @@ read_late(struct stream *s, struct cell_data *d, char definition[65], struct err
 	struct cell_data **end = &d->later;
 	int r = 0;
 
-	for (unsigned n = 1; !r && s->job->kind->reach_ms; n++) {
+	for (unsigned n = 1; !r && late_may_exist(s); n++) {
 		*end = calloc(1, sizeof(**end));
 		if (!*end)
 			return err_nomem(err);
@@ -144,7 +145,7 @@ stream_read_frozen(struct stream *s, struct cell_data *d, char definition[65], s
 	cell_data_init(d, cell);
 	definition[0] = '\0';
 	r = read_object(s, d, definition, err);
-	if (r && (err->kind != ERR_NOTFOUND || !s->job->kind->reach_ms))
+	if (r && (err->kind != ERR_NOTFOUND || !late_may_exist(s)))
 		return -1;
 	if (read_late(s, d, r ? definition : of_late, err))
 		return -1;
@@ -379,6 +380,8 @@ freeze(struct stream *s, struct cell_data *d, bool *adopted, struct err *err)
 			return err_wrap(err, "adopt the frozen cell");
 	}
 	s->stats.bytes += r.bytes;
+	if (second_expect(s, d, *adopted || d->asked_before, err))
+		return -1;
 	return commit_cell_sent(s->commit, s->js.region, name, d->cell, &r, p.now_ms, err);
 }
 
@@ -757,6 +760,8 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 {
 	struct plan_span span;
 	struct err err = {0};
+	struct cell again;
+	bool next = false;
 	int r;
 
 	s->parked = false;
@@ -769,13 +774,16 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 		r = commit_tick(s->commit, &err);
 	if (!r)
 		r = stream_begin(s, &err);
-	if (!r && !next_span(s, pass, &span)) {
+	if (!r)
+		next = next_span(s, pass, &span);
+	if (!r && !next && !second_due(s, &again)) {
 		if (!check_front(s, &err))
 			return after_pass(s);
 		return after_failure(s, &err);
 	}
+	/* What is new goes first: it must not lack what a second asking has spent. */
 	if (!r)
-		r = do_span(s, mem, &span, &err);
+		r = next ? do_span(s, mem, &span, &err) : second_ask(s, mem, again, &err);
 	if (s->begun)
 		late_keep(s);
 	if (!r)
@@ -791,8 +799,9 @@ bool
 stream_complete(struct stream *s)
 {
 	struct plan_span span;
+	struct cell again;
 
-	return s->begun &&
+	return s->begun && !second_due(s, &again) &&
 	       (!commit_next(s->commit, s->plan, s->js.region, PLAN_REST, 0, 1, &span) ||
 		(s->held_ms && span.first.start_ms >= s->held_ms));
 }

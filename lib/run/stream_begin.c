@@ -6,6 +6,7 @@
 #include "base/timefmt.h"
 #include "run/late.h"
 #include "run/others.h"
+#include "run/second.h"
 
 /* Where a stream that the checkpoint does not know begins: with the oldest cell that is frozen of
  * what can be caught up; if there is none and a checkpoint was lost, as far back as that; else
@@ -93,5 +94,7 @@ stream_begin(struct stream *s, struct err *err)
 	s->js.begun_before_ms = s->commit->begun_before_ms;
 	s->begun = true;
 	late_begin(s);
+	if (second_begin(s, err))
+		return -1;
 	return s->env->backfill ? begin_slice(s, err) : 0;
 }

@@ -6,6 +6,7 @@ MUSTER_KILLS says how often (default 10), MUSTER_SEED which instants.
 """
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -314,6 +315,185 @@ class Killed(Insights):
                     with open(path, "rb") as file:
                         found[os.path.relpath(path, lab.lake)] = (os.stat(path).st_ino, file.read())
         return found
+
+
+class Late(Insights):
+    """`revisit: once`: events that can be found only after their cell was frozen are in the lake once, beside it, for one
+    further query a cell."""
+    HOLD = 1200
+    WORLD = {"tenants": 2, "flags": ["--logs-paging", "--logs-query-ms", "300"], "logs": {"rate": 1.0},
+             "log_late_rate": 0.3, "log_late_max": 900}
+
+    def late_lab(self, job_changes=None, **changes):
+        return self.lab(job_changes={"revisit": "once", **(job_changes or {})}, **{**self.WORLD, **changes})
+
+    def due(self, now):
+        """The end of the newest cell whose second asking is due."""
+        return (now - self.HOLD) // EVERY * EVERY
+
+    def together(self, lab):
+        """{cell's key: the rows of its objects}, and the numbers of its late ones; each object is in order."""
+        rows, numbers = {}, {}
+        for key, found in lake_rows(lab).items():
+            base, mark, rest = key.partition(".late-")
+            if mark:
+                base += ".ndjson.zst"
+                numbers.setdefault(base, []).append(int(rest.split(".")[0]))
+            rows.setdefault(base, []).extend(found)
+        for base, found in numbers.items():
+            self.assertEqual(sorted(found), list(range(1, len(found) + 1)), base)
+        return {key: as_tuples(found) for key, found in rows.items()}, numbers
+
+    def assert_together(self, lab, start, end=None):
+        """Base and late objects hold each event of the cells that were asked for twice, once. Returns how many late ones
+        there are."""
+        end = end or self.due(lab.now)
+        found, numbers = self.together(lab)
+        expected = {key: [(iso(ms), *rest) for ms, *rest in rows]
+                    for key, rows in expected_rows(lab, start, end).items()}
+        self.assertTrue(expected, "a test that expects nothing proves nothing")
+        for key, rows in expected.items():
+            wrong = differences(dict.fromkeys(rows), dict.fromkeys(found[key]))
+            self.assertFalse(wrong, f"{key}:\n" + "\n".join(wrong))
+            self.assertEqual(rows, found[key], f"{key}: the number of some event")
+        for key, rows in found.items():
+            self.assertEqual(len(rows), len(set(rows)), f"{key} has an event twice")
+        return sum(map(len, numbers.values()))
+
+    def report(self, lab):
+        with open(lab.path("report.json"), encoding="utf-8") as file:
+            return json.load(file)["totals"]["stats"]
+
+    def test_found_by_one_second_asking(self):
+        lab = self.late_lab(regions=["eu-west-1", "us-east-1"])
+        start, _ = window(NOW)
+        late = lines = scanned = 0
+        for now in range(NOW, NOW + 2701, EVERY):
+            self.assert_status(lab.run("--report", lab.path("report.json"), now=now), 0)
+            stats = self.report(lab)
+            late, lines, scanned = late + stats["late"], lines + stats["lines"], scanned + stats["bytes_scanned"]
+        self.assertGreater(self.assert_together(lab, start), 20, "nothing came late")
+        rows = lake_rows(lab)
+        self.assertEqual(late, sum(len(found) for key, found in rows.items() if ".late-" in key))
+        self.assertEqual(lines, sum(map(len, rows.values())))
+        self.assertEqual(scanned, lab.daemon.control("stats")["counters"]["bytes_scanned"])
+        # Of the first run's cells those that were older than `hold` by then are not asked for again.
+        first, second = window(lab.now)[1] - start, self.due(lab.now) - self.due(NOW)
+        self.assertEqual(self.started(lab), (first + second) // EVERY * 4)
+        self.assert_no_violation(lab)
+
+    def test_where_nothing_comes_late_there_is_nothing_more(self):
+        lab = self.late_lab(log_late_rate=0.0)
+        for now in (NOW, NOW + 1200, NOW + 2400):
+            self.assert_status(lab.run(now=now), 0)
+        self.assertEqual(self.assert_together(lab, window(NOW)[0]), 0)
+
+    def test_due_without_a_new_cell(self):
+        """`hold` is not a multiple of the cell's length: what is due is asked for though nothing new is."""
+        lab = self.late_lab(tenants=1)
+        lab.settings["jobs"]["app"]["hold"] = "21m"
+        self.assert_status(lab.run(), 0)
+        asked = self.started(lab)
+        self.assert_status(lab.run(now=NOW + 59), 0)
+        self.assertEqual(self.started(lab), asked)
+        self.assert_status(lab.run(now=NOW + 60), 0)
+        self.assertEqual(self.started(lab), asked + 1, "one cell was due a minute later")
+
+    def test_other_sinks_get_them(self):
+        lab = self.late_lab(tenants=1)
+        lab.settings["sinks"]["screen"] = {"kind": "stdout"}
+        lab.settings["jobs"]["app"]["to"] = ["lake", "screen"]
+        printed = []
+        for now in range(NOW, NOW + 1801, EVERY):
+            result = lab.run(now=now)
+            self.assert_status(result, 0)
+            printed += [line for line in result.out.split("\n") if line.startswith('{"ts"')]
+        stored = [row for rows in lake_rows(lab).values() for row in rows]
+        self.assertTrue(any(".late-" in key for key in lake_rows(lab)), "nothing came late")
+        self.assertEqual(as_tuples(stored), as_tuples([json.loads(line) for line in printed]))
+
+    def test_killed_over_and_over(self):
+        lab, objects = self.late_lab(), {}
+        start, _ = window(NOW)
+        killer = Killer(SEED, 1.5)
+        self.assert_status(lab.run(), 0)
+        lab.tell(NOW + 600)
+        for _ in range(KILLS):
+            later = killer.strike(lab)
+            for key, identity in Killed.identities(self, lab).items():
+                self.assertEqual(objects.setdefault(key, identity), identity, f"{key} was written again")
+            lab.tell(lab.now + later)
+        self.assertGreater(killer.killed, KILLS / 3, "too few runs were at work when they were killed")
+        self.assert_status(lab.run(), 0)
+        self.assertGreater(self.assert_together(lab, start, self.due(lab.now)), 0, "nothing came late")
+        self.assert_asked_once(lab, start)
+
+    def assert_asked_once(self, lab, start):
+        """No asking of a cell was paid for twice: a query has a text of its own, and a cell no more than two."""
+        texts = [(row["account"], row["text"]) for row in lab.daemon.control("logs/queries")]
+        self.assertEqual(len(texts), len(set(texts)))
+        cells = (window(lab.now)[1] - start) // EVERY * len(lab.world.tenants)
+        self.assertLessEqual(len(texts), 2 * cells)
+
+    def test_late_objects_that_the_checkpoint_does_not_know_are_taken_over(self):
+        """As if every run had died after freezing, and before its checkpoint was written."""
+        lab = self.late_lab(tenants=1)
+        start, _ = window(NOW)
+        self.assert_status(lab.run(), 0)
+        kept = lab.path("kept")
+        for now in range(NOW + 300, NOW + 2401, EVERY):
+            shutil.rmtree(kept, ignore_errors=True)
+            shutil.copytree(lab.state, kept)
+            before = Killed.identities(self, lab)
+            self.assert_status(lab.run(now=now), 0)
+            shutil.rmtree(lab.state)
+            shutil.copytree(kept, lab.state)
+            self.assert_status(lab.run(now=now + 120), 0)
+            after = Killed.identities(self, lab)
+            self.assertEqual(before, {key: after[key] for key in before})
+        self.assertGreater(self.assert_together(lab, start), 0, "nothing came late")
+
+    def test_the_checkpoint_is_gone(self):
+        lab = self.late_lab(tenants=1)
+        start, _ = window(NOW)
+        for now in range(NOW, NOW + 1501, EVERY):
+            self.assert_status(lab.run(now=now), 0)
+        for name in ("app.json", "app.prev.json"):
+            os.unlink(os.path.join(lab.state, "tenants", "t0001", name))
+        for now in (NOW + 1800, NOW + 2100):
+            self.assert_status(lab.run(now=now), 0)
+        self.assertGreater(self.assert_together(lab, start), 0, "nothing came late")
+
+    def test_the_budget_holds_for_it(self):
+        """What is new goes first; what is not asked for again is a gap on record."""
+        lab = self.late_lab(tenants=1, log_late_rate=0.0)
+        self.assert_status(lab.run(), 0)
+        spent = lab.daemon.control("stats")["counters"]["bytes_scanned"]
+        lab.settings["jobs"]["app"]["scan_budget"] = f"{spent // 1000}kB/d"
+        asked = self.started(lab)
+        self.assert_status(lab.run(now=NOW + 1200), 0)
+        self.assertEqual(self.started(lab), asked)
+        with open(os.path.join(lab.state, "tenants", "t0001", "app.json"), encoding="utf-8") as file:
+            stream = json.load(file)["streams"]["eu-west-1"]
+        reasons = [gap["reason"] for gap in stream["gaps"]]
+        self.assertIn("not asked for a second time: scan_budget is used up for this day", reasons)
+        self.assertIn("scan_budget is used up for this day", reasons)
+        self.assert_status(lab.run(now=NOW + 1200), 0)
+        self.assertEqual(self.started(lab), asked)
+
+    def test_an_asking_that_fails_holds_up_nothing_new(self):
+        lab = self.late_lab(tenants=1)
+        self.assert_status(lab.run(), 0)
+        start, _ = window(NOW)
+        # Of three queries the first is of the new cell, the others of the one that is asked for again.
+        lab.daemon.control("faults", [{"match": START, "kind": "error", "code": "InvalidParameterException", "after": 1}])
+        result = lab.run(now=NOW + 300)
+        self.assert_status(result, 1)
+        self.assertTrue(result.errors("second asking"), result.err)
+        lab.daemon.control("faults", [])
+        self.assertIn(lake_key("app", "t0001", "eu-west-1", window(NOW + 300)[1] - EVERY, window(NOW + 300)[1]), lake_rows(lab))
+        self.assert_status(lab.run(now=NOW + 600), 0)
+        self.assertGreater(self.assert_together(lab, start), 0, "nothing came late")
 
 
 class Budget(Insights):

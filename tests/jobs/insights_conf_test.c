@@ -68,22 +68,47 @@ test_long_query(void **state)
 }
 
 static void
-test_revisit(void **state)
+check_revisit(const struct job_common *c, const char *query, const char *fault)
 {
-	struct job_common common = {.name = "app", .every_ms = CELL_MS, .revisit_ms = 1};
+	CLEANUP(buf_done) struct buf text = BUF_INIT(4096);
+	struct job_common common = *c;
 	struct conf_faults *f = conf_faults_new();
-	struct insights_opts opts = {0};
+	struct insights_opts opts = {.query = query};
 	struct arena a = ARENA_INIT(65536);
-	const struct conf_node *node = conf_parse("t", SV("revisit: 1h\n"), &a, f);
+	const struct conf_node *node = conf_parse("t", SV("revisit: some\n"), &a, f);
 
-	(void)state;
+	common.name = "app";
+	common.every_ms = CELL_MS;
 	job_insights.check(&common, &opts, node, &a, f);
-	assert_int_equal(conf_faults_count(f), 1);
-	assert_string_equal(
-	    conf_faults_get(f, 0),
-	    "t:1:10: revisit: revisiting log events is not supported by this version");
+	for (size_t i = 0; i < conf_faults_count(f); i++)
+		buf_fmt(&text, "%s\n", conf_faults_get(f, i));
+	assert_string_equal(buf_cstr(&text), fault);
 	conf_faults_free(f);
 	arena_done(&a);
+}
+
+static void
+test_revisit(void **state)
+{
+	static const struct job_common once = {.once = true}, hour = {.revisit_ms = 3600000};
+	static const char *const rows[] = {"fields a",
+					   "fields a | filter b = 1 | sort @timestamp asc",
+					   "parse @message 'x *' as a | display a"};
+	static const char *const others[] = {"stats count(*) by bin(1m)", "fields a | dedup a",
+					     "fields a | limit 5"};
+
+	(void)state;
+	check_revisit(&hour, "fields a",
+		      "t:1:10: revisit: expected `once` (each cell is asked for a second time, "
+		      "`hold` after its end) or off\n");
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+		check_revisit(&once, rows[i], "");
+	for (size_t i = 0; i < ARRAY_LEN(others); i++)
+		check_revisit(
+		    &once, others[i],
+		    "t:1:10: revisit: `once` finds log events that came late: the rows of this "
+		    "query (stats, dedup, limit, ...) change with each event instead of becoming "
+		    "more; give it a longer `delay`\n");
 }
 
 /* What the data are, not how they are fetched. */

@@ -470,8 +470,11 @@ test_faults_in_jobs(void **state)
 	     "of the period (2m)\n"},
 	    {", delay: never", "t.yaml:6:43: jobs.ecs.delay: 'never' is not a duration such as "
 			       "90s, 5m or 1h30m\n"},
-	    {", revisit: once", "t.yaml:6:45: jobs.ecs.revisit: 'once' is not a duration such as "
-				"90s, 5m or 1h30m\n"},
+	    {", revisit: twice", "t.yaml:6:45: jobs.ecs.revisit: 'twice' is not a duration such as "
+				 "90s, 5m or 1h30m\n"},
+	    {", revisit: once",
+	     "t.yaml:6:45: jobs.ecs.revisit: `once` is for cells that are paid for with each "
+	     "asking (kind insights): expected a duration such as 90s, 5m or 1h30m\n"},
 	    {", naming: adto", "t.yaml:6:44: jobs.ecs.naming: unknown value 'adto' (did you mean "
 			       "adot?)\n"},
 	    {", keep: 'a('", "t.yaml:6:42: jobs.ecs.keep: not an extended regular expression: "
@@ -498,6 +501,18 @@ test_faults_in_jobs(void **state)
 	     "t.yaml:7:8: jobs.app.log_groups: missing\n"},
 	    {"}\n  app: {kind: alarms, every: 1m, period: 45s, to: lake",
 	     "t.yaml:7:42: jobs.app.period: every (1m) is not a multiple of the period (45s)\n"},
+	    {"}\n  app: {kind: insights, log_groups: x, query: fields a, revisit: once, hold: 10m, "
+	     "to: lake",
+	     "t.yaml:7:66: jobs.app.revisit: `once` asks again `hold` (10m) after a cell's end: "
+	     "that should be more than delay (10m)\n"},
+	    {"}\n  app: {kind: insights, log_groups: x, query: fields a, revisit: once, hold: 7d, "
+	     "to: lake",
+	     "t.yaml:7:66: jobs.app.revisit: `once`: over 1024 cells would wait for their second "
+	     "asking: make `every` longer or `hold` (7d) shorter\n"},
+	    {"}\n  app: {kind: insights, log_groups: x, query: fields a, revisit: 1h, to: lake",
+	     "t.yaml:7:66: jobs.app.revisit: expected `once` (each cell is asked for a second "
+	     "time, "
+	     "`hold` after its end) or off\n"},
 	    {"}\n  app: {kind: traces, to: lake",
 	     "t.yaml:7:15: jobs.app.kind: kind traces is not supported by this version (known: "
 	     "metrics, insights, alarms)\n"},
@@ -520,6 +535,12 @@ test_faults_in_jobs(void **state)
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
 		expect(with("", "", cases[i].part, ""), cases[i].fault);
+	expect(
+	    with("", "",
+		 "}\n  app: {kind: insights, log_groups: x, query: fields a, revisit: once, to: s",
+		 "}\n  s: {kind: stdout"),
+	    "t.yaml:7:66: jobs.app.revisit: `once` needs a sink of kind objects: what is new is "
+	    "told by what is frozen there\n");
 }
 
 static void
