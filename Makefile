@@ -132,12 +132,14 @@ sweep: $(SIM_BIN)         ## a fault at every call, at all pairs of calls and at
 	$(Q)$(B)/tests/sim/sweep points
 	$(Q)$(B)/tests/sim/sweep pairs $(SHARE)
 	$(Q)$(B)/tests/sim/sweep seeds $(SEED) 20000
+	$(Q)$(B)/tests/sim/sweep late 5000
 	$(Q)$(B)/tests/sim/sweep month $(SEED)
 
 sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the pairs, SEED=)
 	$(Q)$(B)/tests/sim/sweep points
 	$(Q)$(B)/tests/sim/sweep pairs $(or $(SHARE),0/400)
 	$(Q)$(B)/tests/sim/sweep seeds $(SEED) 500
+	$(Q)$(B)/tests/sim/sweep late 100
 
 mutants:                  ## the program broken on purpose in many ways: each has to be found (MUTANTS= names, or --share I/N)
 	$(Q)scripts/mutants $(MUTANTS)

@@ -31,6 +31,7 @@
 #define SIM_CALL_MS	 300 /* that a call takes: checkpoints move while a run is at work */
 #define SIM_DELAY	 (5 * SIM_MIN)	/* of the job `ecs` */
 #define SIM_DELAY_LOGS	 (10 * SIM_MIN) /* of the job `app` */
+#define SIM_HOLD	 (15 * SIM_MIN) /* after which it asks again, in a late world */
 
 enum sim_fault_kind {
 	SIM_CRASH_BEFORE, /* the process is gone, the call never came */
@@ -54,6 +55,7 @@ struct sim_object {
 };
 struct sim_query {
 	int64_t from_ms, to_ms;
+	int64_t now_ms; /* when it was started: what comes later is not seen */
 	size_t tenant, region;
 	char text[2048];
 };
@@ -61,6 +63,7 @@ struct sim_event {
 	int64_t ms;
 	size_t group;
 	int n; /* of its minute */
+	int64_t found_ms; /* from when on queries find it */
 };
 
 struct sim {
@@ -69,6 +72,7 @@ struct sim {
 	uint64_t seed;
 	size_t tenants, regions;
 	int64_t every_ms; /* of both jobs */
+	bool late; /* a world of the job `app` alone, which looks for what comes late: some events do */
 	struct clock *clock; /* of the present run */
 	int64_t now_ms;	     /* the present of the data */
 	int64_t took_ms;     /* of the last run */
@@ -103,7 +107,7 @@ void sim_message(const struct sim_event *e, char out[64]);
 /* ---- sim_send.c: the transport, and the services behind it ---- */
 
 /* A new world with its own configuration file. Aborts without memory: it is a test. */
-struct sim *sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit);
+struct sim *sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit, bool late);
 void sim_free(struct sim *s);
 int sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err);
 /* One service each: fill *resp. */

@@ -172,7 +172,7 @@ start_query(struct sim *s, const struct http_req *req, struct http_resp *resp)
 		   &from, &to) != 2)
 		abort();
 	q = &s->queries[s->n_queries];
-	*q = (struct sim_query){.from_ms = from, .to_ms = to};
+	*q = (struct sim_query){.from_ms = from, .to_ms = to, .now_ms = s->now_ms};
 	(void)snprintf(q->text, sizeof(q->text), "%s", str(doc, "queryString"));
 	if (!sim_place(s, req, &q->tenant, &q->region))
 		abort();
@@ -181,6 +181,7 @@ start_query(struct sim *s, const struct http_req *req, struct http_resp *resp)
 
 struct rows {
 	struct buf *out;
+	int64_t now_ms;
 	size_t n;
 };
 
@@ -190,6 +191,8 @@ add_row(void *arg, const struct sim_event *e)
 	struct rows *r = arg;
 	char ts[TIME_TEXT_MAX], message[64];
 
+	if (e->found_ms > r->now_ms)
+		return;
 	time_format_ms(e->ms, ts);
 	ts[10] = ' ';
 	ts[23] = '\0';
@@ -208,12 +211,13 @@ query_results(struct sim *s, const struct http_req *req, struct http_resp *resp)
 {
 	CLEANUP(json_decrefp) json_t *doc = parsed(req);
 	size_t at = strtoul(str(doc, "queryId") + 2, NULL, 10);
-	struct rows rows = {&resp->body, 0};
+	struct rows rows = {&resp->body, 0, 0};
 
 	if (at >= s->n_queries) {
 		refuse(resp, "ResourceNotFoundException");
 		return;
 	}
+	rows.now_ms = s->queries[at].now_ms;
 	buf_str(&resp->body, "{\"results\":[");
 	sim_events(s, s->queries[at].tenant, s->queries[at].region, s->queries[at].from_ms,
 		   s->queries[at].to_ms, add_row, &rows);

@@ -143,22 +143,26 @@ write_config(struct sim *s)
 		sim_tenant(i, id, account);
 		(void)fprintf(f, "  - {id: %s, account: \"%s\"}\n", id, account);
 	}
-	(void)fprintf(f,
-		      "jobs:\n"
-		      "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]}\n"
-		      "  app: {kind: insights, every: %lldm, lookback: %lldm, to: [lake],\n"
-		      "        log_groups: [\"/app/*\"], query: \"fields @timestamp, @message\"}\n"
-		      "sinks:\n"
-		      "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
-		      "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
-		      "run: {workers: 1, max_catchup: 1d}\n",
-		      every, 4 * every, every, 5 * every);
+	(void)fprintf(f, "jobs:\n");
+	if (!s->late)
+		(void)fprintf(
+		    f, "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]}\n",
+		    every, 4 * every);
+	(void)fprintf(
+	    f,
+	    "  app: {kind: insights, every: %lldm, lookback: %lldm, to: [lake],\n"
+	    "        log_groups: [\"/app/*\"], query: \"fields @timestamp, @message\"%s}\n"
+	    "sinks:\n"
+	    "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
+	    "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
+	    "run: {workers: 1, max_catchup: 1d}\n",
+	    every, 5 * every, s->late ? ", revisit: once, hold: 15m" : "");
 	if (fclose(f))
 		abort();
 }
 
 struct sim *
-sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit)
+sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit, bool late)
 {
 	static const struct transport_ops ops = {"sim", sim_send, keep};
 	struct sim *s = calloc(1, sizeof(*s));
@@ -170,6 +174,7 @@ sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit hab
 	s->tenants = tenants;
 	s->regions = SIM_REGIONS;
 	s->every_ms = every_ms;
+	s->late = late;
 	s->receiver = receiver_new(habit, WORDS_BARE);
 	need(s->receiver);
 	write_config(s);

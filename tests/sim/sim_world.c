@@ -34,6 +34,18 @@ sim_value(const struct sim *s, size_t tenant, size_t region, size_t series, int6
 	return true;
 }
 
+/* In a late world a quarter of the events come after the first asking of their cell, or some of
+ * them, and before the second. */
+static int64_t
+found_ms(const struct sim *s, const struct sim_event *e, uint64_t r)
+{
+	uint64_t late = mix64(r ^ (uint64_t)(e->ms * 4 + e->n) ^ e->group << 60);
+
+	if (!s->late || late % 4)
+		return e->ms;
+	return e->ms + SIM_DELAY_LOGS + (int64_t)(late >> 32) % (SIM_HOLD - SIM_DELAY_LOGS);
+}
+
 /* Up to two events a minute and group; some share a millisecond, some lie at the edge of a cell. */
 void
 sim_events(const struct sim *s, size_t tenant, size_t region, int64_t from_ms, int64_t to_ms,
@@ -45,8 +57,9 @@ sim_events(const struct sim *s, size_t tenant, size_t region, int64_t from_ms, i
 
 		for (int n = 0; n < 3; n++)
 			for (size_t g = 0; g < SIM_GROUPS; g++) {
-				struct sim_event e = {minute + at[n], g, n};
+				struct sim_event e = {minute + at[n], g, n, 0};
 
+				e.found_ms = found_ms(s, &e, r);
 				if ((r >> (n * 4 + (int)g)) % 4 == 0 && e.ms >= from_ms &&
 				    e.ms < to_ms)
 					fn(arg, &e);

@@ -3,10 +3,11 @@
  * calls, and at random; then run again, later, until it says that all is done; then the verdict.
  *
  *   sweep points            every call of one scenario, each kind of fault
- *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
- *   sweep seeds FIRST N     random worlds, faults and delays
- *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
- *   sweep plan SEED [KIND@CALL...]   one plan, with every call shown (what a failure prints)
+ *   sweep late [SEEDS]      the same where log events come late, in two runs; then so many random
+ * worlds sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares sweep seeds FIRST
+ * N     random worlds, faults and delays sweep month [SEED]      a month of hourly runs for 100
+ * tenants, with outages sweep plan SEED [KIND@CALL...]   one plan, with every call shown (what a
+ * failure prints)
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
  */
@@ -29,6 +30,8 @@ struct totals {
 struct plan_of_faults {
 	uint64_t seed;
 	size_t tenants;
+	bool late; /* some log events come late, and are looked for when the first run's cells are
+		      due again */
 	int64_t first_now;
 	struct sim_fault faults[SIM_MAX_FAULTS];
 	size_t n;
@@ -40,7 +43,8 @@ static const char *const kinds[SIM_FAULTS] = {"crash-before", "crash-after", "fa
 static void
 say_plan(const struct plan_of_faults *p, const char *what)
 {
-	(void)printf("FAIL %s\n     again: sweep plan %llu", what, (unsigned long long)p->seed);
+	(void)printf("FAIL %s\n     again: sweep %s %llu", what, p->late ? "late-plan" : "plan",
+		     (unsigned long long)p->seed);
 	for (size_t i = 0; i < p->n; i++)
 		(void)printf(" %s@%llu", kinds[p->faults[i].kind],
 			     (unsigned long long)p->faults[i].at);
@@ -65,7 +69,7 @@ static struct sim *
 open_world(const struct plan_of_faults *p)
 {
 	struct sim *s =
-	    sim_new(p->seed, p->tenants, EVERY, p->seed % 2 ? HABIT_WHOLE : HABIT_KEEPER);
+	    sim_new(p->seed, p->tenants, EVERY, p->seed % 2 ? HABIT_WHOLE : HABIT_KEEPER, p->late);
 
 	s->now_ms = p->first_now;
 	s->trace = p->trace;
@@ -91,6 +95,16 @@ come_to_rest(struct sim *s, uint64_t seed)
 	return false;
 }
 
+/* A late world once more, when the cells of its first run are due to be asked for again. */
+static bool
+come_to_rest_again(struct sim *s, const struct plan_of_faults *p)
+{
+	if (!p->late)
+		return true;
+	s->now_ms += SIM_HOLD - SIM_DELAY_LOGS;
+	return come_to_rest(s, p->seed);
+}
+
 static bool
 run_plan(const struct plan_of_faults *p)
 {
@@ -98,7 +112,7 @@ run_plan(const struct plan_of_faults *p)
 	struct sim_verdict v = {0};
 
 	totals.points++;
-	if (!come_to_rest(s, p->seed))
+	if (!come_to_rest(s, p->seed) || !come_to_rest_again(s, p))
 		(void)snprintf(v.what, SIM_WORDS, "no run came to a good end");
 	else
 		sim_check(s, &v);
@@ -117,14 +131,17 @@ run_plan(const struct plan_of_faults *p)
 static const struct plan_of_faults scenario = {
     .seed = 1, .tenants = 2, .first_now = SIM_EPOCH + 60 * SIM_MIN};
 
-/* How many calls the undisturbed scenario makes. */
+static const struct plan_of_faults late_scenario = {
+    .seed = 1, .tenants = 1, .late = true, .first_now = SIM_EPOCH + 60 * SIM_MIN};
+
+/* How many calls an undisturbed scenario makes. */
 static uint64_t
-count_calls(void)
+count_calls(const struct plan_of_faults *p)
 {
-	struct sim *s = open_world(&scenario);
+	struct sim *s = open_world(p);
 	uint64_t n;
 
-	if (sim_run(s, NULL) != 0)
+	if (!come_to_rest(s, p->seed) || !come_to_rest_again(s, p))
 		abort();
 	n = s->calls;
 	sim_free(s);
@@ -132,13 +149,13 @@ count_calls(void)
 }
 
 static void
-sweep_points(void)
+sweep_points(const struct plan_of_faults *at_all)
 {
-	uint64_t calls = count_calls();
+	uint64_t calls = count_calls(at_all);
 
 	for (uint64_t at = 1; at <= calls; at++)
 		for (int kind = 0; kind < SIM_FAULTS; kind++) {
-			struct plan_of_faults p = scenario;
+			struct plan_of_faults p = *at_all;
 
 			p.faults[0] = (struct sim_fault){at, (enum sim_fault_kind)kind};
 			p.n = 1;
@@ -150,7 +167,7 @@ sweep_points(void)
 static void
 sweep_pairs(uint64_t share, uint64_t shares)
 {
-	uint64_t calls = count_calls(), n = 0;
+	uint64_t calls = count_calls(&scenario), n = 0;
 
 	for (uint64_t a = 1; a <= calls; a++)
 		for (uint64_t b = a + 1; b <= 2 * calls; b++)
@@ -207,11 +224,24 @@ sweep_seeds(uint64_t first, uint64_t n)
 	}
 }
 
+static void
+sweep_late(uint64_t seeds)
+{
+	sweep_points(&late_scenario);
+	for (uint64_t seed = 2; seed < 2 + seeds; seed++) {
+		struct plan_of_faults p;
+
+		random_plan(seed, &p);
+		p.late = true;
+		(void)run_plan(&p);
+	}
+}
+
 /* Hourly runs; now and then one is killed, or never started, or the receiver is down for hours. */
 static void
 month(uint64_t seed)
 {
-	struct sim *s = sim_new(seed, SIM_MAX_TENANTS, HOUR, HABIT_KEEPER);
+	struct sim *s = sim_new(seed, SIM_MAX_TENANTS, HOUR, HABIT_KEEPER, false);
 	struct sim_verdict v = {0};
 	uint64_t r = mix64(seed);
 	int status = 0;
@@ -267,13 +297,14 @@ read_fault(const char *text, struct sim_fault *f)
 
 /* Worlds with seed 1 are the scenario, all others are random ones. */
 static int
-show_plan(int argc, char **argv)
+show_plan(bool late, int argc, char **argv)
 {
-	struct plan_of_faults p = scenario;
+	struct plan_of_faults p = late ? late_scenario : scenario;
 
 	p.seed = strtoull(argv[0], NULL, 10);
 	if (p.seed != scenario.seed)
 		random_plan(p.seed, &p);
+	p.late = late;
 	p.n = 0;
 	p.trace = true;
 	for (int i = 1; i < argc && p.n < SIM_MAX_FAULTS; i++)
@@ -288,7 +319,9 @@ sweep(int argc, char **argv)
 	unsigned long long share = 0, shares = 1;
 
 	if (!strcmp(argv[1], "points"))
-		sweep_points();
+		sweep_points(&scenario);
+	else if (!strcmp(argv[1], "late"))
+		sweep_late(argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
 	else if (!strcmp(argv[1], "pairs") &&
 		 (argc == 2 || (sscanf(argv[2], "%llu/%llu", &share, &shares) == 2 && shares)))
 		sweep_pairs(share, shares);
@@ -312,8 +345,8 @@ main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
-	if (argc > 2 && !strcmp(argv[1], "plan"))
-		return show_plan(argc - 2, argv + 2);
+	if (argc > 2 && (!strcmp(argv[1], "plan") || !strcmp(argv[1], "late-plan")))
+		return show_plan(*argv[1] == 'l', argc - 2, argv + 2);
 	/* What runs say when they are killed is of no interest. */
 	if (null < 0 || dup2(null, STDERR_FILENO) < 0)
 		return 2;
