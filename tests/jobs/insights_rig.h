@@ -474,14 +474,29 @@ rig_done(struct rig *r)
 	free(r->o);
 }
 
-static inline int
-rig_try_open(struct rig *r, int64_t start_ms, size_t n)
+static inline void
+rig_cells(struct rig *r, int64_t start_ms, size_t n)
 {
 	rig_close(r);
 	for (size_t i = 0; i < n; i++)
 		r->cells[i] = (struct cell){start_ms + (int64_t)i * r->common.every_ms,
 					    start_ms + (int64_t)(i + 1) * r->common.every_ms};
+}
+
+static inline int
+rig_try_open(struct rig *r, int64_t start_ms, size_t n)
+{
+	rig_cells(r, start_ms, n);
 	return job_insights.open(&r->s, r->memo, r->cells, n, NOW, &r->p, &r->err);
+}
+
+/* One cell, a second time. */
+static inline void
+rig_open_again(struct rig *r, int64_t start_ms)
+{
+	rig_cells(r, start_ms, 1);
+	if (job_insights.open_again(&r->s, r->memo, r->cells, 1, NOW, &r->p, &r->err))
+		fail_msg("%s", r->err.msg);
 }
 
 static inline void
