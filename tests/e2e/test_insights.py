@@ -12,9 +12,9 @@ import subprocess
 import time
 import unittest
 
+from bucket import S3Lab
 from expected import differences, lake_key, rfc3339, stamp
 from lab import HERE, NOW, PATIENCE, Case, Killer, finish
-from test_s3 import S3Lab
 
 from standin.events import Events
 

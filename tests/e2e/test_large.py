@@ -7,10 +7,10 @@ import subprocess
 import threading
 import unittest
 
+from bucket import S3Lab
 from expected import lake_key
 from lab import NOW, PATIENCE, Case, finish
 from test_insights import Insights, clean, iso, job
-from test_s3 import S3Lab
 
 from standin.events import Events
 

@@ -11,9 +11,9 @@ import struct
 import subprocess
 import unittest
 
+from bucket import BUCKET, S3Lab
 from expected import rfc3339
 from lab import MUSTER, NOW, PATIENCE, Case
-from test_s3 import BUCKET, S3Lab
 from testing import send
 
 CHROMIUM = shutil.which("chromium")

@@ -10,9 +10,10 @@ import time
 import unittest
 
 import arrivals
+from bucket import S3Lab
 from expected import rfc3339, windows
 from lab import MUSTER, PATIENCE, Case, finish
-from test_s3 import DATA, S3Lab
+from test_s3 import DATA
 from test_status import tree
 
 ONE = ("--tenant", "t0001", "--job", "ecs")

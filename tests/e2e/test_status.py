@@ -7,9 +7,9 @@ import os
 import subprocess
 import unittest
 
+from bucket import S3Lab
 from expected import rfc3339
 from lab import MUSTER, PATIENCE, Case
-from test_s3 import S3Lab
 
 
 def tree(folder):
