@@ -308,10 +308,8 @@ world_open(struct world *w)
 					 .hold_ms = 20 * MIN,
 					 .lookback_ms = 15 * MIN,
 					 .once = true}};
-	w->tenant = (struct tenant){.id = "acme",
-				    .account = "111122223333",
-				    .regions = &region,
-				    .n_regions = 1};
+	w->tenant = (struct tenant){
+	    .id = "acme", .account = "111122223333", .regions = &region, .n_regions = 1};
 }
 
 static void
@@ -603,7 +601,9 @@ an_asking_that_fails_comes_after_what_is_new_and_is_tried_again(void **state)
 static void
 what_was_never_asked_for_again_is_a_gap(void **state)
 {
+	const struct ckpt_stream *st;
 	struct ckpt *c = NULL;
+	bool found = false;
 	struct world w;
 
 	(void)state;
@@ -614,18 +614,17 @@ what_was_never_asked_for_again_is_a_gap(void **state)
 	fails_again = true;
 	run_at(&w, T0 + 25 * MIN);
 	run_at(&w, T0 + 180 * MIN);
-	for (size_t i = 0; i < stream_of(&w, &c)->n_gaps; i++) {
-		const struct ckpt_gap *g = &c->streams[0].gaps[i];
+	st = stream_of(&w, &c);
+	for (size_t i = 0; i < st->n_gaps; i++) {
+		const struct ckpt_gap *g = &st->gaps[i];
 
-		if (strcmp(g->reason, "not asked for a second time within max_catchup"))
-			continue;
-		assert_string_equal(g->sink, "");
-		assert_true(g->start_ms <= T0 && g->end_ms >= T0 + CELL);
-		ckpt_free(c);
-		world_close(&w);
-		return;
+		found = found ||
+			(strcmp(g->reason, "not asked for a second time within max_catchup") == 0 &&
+			 !*g->sink && g->start_ms <= T0 && g->end_ms >= T0 + CELL);
 	}
-	fail_msg("no gap");
+	assert_true(found);
+	ckpt_free(c);
+	world_close(&w);
 }
 
 /* Its cells were made by another query. */
