@@ -28,7 +28,7 @@
 #define SIM_GROUPS	 2
 #define SIM_MAX_FAULTS	 64
 #define SIM_WORDS	 256
-#define SIM_CALL_MS	 300 /* that a call takes: checkpoints move while a run is at work */
+#define SIM_CALL_MS	 300
 #define SIM_DELAY	 (5 * SIM_MIN)	/* of the job `ecs` */
 #define SIM_DELAY_LOGS	 (10 * SIM_MIN) /* of the job `app` */
 #define SIM_HOLD	 (15 * SIM_MIN) /* after which it asks again, in a late world */
@@ -75,6 +75,7 @@ struct sim {
 	bool late; /* a world of the job `app` alone, which looks for what comes late: some events do */
 	struct clock *clock; /* of the present run */
 	int64_t now_ms;	     /* the present of the data */
+	int64_t call_ms;     /* that a call takes, SIM_CALL_MS: checkpoints move while a run is at work */
 	int64_t took_ms;     /* of the last run */
 	uint64_t calls;	     /* so far */
 	struct sim_fault faults[SIM_MAX_FAULTS]; /* sorted */

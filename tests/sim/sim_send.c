@@ -83,7 +83,7 @@ send_locked(struct sim *s, const struct http_req *req, struct http_resp *resp, s
 	if (s->dead)
 		return no_answer(resp, err);
 	s->calls++;
-	clock_fake_advance(s->clock, SIM_CALL_MS);
+	clock_fake_advance(s->clock, s->call_ms);
 	f = fault_now(s);
 	if (s->trace)
 		(void)printf("%6llu %-10s %-16s %s %.90s%s%s\n", (unsigned long long)s->calls,
@@ -174,6 +174,7 @@ sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit hab
 	s->tenants = tenants;
 	s->regions = SIM_REGIONS;
 	s->every_ms = every_ms;
+	s->call_ms = SIM_CALL_MS;
 	s->late = late;
 	s->receiver = receiver_new(habit, WORDS_BARE);
 	need(s->receiver);
