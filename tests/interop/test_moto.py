@@ -30,13 +30,15 @@ DAY = 86400
 DAYS = int(os.environ.get("MUSTER_NAB_DAYS", "7"))
 
 
-def reader(account):
-    """The role of schedules/, as a template for CloudFormation makes it in this account: (trust, permissions)."""
+def reader(account, without=None):
+    """The role of schedules/, as a template for CloudFormation makes it in this account, but for one action: (trust,
+    permissions)."""
     role = resources("tenant-role.yaml", **{"AWS::AccountId": account, "CentralRoleArn": "arn:aws:iam::123456789012:root"})[
         "Reader"]
     permissions = policy(role)
     for one in permissions["Statement"]:  # moto names CloudWatch's actions by what the signature says, AWS by the other name
         names = one["Action"] if isinstance(one["Action"], list) else [one["Action"]]
+        names = [name for name in names if name != without]
         one["Action"] = names + [name.replace("cloudwatch:", "monitoring:") for name in names if "cloudwatch:" in name]
     return json.dumps(trust(role)), json.dumps(permissions)
 
@@ -98,11 +100,11 @@ class Moto(Outside):
         key = iam.create_access_key(UserName="muster")["AccessKey"]
         return key["AccessKeyId"], key["SecretAccessKey"]
 
-    def create_tenant(self, tenant):
+    def create_tenant(self, tenant, without=None):
         session = self.client("sts").assume_role(RoleArn=tenant.role, RoleSessionName="setup")["Credentials"]
         keys = session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"]
         iam, metrics = self.client("iam", keys), self.client("cloudwatch", keys)
-        trusted, permitted = reader(tenant.account)
+        trusted, permitted = reader(tenant.account, without)
         iam.create_role(RoleName="muster-reader", AssumeRolePolicyDocument=trusted)
         iam.put_role_policy(RoleName="muster-reader", PolicyName="muster", PolicyDocument=permitted)
         for start in range(0, len(tenant.rows), 500):
@@ -160,6 +162,24 @@ class Moto(Outside):
         self.path("muster.yaml", json.dumps(self.document([tenant], "http://127.0.0.1:9/unused")))
         result = self.muster("--now", rfc3339(tenant.end + 300) + "Z", env=self.environment((keys[0], "wrong")), status=3)
         self.assertIn("SignatureDoesNotMatch", result.err)
+
+    @unittest.skipUnless(FILES, "MUSTER_DATA is not set to a folder with metrics/nab/*.csv")
+    def test_check_names_what_each_role_lacks(self):
+        """The template's actions are enough, and each of them is needed."""
+        lacks = [None, "cloudwatch:ListMetrics", "cloudwatch:GetMetricData"]
+        tenants = [Tenant(number, path) for number, path in enumerate(FILES[:3], 1)]
+        keys = self.create_central()
+        for tenant, action in zip(tenants, lacks):
+            self.create_tenant(tenant, without=action)
+        self.enforce()
+        document = self.document(tenants, "http://127.0.0.1:9/unused")
+        document["jobs"]["nab"]["to"] = ["lake"]
+        del document["sinks"]["prom"]
+        self.path("muster.yaml", json.dumps(document))
+        result = json.loads(self.muster("--json", command="check", env=self.environment(keys), status=1).out)
+        missing = {(one["tenant"], one["action"].replace("monitoring:", "cloudwatch:"))  # as above
+                   for one in result["findings"] if one["level"] == "fail"}
+        self.assertEqual(missing, {(tenant.id, action) for tenant, action in zip(tenants, lacks) if action})
 
     def test_the_accounts_of_an_organization(self):
         """More than a page of them, in units below units; one is closed, one has another tag."""
