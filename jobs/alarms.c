@@ -542,11 +542,12 @@ ask_history(const struct job_stream *s, const json_t *seen, int64_t now_ms, stru
 }
 
 static bool
-heard(const struct job_stream *s, json_t *seen, const struct http_resp *resp, const struct err *err)
+heard(const struct job_stream *s, json_t *seen, const struct aws_call *call,
+      const struct http_resp *resp, const struct err *err)
 {
 	(void)seen;
 	return err->kind != ERR_NONE &&
-	       cw_alarms_no_json(cw_alarms_proto(s->region), s->region, resp, err);
+	       cw_alarms_no_json(cw_proto_of_call(call), s->region, resp, err);
 }
 
 static const struct job_probe alarms_probes[] = {

@@ -85,12 +85,13 @@ quiet_second(const struct logs_group *g, int64_t now_ms)
 }
 
 static bool
-heard_groups(const struct job_stream *s, json_t *seen, const struct http_resp *resp,
-	     const struct err *err)
+heard_groups(const struct job_stream *s, json_t *seen, const struct aws_call *call,
+	     const struct http_resp *resp, const struct err *err)
 {
 	struct arena a = ARENA_INIT(PAGE_MAX);
 	struct logs_groups_page page = {0};
 
+	(void)call;
 	if (err->kind != ERR_NONE || logs_groups_read(buf_view(&resp->body), &a, &page, NULL))
 		page.n = 0;
 	else
@@ -149,13 +150,14 @@ ask_start(const struct job_stream *s, const json_t *seen, int64_t now_ms, struct
 }
 
 static bool
-heard_start(const struct job_stream *s, json_t *seen, const struct http_resp *resp,
-	    const struct err *err)
+heard_start(const struct job_stream *s, json_t *seen, const struct aws_call *call,
+	    const struct http_resp *resp, const struct err *err)
 {
 	struct arena a = ARENA_INIT(PAGE_MAX);
 	const char *id = NULL;
 
 	(void)s;
+	(void)call;
 	if (err->kind == ERR_NONE && !logs_start_read(buf_view(&resp->body), &a, &id, NULL))
 		(void)json_object_set_new(seen, "query", json_string(id));
 	arena_done(&a);

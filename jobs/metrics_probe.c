@@ -52,10 +52,10 @@ ask_data(const struct job_stream *s, const json_t *seen, int64_t now_ms, struct 
 }
 
 static bool
-other_protocol(const struct job_stream *s, json_t *seen, const struct http_resp *resp,
-	       const struct err *err)
+other_protocol(const struct job_stream *s, json_t *seen, const struct aws_call *call,
+	       const struct http_resp *resp, const struct err *err)
 {
-	enum cw_proto p = cw_proto_of(s->region);
+	enum cw_proto p = cw_proto_of_call(call);
 
 	(void)seen;
 	return err->kind != ERR_NONE && cw_proto_unknown(p, resp, err) &&

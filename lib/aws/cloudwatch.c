@@ -119,6 +119,16 @@ cw_proto_of(const char *region)
 	return CW_JSON;
 }
 
+enum cw_proto
+cw_proto_of_call(const struct aws_call *call)
+{
+	unsigned p = 0;
+
+	while (p + 1 < CW_N_PROTOS && codecs[p]->proto != call->proto)
+		p++;
+	return (enum cw_proto)p;
+}
+
 void
 cw_proto_begin(enum cw_proto first)
 {

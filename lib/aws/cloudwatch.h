@@ -99,6 +99,8 @@ int cw_data_read(enum cw_proto p, struct sv body, struct arena *a, struct cw_dat
 /* The protocol to begin with for a region (and so for an endpoint) in this process: CW_CBOR until
  * cw_proto_avoid() was called for it, or what cw_proto_begin() said. Thread-safe. */
 enum cw_proto cw_proto_of(const char *region);
+/* The protocol of a call that was built here. What a region's is may have changed since. */
+enum cw_proto cw_proto_of_call(const struct aws_call *call);
 /* This region's endpoint does not understand `p`; returns the next to try, or CW_N_PROTOS when
  * there is none. */
 enum cw_proto cw_proto_avoid(const char *region, enum cw_proto p);

@@ -22,11 +22,12 @@ trial_denied(const struct err *err)
 	return err->kind == ERR_AUTH && err->http_status == 403 && !err->code[0];
 }
 
-/* The word at p: up to a blank, a quote, or what ends a sentence. */
+/* The word at p: up to a blank, a quote, or what ends a sentence, or an element of XML that is
+ * shown as it came. */
 static size_t
 word_length(const char *p)
 {
-	size_t n = strcspn(p, " \"'\\,;)\n");
+	size_t n = strcspn(p, " \"'\\,;)<\n");
 
 	while (n && p[n - 1] == '.')
 		n--;

@@ -306,7 +306,7 @@ ask(struct asking *a, const struct job_probe *probe, struct err *err)
 		a->to.deadline_mono_ms = clock_mono_ms(s->clock) + CALL_MS;
 		a->call.max_reply = REPLY_MAX;
 		(void)aws_call_send(&a->call, &a->to, &a->resp, err);
-		again = probe->heard && probe->heard(a->stream, a->seen, &a->resp, err);
+		again = probe->heard && probe->heard(a->stream, a->seen, &a->call, &a->resp, err);
 	}
 }
 

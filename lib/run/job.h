@@ -63,10 +63,10 @@ struct job_probe {
 	/* Fill *call (reset before). */
 	int (*ask)(const struct job_stream *s, const json_t *seen, int64_t now_ms,
 		   struct aws_call *call, struct err *err);
-	/* Look at the answer (*err as the transport filled it). True: ask once more, for there is
-	 * another way (a protocol). NULL: nothing to look at. */
-	bool (*heard)(const struct job_stream *s, json_t *seen, const struct http_resp *resp,
-		      const struct err *err);
+	/* Look at the answer to this call (*err as the transport filled it). True: ask once more,
+	 * for there is another way (a protocol). NULL: nothing to look at. */
+	bool (*heard)(const struct job_stream *s, json_t *seen, const struct aws_call *call,
+		      const struct http_resp *resp, const struct err *err);
 };
 
 struct pull; /* each kind embeds it first in its own struct */

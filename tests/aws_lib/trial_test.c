@@ -39,6 +39,7 @@ names_action_and_resource(void **state)
 	    {USER "cloudwatch:ListMetrics because no", "cloudwatch:ListMetrics", ""},
 	    {USER "cloudwatch:ListMetrics", "cloudwatch:ListMetrics", ""},
 	    {USER "sts:AssumeRole on resource: *, because", "sts:AssumeRole", ""},
+	    {USER "cloudwatch:ListMetrics</Message><Type>", "cloudwatch:ListMetrics", ""},
 	    /* Cut off within the ARN. */
 	    {USER "s3:GetObject on resource: arn:aws:s3:::buck", "s3:GetObject", ""},
 	};
