@@ -943,6 +943,31 @@ test_refusals(void **state)
 	rig_done(&r);
 }
 
+/* Tenants are checked at once: the second hears that a protocol is not known when the first has
+ * turned to the next one, which must not be written off for it. */
+static void
+test_two_probes_at_once(void **state)
+{
+	const struct job_probe *list = &job_metrics.probes[0];
+	const struct http_resp resp = {.status = 404};
+	const struct err unknown = {.kind = ERR_REJECTED, .http_status = 404};
+	struct aws_call second;
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "{}");
+	cw_proto_begin(CW_CBOR);
+	aws_call_init(&second, 10000);
+	assert_int_equal(list->ask(&r.s, NULL, 0, &r.call, &r.err), 0);
+	assert_int_equal(list->ask(&r.s, NULL, 0, &second, &r.err), 0);
+	assert_int_equal(second.proto, PROTO_AWS_CBOR);
+	assert_true(list->heard(&r.s, NULL, &r.call, &resp, &unknown));
+	assert_true(list->heard(&r.s, NULL, &second, &resp, &unknown));
+	assert_int_equal(cw_proto_of("eu-west-1"), CW_JSON);
+	aws_call_done(&second);
+	rig_done(&r);
+}
+
 static void
 test_table(void **state)
 {
@@ -988,6 +1013,7 @@ main(void)
 	    cmocka_unit_test(test_next_does_not_move),
 	    cmocka_unit_test(test_old_endpoint),
 	    cmocka_unit_test(test_refusals),
+	    cmocka_unit_test(test_two_probes_at_once),
 	    cmocka_unit_test(test_table),
 	};
 
