@@ -45,8 +45,13 @@ class Exact(Case):
         for tenant, tier in zip(lab.world.tenants, ("gold", "silver", "weird \" \\ \n é")):
             tenant["labels"] = {"tier": tier}
         lab.settings = lab.configure()
-        self.assert_status(lab.run(), 0)
+        self.assert_status(lab.run("--report", lab.path("report.json")), 0)
         self.assert_exact(lab)
+        with open(lab.path("report.json"), encoding="utf-8") as file:
+            report = json.load(file)
+        self.assertEqual(sorted((row["tenant"], row["region"]) for row in report["streams"]),
+                         [(tenant["id"], region) for tenant in lab.world.tenants for region in ("eu-west-1", "us-east-1")])
+        self.assertTrue(report["calls"])
 
     def test_a_second_lake_is_no_second_account_of_the_samples(self):
         lab = self.lab()
