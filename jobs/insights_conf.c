@@ -72,13 +72,6 @@ const struct conf_key insights_keys[] = {
     CONF_END,
 };
 
-static void
-add_str(struct buf *out, const char *key, const char *value)
-{
-	buf_str(out, key);
-	(void)json_escape(out, sv_of(value));
-}
-
 void
 insights_definition(const struct job_common *c, const void *opts, struct buf *out)
 {
@@ -87,8 +80,8 @@ insights_definition(const struct job_common *c, const void *opts, struct buf *ou
 	(void)c;
 	buf_str(out, "{\"kind\":\"insights\",\"format\":1,\"log_groups\":[");
 	for (size_t i = 0; i < o->log_groups.n; i++)
-		add_str(out, i ? "," : "", o->log_groups.v[i]);
-	add_str(out, "],\"query\":", o->query);
+		json_add_str(out, i ? "," : "", o->log_groups.v[i]);
+	json_add_str(out, "],\"query\":", o->query);
 	buf_ch(out, '}');
 }
 

@@ -249,22 +249,12 @@ metrics_many_sets(const struct metrics_opts *o, const char *ns, const char *metr
 /* The definition */
 
 static void
-add_str(struct buf *out, const char *key, const char *value)
-{
-	buf_str(out, key);
-	if (value)
-		(void)json_escape(out, sv_of(value));
-	else
-		buf_str(out, "null");
-}
-
-static void
 add_list(struct buf *out, const char *key, const struct conf_strings *list)
 {
 	buf_str(out, key);
 	buf_ch(out, '[');
 	for (size_t i = 0; i < list->n; i++)
-		add_str(out, i ? "," : "", list->v[i]);
+		json_add_str(out, i ? "," : "", list->v[i]);
 	buf_ch(out, ']');
 }
 
@@ -276,7 +266,7 @@ define_from(const struct metrics_from *from, struct buf *out)
 	struct conf_strings eight = {names, ECS_EIGHT};
 
 	memcpy(names, ecs_eight, sizeof(names));
-	add_str(out, "{\"namespace\":", from->ns);
+	json_add_str(out, "{\"namespace\":", from->ns);
 	if (!from->metrics.n && !strcmp(from->ns, ECS_INSIGHTS_NAMESPACE))
 		add_list(out, ",\"metrics\":", &eight);
 	else
@@ -286,8 +276,8 @@ define_from(const struct metrics_from *from, struct buf *out)
 		add_list(out, i ? "," : "", &sets->v[i]);
 	buf_str(out, "],\"where\":{");
 	for (size_t i = 0; i < from->where.n; i++) {
-		add_str(out, i ? "," : "", from->where.v[i].key);
-		add_str(out, ":", from->where.v[i].value);
+		json_add_str(out, i ? "," : "", from->where.v[i].key);
+		json_add_str(out, ":", from->where.v[i].value);
 	}
 	add_list(out, "},\"statistics\":", metrics_from_stats(from));
 	buf_ch(out, '}');
@@ -308,10 +298,10 @@ metrics_definition(const struct job_common *c, const void *opts, struct buf *out
 			buf_ch(out, ',');
 		define_from(&from[i], out);
 	}
-	add_str(out, "],\"naming\":", naming_words[o->naming]);
-	add_str(out, ",\"memory_unit\":", memory_unit_words[o->memory_unit]);
-	add_str(out, ",\"keep\":", o->keep);
-	add_str(out, ",\"drop\":", o->drop);
+	json_add_str(out, "],\"naming\":", naming_words[o->naming]);
+	json_add_str(out, ",\"memory_unit\":", memory_unit_words[o->memory_unit]);
+	json_add_str(out, ",\"keep\":", o->keep);
+	json_add_str(out, ",\"drop\":", o->drop);
 	buf_ch(out, '}');
 }
 

@@ -22,13 +22,6 @@ begin(struct aws_call *call, const char *operation, const char *target)
 	return 0;
 }
 
-static void
-add_str(struct buf *out, const char *key, const char *value)
-{
-	buf_str(out, key);
-	(void)json_escape(out, sv_of(value));
-}
-
 /* Requests */
 
 int
@@ -38,14 +31,14 @@ logs_groups_call(const char *prefix, const char *account, const char *token, str
 	(void)begin(call, "DescribeLogGroups", TARGET("DescribeLogGroups"));
 	buf_fmt(&call->body, "{\"limit\":%d", LOGS_GROUPS_MAX);
 	if (*prefix)
-		add_str(&call->body, ",\"logGroupNamePrefix\":", prefix);
+		json_add_str(&call->body, ",\"logGroupNamePrefix\":", prefix);
 	if (account) {
-		add_str(&call->body, ",\"includeLinkedAccounts\":true,\"accountIdentifiers\":[",
-			account);
+		json_add_str(&call->body,
+			     ",\"includeLinkedAccounts\":true,\"accountIdentifiers\":[", account);
 		buf_ch(&call->body, ']');
 	}
 	if (token)
-		add_str(&call->body, ",\"nextToken\":", token);
+		json_add_str(&call->body, ",\"nextToken\":", token);
 	buf_ch(&call->body, '}');
 	return buf_check(&call->body, "DescribeLogGroups", err);
 }
@@ -58,7 +51,7 @@ add_groups(const struct logs_start_req *q, struct buf *out)
 		CLEANUP(buf_done) struct buf name = BUF_INIT(NAME_MAX_BYTES);
 
 		buf_fmt(&name, "%s%s", q->arn ? q->arn : "", q->groups[i]);
-		add_str(out, i ? "," : "", buf_cstr(&name));
+		json_add_str(out, i ? "," : "", buf_cstr(&name));
 	}
 	buf_ch(out, ']');
 }
@@ -72,7 +65,7 @@ logs_start_call(const struct logs_start_req *q, struct aws_call *call, struct er
 		(long long)q->end_s);
 	if (q->n_groups)
 		add_groups(q, &call->body);
-	add_str(&call->body, ",\"queryString\":", q->query);
+	json_add_str(&call->body, ",\"queryString\":", q->query);
 	if (q->limit)
 		buf_fmt(&call->body, ",\"limit\":%ld", q->limit);
 	buf_ch(&call->body, '}');
@@ -84,11 +77,11 @@ logs_results_call(const char *id, long items, const char *token, struct aws_call
 		  struct err *err)
 {
 	(void)begin(call, "GetQueryResults", TARGET("GetQueryResults"));
-	add_str(&call->body, "{\"queryId\":", id);
+	json_add_str(&call->body, "{\"queryId\":", id);
 	if (items)
 		buf_fmt(&call->body, ",\"maxItems\":%ld", items);
 	if (token)
-		add_str(&call->body, ",\"nextToken\":", token);
+		json_add_str(&call->body, ",\"nextToken\":", token);
 	buf_ch(&call->body, '}');
 	return buf_check(&call->body, "GetQueryResults", err);
 }
@@ -97,7 +90,7 @@ int
 logs_stop_call(const char *id, struct aws_call *call, struct err *err)
 {
 	(void)begin(call, "StopQuery", TARGET("StopQuery"));
-	add_str(&call->body, "{\"queryId\":", id);
+	json_add_str(&call->body, "{\"queryId\":", id);
 	buf_ch(&call->body, '}');
 	return buf_check(&call->body, "StopQuery", err);
 }
@@ -109,7 +102,7 @@ logs_queries_call(const char *token, struct aws_call *call, struct err *err)
 	call->optional = true;
 	buf_fmt(&call->body, "{\"maxResults\":%d", QUERIES_PAGE);
 	if (token)
-		add_str(&call->body, ",\"nextToken\":", token);
+		json_add_str(&call->body, ",\"nextToken\":", token);
 	buf_ch(&call->body, '}');
 	return buf_check(&call->body, "DescribeQueries", err);
 }

@@ -308,6 +308,16 @@ json_escape(struct buf *out, struct sv s)
 	return replaced;
 }
 
+void
+json_add_str(struct buf *out, const char *before, const char *value)
+{
+	buf_str(out, before);
+	if (value)
+		(void)json_escape(out, sv_of(value));
+	else
+		buf_str(out, "null");
+}
+
 struct dump {
 	struct buf *out;
 	bool indent;

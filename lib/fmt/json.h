@@ -32,6 +32,8 @@ int json_get_arr(const json_t *obj, const char *path, const char *key, bool requ
 /* Append a JSON string with its quotes: control characters, quotes and backslashes escaped, U+2028/2029 as is, invalid
  * UTF-8 replaced by U+FFFD (one for each maximal bad run per Unicode 3.9). Returns true if something was replaced. */
 bool json_escape(struct buf *out, struct sv s);
+/* What stands before it as it is (`,"key":`), then the string, or null for NULL. */
+void json_add_str(struct buf *out, const char *before, const char *value);
 /* Compact or indented (2) text of a tree with sorted keys, for state and reports. */
 int json_dump(const json_t *j, bool indent, struct buf *out, struct err *err);
 /* A long list that is made item by item while it is written, and so never is in memory as a tree. */

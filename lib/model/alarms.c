@@ -184,16 +184,6 @@ add_rows(struct cell_data *d, const struct alarm_owner *o, const struct alarm_tr
 
 /* Lines */
 
-static void
-add_str(struct buf *out, const char *key, const char *value)
-{
-	buf_str(out, key);
-	if (value)
-		(void)json_escape(out, sv_of(value));
-	else
-		buf_str(out, "null");
-}
-
 /* Those of the series without the common fields and without what changes. */
 static void
 add_labels(struct buf *out, const struct series *s)
@@ -205,8 +195,8 @@ add_labels(struct buf *out, const struct series *s)
 
 		if (is_taken(name) && strcmp(name, "alarm") != 0)
 			continue;
-		add_str(out, sep, name);
-		add_str(out, ":", s->labels[i].value);
+		json_add_str(out, sep, name);
+		json_add_str(out, ":", s->labels[i].value);
 		sep = ",";
 	}
 	buf_ch(out, '}');
@@ -223,16 +213,16 @@ add_line(struct cell_data *d, const struct alarm_owner *o, const struct alarm_tr
 	if (!s)
 		return err_nomem(err);
 	time_format_ms(c->ts_ms, ts);
-	add_str(out, "{\"ts\":", ts);
-	add_str(out, ",\"tenant\":", o->origin.tenant);
-	add_str(out, ",\"account_id\":", o->origin.account_id);
-	add_str(out, ",\"region\":", o->origin.region);
-	add_str(out, ",\"job\":", o->origin.job);
-	add_str(out, ",\"alarm\":", t->name);
-	add_str(out, ",\"arn\":", t->arn);
-	add_str(out, ",\"state\":", alarm_state_word(c->to));
-	add_str(out, ",\"previous_state\":", alarm_state_word(c->from));
-	add_str(out, ",\"reason\":", c->reason);
+	json_add_str(out, "{\"ts\":", ts);
+	json_add_str(out, ",\"tenant\":", o->origin.tenant);
+	json_add_str(out, ",\"account_id\":", o->origin.account_id);
+	json_add_str(out, ",\"region\":", o->origin.region);
+	json_add_str(out, ",\"job\":", o->origin.job);
+	json_add_str(out, ",\"alarm\":", t->name);
+	json_add_str(out, ",\"arn\":", t->arn);
+	json_add_str(out, ",\"state\":", alarm_state_word(c->to));
+	json_add_str(out, ",\"previous_state\":", alarm_state_word(c->from));
+	json_add_str(out, ",\"reason\":", c->reason);
 	add_labels(out, s);
 	buf_str(out, "}\n");
 	d->n_lines++;

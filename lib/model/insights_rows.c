@@ -16,22 +16,15 @@
 enum column { C_TIME, C_LOG, C_STREAM, C_MESSAGE, C_PTR, N_COLUMNS };
 static const char *const column_names[] = {"@timestamp", "@log", "@logStream", "@message", "@ptr"};
 
-static void
-add_str(struct buf *out, const char *key, const char *value)
-{
-	buf_str(out, key);
-	(void)json_escape(out, sv_of(value));
-}
-
 const char *
 insights_common(const struct line_origin *o, struct arena *a)
 {
 	CLEANUP(buf_done) struct buf out = BUF_INIT(COMMON_MAX);
 
-	add_str(&out, "\",\"tenant\":", o->tenant);
-	add_str(&out, ",\"account_id\":", o->account_id);
-	add_str(&out, ",\"region\":", o->region);
-	add_str(&out, ",\"job\":", o->job);
+	json_add_str(&out, "\",\"tenant\":", o->tenant);
+	json_add_str(&out, ",\"account_id\":", o->account_id);
+	json_add_str(&out, ",\"region\":", o->region);
+	json_add_str(&out, ",\"job\":", o->job);
 	return buf_ok(&out) ? arena_strdup(a, buf_view(&out)) : NULL;
 }
 

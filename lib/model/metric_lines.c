@@ -24,16 +24,6 @@ is_common(const char *label)
 }
 
 static void
-add_str(struct buf *out, const char *key, const char *value)
-{
-	buf_str(out, key);
-	if (value)
-		(void)json_escape(out, sv_of(value));
-	else
-		buf_str(out, "null");
-}
-
-static void
 add_num(struct buf *out, double v)
 {
 	char text[NUM_DOUBLE_MAX];
@@ -53,8 +43,8 @@ add_labels(struct buf *out, const struct series *s)
 	for (size_t i = 0; i < s->n_labels; i++) {
 		if (is_common(s->labels[i].name))
 			continue;
-		add_str(out, any ? "," : sep, s->labels[i].name);
-		add_str(out, ":", s->labels[i].value);
+		json_add_str(out, any ? "," : sep, s->labels[i].name);
+		json_add_str(out, ":", s->labels[i].value);
 		any = true;
 	}
 	buf_str(out, any ? "}" : ",\"labels\":{}");
@@ -102,11 +92,11 @@ add_start(struct buf *out, const struct cell *c, const struct line_origin *o)
 	char ts[TIME_TEXT_MAX];
 
 	time_format_ms(c->start_ms, ts);
-	add_str(out, "{\"ts\":", ts);
-	add_str(out, ",\"tenant\":", o->tenant);
-	add_str(out, ",\"account_id\":", o->account_id);
-	add_str(out, ",\"region\":", o->region);
-	add_str(out, ",\"job\":", o->job);
+	json_add_str(out, "{\"ts\":", ts);
+	json_add_str(out, ",\"tenant\":", o->tenant);
+	json_add_str(out, ",\"account_id\":", o->account_id);
+	json_add_str(out, ",\"region\":", o->region);
+	json_add_str(out, ",\"job\":", o->job);
 }
 
 static uint64_t
@@ -116,9 +106,9 @@ add_line(struct buf *out, const struct buf *start, const struct cell *c,
 	const struct series *s = row->series;
 
 	buf_sv(out, buf_view(start));
-	add_str(out, ",\"name\":", s->name);
-	add_str(out, ",\"stat\":", s->stat);
-	add_str(out, ",\"unit\":", s->unit);
+	json_add_str(out, ",\"name\":", s->name);
+	json_add_str(out, ",\"stat\":", s->stat);
+	json_add_str(out, ",\"unit\":", s->unit);
 	buf_str(out, ",\"period\":");
 	add_num(out, (double)s->period_ms / 1000);
 	add_labels(out, s);

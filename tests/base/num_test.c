@@ -202,11 +202,12 @@ check_read(const char *text)
 static void
 test_like_strtod(void **state)
 {
+	const int n_random = (int)effort(RANDOM_DOUBLES);
 	uint64_t x = 0x9E3779B97F4A7C15;
 	char text[64];
 
 	(void)state;
-	for (int i = 0; i < (int)effort(RANDOM_DOUBLES); i++) {
+	for (int i = 0; i < n_random; i++) {
 		uint64_t digits = next_random(&x) >> (next_random(&x) % 64);
 		int e = (int)(next_random(&x) % 64) - 32;
 
@@ -335,11 +336,12 @@ check_round_trip(double v)
 static void
 test_round_trip(void **state)
 {
+	const int n_random = (int)effort(RANDOM_DOUBLES);
 	uint64_t x = 88172645463325252, bits;
 	double v;
 
 	(void)state;
-	for (int i = 0; i < (int)effort(RANDOM_DOUBLES); i++) {
+	for (int i = 0; i < n_random; i++) {
 		bits = next_random(&x);
 		memcpy(&v, &bits, sizeof(v));
 		if (isfinite(v))
@@ -365,10 +367,11 @@ test_round_trip_subnormal(void **state)
 static void
 test_round_trip_ordinary(void **state)
 {
+	const int n_random = (int)effort(RANDOM_DOUBLES);
 	uint64_t x = 2685821657736338717;
 
 	(void)state;
-	for (int i = 0; i < (int)effort(RANDOM_DOUBLES); i++) {
+	for (int i = 0; i < n_random; i++) {
 		int64_t n = (int64_t)(next_random(&x) >> (i % 64));
 
 		check_round_trip((double)n);

@@ -249,6 +249,12 @@ class Case(unittest.TestCase):
         """Nothing that AWS refuses, and nothing that a correct client never does."""
         self.assertEqual(lab.daemon.control("stats")["violations"]["recent"], [])
 
+    def wait_for_fault(self, lab):
+        deadline = time.monotonic() + 10 * PATIENCE
+        while not any(row["fired"] for row in lab.daemon.control("faults")):
+            self.assertLess(time.monotonic(), deadline, "the fault was never met")
+            time.sleep(0.01)
+
 
 def free_port():
     with socket.create_server(("127.0.0.1", 0)) as server:

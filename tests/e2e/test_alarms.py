@@ -13,7 +13,7 @@ import unittest
 
 import arrivals
 from expected import due_end, first_start, lake_key, rfc3339
-from lab import NOW, PATIENCE, Case, Killer, Lab, finish, start_alertmanager
+from lab import NOW, Case, Killer, Lab, finish, start_alertmanager
 from standin.alarms import Alarms
 from test_replay import ReplayCase, tree
 
@@ -221,12 +221,6 @@ class Exact(AlarmsCase):
             lab.tell(lab.now + 60)
         self.assert_status(lab.run(), 0)
         self.assert_alarms(lab)
-
-    def wait_for_fault(self, lab):
-        deadline = time.monotonic() + 10 * PATIENCE
-        while not any(row["fired"] for row in lab.daemon.control("faults")):
-            self.assertLess(time.monotonic(), deadline, "the fault was never met")
-            time.sleep(0.01)
 
     def test_one_tenant_denied(self):
         document = self.document_of({})

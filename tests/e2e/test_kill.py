@@ -6,7 +6,6 @@ MUSTER_KILLS says how often (default 20), MUSTER_SEED which instants.
 """
 import os
 import signal
-import time
 import unittest
 
 from expected import windows
@@ -68,14 +67,6 @@ class Kill(Case):
             lab.tell(lab.now + 300)
         self.settle(lab)
         self.assert_exact(lab, start)
-
-    def wait_for_fault(self, lab):
-        deadline = time.monotonic() + 10 * PATIENCE
-        while time.monotonic() < deadline:
-            if any(row["fired"] for row in lab.daemon.control("faults")):
-                return
-            time.sleep(0.01)
-        self.fail("the fault was never met")
 
     def test_two_runs_at_once_do_no_harm(self):
         """P6: the second sees the lease, skips what the first holds, and this alone changes no status."""
