@@ -77,6 +77,10 @@ $(SIM_BIN): $(B)/%: $(B)/%.o $(SIM_OBJ) $(SUP_OBJ) $(B)/libmuster.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SIM_OBJ) $(SUP_OBJ) $(B)/libmuster.a -lcmocka $(LDLIBS)
 
+# Its threads take turns as the simulator says: tests/sim/sim_threads.c.
+comma := ,
+$(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f))
+
 $(B)/tests/sim/powercut.so: tests/sim/powercut.c
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
@@ -128,10 +132,11 @@ clang:                    ## build and unit tests with the second compiler
 model:                    ## the commit protocol as a model, every interleaving, by spin
 	$(Q)scripts/model
 
-sweep: $(SIM_BIN)         ## a fault at every call, at all pairs of calls and at random, in simulated worlds (long)
+sweep: $(SIM_BIN)         ## a fault at every call, at pairs of calls (SHARE=0/1: all) and at random, races, a month (hours)
 	$(Q)$(B)/tests/sim/sweep points
-	$(Q)$(B)/tests/sim/sweep pairs $(SHARE)
+	$(Q)$(B)/tests/sim/sweep pairs $(or $(SHARE),0/7)
 	$(Q)$(B)/tests/sim/sweep seeds $(SEED) 20000
+	$(Q)$(B)/tests/sim/sweep races $(SEED) 10000
 	$(Q)$(B)/tests/sim/sweep late 5000
 	$(Q)$(B)/tests/sim/sweep month $(SEED)
 
@@ -139,6 +144,7 @@ sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the 
 	$(Q)$(B)/tests/sim/sweep points
 	$(Q)$(B)/tests/sim/sweep pairs $(or $(SHARE),0/400)
 	$(Q)$(B)/tests/sim/sweep seeds $(SEED) 500
+	$(Q)$(B)/tests/sim/sweep races $(SEED) 100
 	$(Q)$(B)/tests/sim/sweep late 100
 
 mutants:                  ## the program broken on purpose in many ways: each has to be found (MUTANTS= names, or --share I/N)

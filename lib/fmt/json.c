@@ -330,7 +330,13 @@ static int dump_value(const struct dump *d, const json_t *j, int depth, struct e
 static void
 new_line(const struct dump *d, int depth)
 {
-	if (d->indent)
+	static const char spaces[] = "\n                ";
+
+	if (!d->indent)
+		return;
+	if ((size_t)depth < sizeof(spaces) / 2)
+		buf_add(d->out, spaces, 1 + 2 * (size_t)depth);
+	else
 		buf_fmt(d->out, "\n%*s", 2 * depth, "");
 }
 

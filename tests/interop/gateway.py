@@ -44,9 +44,16 @@ class GatewayLab(Lab):
     def environment(self):
         return {**super().environment(), "AWS_ENDPOINT_URL_S3": f"http://{self.address}"}
 
-    def keys(self, prefix):
+    def rows(self, prefix):
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=BUCKET, Prefix=prefix)
-        return [row["Key"] for page in pages for row in page.get("Contents", ())]
+        return [row for page in pages for row in page.get("Contents", ())]
+
+    def keys(self, prefix):
+        return [row["Key"] for row in self.rows(prefix)]
+
+    def etags(self):
+        """{key: etag} of all that was frozen."""
+        return {row["Key"]: row["ETag"] for row in self.rows("telemetry/")}
 
     def read(self, key):
         """(etag, bytes)."""

@@ -2,13 +2,13 @@
  * The simulator: all of AWS and the receiver in memory, behind the program's own transport and clock.
  *
  * What runs is the program itself (cmd_run), with the bottom of its transports and its clock replaced
- * through session_hook. So every effect that a run has on the world is one call of sim_send, and a
+ * through session_hook, and with its threads one at a time (sim_threads.c). So every effect that a run has on the world is one call of sim_send, and a
  * crash at any of them is cheap: from there on the world answers nothing and changes no more, the run
  * comes to its end, and what it held in memory is gone with it. Checkpoints and lake are in the
  * simulated S3, so the whole path to them is the real one.
  *
- * All that the world answers is a pure function of its seed, and with one worker so is the order of
- * calls: a plan of faults that fails, fails again.
+ * All that the world answers is a pure function of its seed, and so is the order of calls, whatever the
+ * number of workers and of runs at once: a plan of faults that fails, fails again.
  */
 #ifndef MUSTER_TESTS_SIM_SIM_H
 #define MUSTER_TESTS_SIM_SIM_H
@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/map.h"
 #include "net/transport.h"
+#include "run/session.h"
 #include "tests/sink/receiver.h"
 
 #define SIM_EPOCH	 1767225600000LL /* 2026-01-01T00:00:00Z */
@@ -27,6 +28,7 @@
 #define SIM_SERIES	 2 /* of each tenant and region */
 #define SIM_GROUPS	 2
 #define SIM_MAX_FAULTS	 64
+#define SIM_MAX_RUNS	 5 /* at once */
 #define SIM_WORDS	 256
 #define SIM_CALL_MS	 300
 #define SIM_DELAY	 (5 * SIM_MIN)	/* of the job `ecs` */
@@ -66,21 +68,29 @@ struct sim_event {
 	int64_t found_ms; /* from when on queries find it */
 };
 
-struct sim {
+/* One run of the program, with what takes the place of its network and its clock. */
+struct sim_proc {
 	struct transport base; /* first */
-	pthread_mutex_t mu;
+	struct clock clock;
+	struct session_hooks hooks;
+	struct sim *world;
+	int64_t now_ms; /* its --now */
+	size_t workers;
+	bool dead;  /* it has crashed */
+	int status; /* its exit status, or -1 if it crashed */
+};
+
+struct sim {
 	uint64_t seed;
 	size_t tenants, regions;
 	int64_t every_ms; /* of both jobs */
 	bool late; /* a world of the job `app` alone, which looks for what comes late: some events do */
-	struct clock *clock; /* of the present run */
-	int64_t now_ms;	     /* the present of the data */
-	int64_t call_ms;     /* that a call takes, SIM_CALL_MS: checkpoints move while a run is at work */
-	int64_t took_ms;     /* of the last run */
+	int64_t now_ms;	   /* the present of the data */
+	int64_t passed_ms; /* since the present run began, or the first of several */
+	int64_t call_ms;   /* that a call takes, SIM_CALL_MS: checkpoints move while a run is at work */
 	uint64_t calls;	     /* so far */
 	struct sim_fault faults[SIM_MAX_FAULTS]; /* sorted */
 	size_t n_faults, next_fault;
-	bool dead;	    /* the process that calls has crashed */
 	bool receiver_down; /* as long as it is set */
 	uint64_t lake_overwrites;
 	struct map objects; /* key -> struct sim_object */
@@ -111,6 +121,8 @@ void sim_message(const struct sim_event *e, char out[64]);
 struct sim *sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit, bool late);
 void sim_free(struct sim *s);
 int sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err);
+/* What the world's clock shows. */
+int64_t sim_wall_ms(const struct sim *s);
 /* One service each: fill *resp. */
 void sim_sts(struct sim *s, const struct http_req *req, struct http_resp *resp);
 void sim_monitoring(struct sim *s, const struct http_req *req, struct http_resp *resp);
@@ -125,7 +137,20 @@ void sim_object_free(void *object);
 /* ---- sim_run.c ---- */
 
 /* One run at s->now_ms, faults included. Returns its exit status, or -1 if it crashed. */
-int sim_run(struct sim *s, const char *const *words);
+int sim_run(struct sim *s, size_t workers);
+/* As many runs at once, each at a `now_ms` and with the `workers` of its own, in any order. */
+void sim_race(struct sim *s, struct sim_proc *procs, size_t n);
+
+/* ---- sim_threads.c: one thread at a time, by the seed ---- */
+
+/* The calling thread is the first task, and of that run. */
+void sim_threads_begin(struct sim *s, struct sim_proc *proc);
+void sim_threads_end(void);
+/* Another one, of that run. Joined by pthread_join. */
+int sim_thread_create(pthread_t *ret, const pthread_attr_t *attr, struct sim_proc *proc,
+		      void *(*fn)(void *), void *arg);
+/* Others may go first. */
+void sim_yield(void);
 
 /* ---- sim_check.c: the verdict ---- */
 

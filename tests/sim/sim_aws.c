@@ -46,7 +46,7 @@ assume(struct sim *s, const struct http_req *req, struct http_resp *resp)
 
 	if (!arn)
 		abort();
-	time_format_ms(clock_wall_ms(s->clock) + 60 * SIM_MIN, until);
+	time_format_ms(sim_wall_ms(s) + 60 * SIM_MIN, until);
 	buf_fmt(&resp->body,
 		"<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser>"
 		"<Arn>arn:aws:sts::%.12s:assumed-role/reader/s</Arn>"
@@ -244,7 +244,7 @@ describe_queries(struct sim *s, const struct http_req *req, struct http_resp *re
 		buf_fmt(&resp->body,
 			"%s{\"queryId\":\"q-%zu\",\"status\":\"Complete\",\"createTime\":%lld,"
 			"\"logGroupName\":\"%s\",\"queryString\":",
-			n++ ? "," : "", i, (long long)clock_wall_ms(s->clock), sim_groups[0]);
+			n++ ? "," : "", i, (long long)sim_wall_ms(s), sim_groups[0]);
 		(void)json_escape(&resp->body, sv_of(q->text));
 		buf_ch(&resp->body, '}');
 	}

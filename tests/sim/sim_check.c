@@ -21,7 +21,7 @@
 
 static uint64_t known[KNOWN_SLOTS]; /* hashes of (seed, key, etag) of objects found good */
 
-enum job { JOB_ECS, JOB_APP, JOBS };
+enum sim_job { JOB_ECS, JOB_APP, JOBS };
 static const char *const job_names[JOBS] = {"ecs", "app"};
 static const int64_t job_delay[JOBS] = {SIM_DELAY, SIM_DELAY_LOGS};
 
@@ -29,7 +29,7 @@ static const int64_t job_delay[JOBS] = {SIM_DELAY, SIM_DELAY_LOGS};
 struct place {
 	struct sim *s;
 	struct sim_verdict *v;
-	enum job job;
+	enum sim_job job;
 	bool some; /* of a cell's events are enough: it waits for its second asking */
 	size_t tenant, region;
 	char id[16], account[16];

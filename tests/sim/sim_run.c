@@ -1,23 +1,73 @@
-/* The program, once, in a simulated world; see sim.h. */
+/* The program, once or several times at once, in a simulated world; see sim.h. */
 #include "tests/sim/sim.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "aws/cloudwatch.h"
+#include "base/cleanup.h"
 #include "base/timefmt.h"
 #include "run/command.h"
-#include "run/session.h"
 
-#define MAX_WORDS 24
+/* ---- what a run has instead of a network and a clock ---- */
 
 static int
 put_world(void *arg, struct transport **t, struct err *err)
 {
-	struct sim *s = arg;
+	struct sim_proc *p = arg;
 
 	(void)err;
-	*t = &s->base;
+	*t = &p->base;
 	return 0;
+}
+
+/* The run frees its transports; the world outlives it. */
+static void
+keep(struct transport *t)
+{
+	(void)t;
+}
+
+static struct sim_proc *
+proc_of(struct clock *c)
+{
+	return (struct sim_proc *)(void *)((char *)c - offsetof(struct sim_proc, clock));
+}
+
+static int64_t
+proc_wall_ms(struct clock *c)
+{
+	return sim_wall_ms(proc_of(c)->world);
+}
+
+static int64_t
+proc_mono_ms(struct clock *c)
+{
+	return proc_of(c)->world->passed_ms;
+}
+
+static int
+proc_sleep(struct clock *c, int64_t ms, int64_t grace_ms, struct err *err)
+{
+	if (clock_check_grace(c, grace_ms, err) < 0)
+		return -1;
+	if (ms > 0)
+		proc_of(c)->world->passed_ms += ms;
+	sim_yield();
+	return 0;
+}
+
+static void
+proc_init(struct sim_proc *p, struct sim *s)
+{
+	static const struct transport_ops transport_ops = {"sim", sim_send, keep};
+	static const struct clock_ops clock_ops = {proc_wall_ms, proc_mono_ms, proc_sleep};
+
+	p->base.ops = &transport_ops;
+	p->clock.ops = &clock_ops;
+	p->world = s;
+	p->hooks = (struct session_hooks){
+	    .offline = true, .fixed_now = true, .clock = &p->clock, .bottom = put_world, .arg = p};
 }
 
 /* So that nothing of this machine's is looked at. */
@@ -35,37 +85,58 @@ set_environment(void)
 			abort();
 }
 
-int
-sim_run(struct sim *s, const char *const *words)
-{
-	const struct session_hooks hooks = {
-	    .offline = true,
-	    .fixed_now = true,
-	    .clock = clock_fake_new(s->now_ms),
-	    .bottom = put_world,
-	    .arg = s,
-	};
-	char now[TIME_TEXT_MAX];
-	const char *argv[MAX_WORDS] = {"run", "-c", s->config,	  "--now",
-				       now,   "-q", "--progress", "never"};
-	int argc = 8, status;
+/* ---- runs ---- */
 
-	if (!hooks.clock)
-		abort();
+static void *
+proc_main(void *arg)
+{
+	struct sim_proc *p = arg;
+	char now[TIME_TEXT_MAX], workers[24];
+	const char *argv[] = {"run",	    "-c",    p->world->config, "--now", now, "-q",
+			      "--progress", "never", "--workers",      workers, NULL};
+
+	time_format_ms(p->now_ms, now);
+	(void)snprintf(workers, sizeof(workers), "%zu", p->workers);
+	p->status = cmd_run((int)ARRAY_LEN(argv) - 1, (char **)(uintptr_t)argv);
+	if (p->dead)
+		p->status = -1;
+	return NULL;
+}
+
+static void
+world_begin(struct sim *s)
+{
 	set_environment();
 	cw_proto_begin(CW_JSON); /* this CloudWatch speaks nothing else */
-	time_format_ms(s->now_ms, now);
-	while (words && words[argc - 8] && argc < MAX_WORDS - 1) {
-		argv[argc] = words[argc - 8];
-		argc++;
-	}
-	s->clock = hooks.clock;
-	s->dead = false;
-	session_hook(&hooks);
-	status = cmd_run(argc, (char **)(uintptr_t)argv);
-	session_hook(NULL);
-	s->clock = NULL;
-	s->took_ms = clock_mono_ms(hooks.clock);
-	clock_fake_free(hooks.clock);
-	return s->dead ? -1 : status;
+	s->passed_ms = 0;
+}
+
+int
+sim_run(struct sim *s, size_t workers)
+{
+	struct sim_proc p = {.now_ms = s->now_ms, .workers = workers};
+
+	world_begin(s);
+	proc_init(&p, s);
+	sim_threads_begin(s, &p);
+	(void)proc_main(&p);
+	sim_threads_end();
+	return p.status;
+}
+
+void
+sim_race(struct sim *s, struct sim_proc *procs, size_t n)
+{
+	pthread_t threads[SIM_MAX_RUNS];
+
+	world_begin(s);
+	for (size_t i = 0; i < n; i++)
+		proc_init(&procs[i], s);
+	sim_threads_begin(s, &procs[0]);
+	for (size_t i = 1; i < n; i++)
+		(void)sim_thread_create(&threads[i], NULL, &procs[i], proc_main, &procs[i]);
+	(void)proc_main(&procs[0]);
+	for (size_t i = 1; i < n; i++)
+		(void)pthread_join(threads[i], NULL);
+	sim_threads_end();
 }

@@ -74,52 +74,54 @@ no_answer(struct http_resp *resp, struct err *err)
 	return err_set(err, ERR_TRANSIENT, "connection reset");
 }
 
+int64_t
+sim_wall_ms(const struct sim *s)
+{
+	return s->now_ms + s->passed_ms;
+}
+
 static int
-send_locked(struct sim *s, const struct http_req *req, struct http_resp *resp, struct err *err)
+send_now(struct sim_proc *p, const struct http_req *req, struct http_resp *resp, struct err *err)
 {
 	static const char *const names[] = {"crash before", "crash after", "fail before", "lost"};
+	struct sim *s = p->world;
 	const struct sim_fault *f;
 
-	if (s->dead)
+	if (p->dead)
 		return no_answer(resp, err);
 	s->calls++;
-	clock_fake_advance(s->clock, s->call_ms);
+	s->passed_ms += s->call_ms;
 	f = fault_now(s);
 	if (s->trace)
-		(void)printf("%6llu %-10s %-16s %s %.90s%s%s\n", (unsigned long long)s->calls,
-			     req->service, req->operation, req->account, req->url, f ? " ! " : "",
-			     f ? names[f->kind] : "");
+		(void)printf(
+		    "%6llu %+4lld s %-10s %-16s %s %.90s%s%s\n", (unsigned long long)s->calls,
+		    (long long)(p->now_ms - s->now_ms) / 1000, req->service, req->operation,
+		    req->account, req->url, f ? " ! " : "", f ? names[f->kind] : "");
 	if (f && (f->kind == SIM_CRASH_BEFORE || f->kind == SIM_FAIL_BEFORE)) {
-		s->dead = f->kind == SIM_CRASH_BEFORE;
+		p->dead = f->kind == SIM_CRASH_BEFORE;
 		return no_answer(resp, err);
 	}
 	serve(s, req, resp);
 	if (f) {
-		s->dead = f->kind == SIM_CRASH_AFTER;
+		p->dead = f->kind == SIM_CRASH_AFTER;
 		return no_answer(resp, err);
 	}
 	return aws_classify(req, resp, err);
 }
 
+/* Others may go first, and others may go on before the answer is looked at. */
 int
 sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err)
 {
-	struct sim *s = (struct sim *)t;
+	struct sim_proc *p = (struct sim_proc *)t;
 	int r;
 
-	(void)pthread_mutex_lock(&s->mu);
-	r = send_locked(s, req, resp, err);
-	if (s->dead)
-		clock_cancel(s->clock, 9);
-	(void)pthread_mutex_unlock(&s->mu);
+	sim_yield();
+	r = send_now(p, req, resp, err);
+	if (p->dead)
+		clock_cancel(&p->clock, 9);
+	sim_yield();
 	return r;
-}
-
-/* The run frees its transports; the world outlives it. */
-static void
-keep(struct transport *t)
-{
-	(void)t;
 }
 
 static void
@@ -155,7 +157,7 @@ write_config(struct sim *s)
 	    "sinks:\n"
 	    "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
 	    "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
-	    "run: {workers: 1, max_catchup: 1d}\n",
+	    "run: {max_catchup: 1d}\n",
 	    every, 5 * every, s->late ? ", revisit: once, hold: 15m" : "");
 	if (fclose(f))
 		abort();
@@ -164,12 +166,9 @@ write_config(struct sim *s)
 struct sim *
 sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit, bool late)
 {
-	static const struct transport_ops ops = {"sim", sim_send, keep};
 	struct sim *s = calloc(1, sizeof(*s));
 
 	need(s);
-	s->base.ops = &ops;
-	(void)pthread_mutex_init(&s->mu, NULL);
 	s->seed = seed;
 	s->tenants = tenants;
 	s->regions = SIM_REGIONS;
@@ -189,6 +188,5 @@ sim_free(struct sim *s)
 	free(s->queries);
 	transport_free(&s->receiver->base);
 	(void)unlink(s->config);
-	(void)pthread_mutex_destroy(&s->mu);
 	free(s);
 }

@@ -5,9 +5,11 @@
  *   sweep points            every call of one scenario, each kind of fault
  *   sweep late [SEEDS]      the same where log events come late, and so many random worlds
  *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
- *   sweep seeds FIRST N     random worlds, faults and delays
+ *   sweep seeds FIRST N     random worlds, workers, faults and delays
+ *   sweep races FIRST N     the same with two to five runs at once, in any order
  *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
- *   sweep plan SEED [KIND@CALL...]   one plan, with every call shown (what a failure prints)
+ *   sweep plan|late-plan|race-plan SEED [KIND@CALL...]   one, with every call shown (what a failure
+ * prints)
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
  */
@@ -33,6 +35,9 @@ struct plan_of_faults {
 	size_t tenants;
 	bool late; /* some log events come late, and are looked for when the first run's cells are
 		      due again */
+	size_t
+	    racers; /* runs that begin at once, each with another `now`; 0: one after the other */
+	size_t workers;
 	int64_t first_now;
 	struct sim_fault faults[SIM_MAX_FAULTS];
 	size_t n;
@@ -44,7 +49,10 @@ static const char *const kinds[SIM_FAULTS] = {"crash-before", "crash-after", "fa
 static void
 say_plan(const struct plan_of_faults *p, const char *what)
 {
-	(void)printf("FAIL %s\n     again: sweep %s %llu", what, p->late ? "late-plan" : "plan",
+	(void)printf("FAIL %s\n     again: sweep %s %llu", what,
+		     p->racers ? "race-plan"
+		     : p->late ? "late-plan"
+			       : "plan",
 		     (unsigned long long)p->seed);
 	for (size_t i = 0; i < p->n; i++)
 		(void)printf(" %s@%llu", kinds[p->faults[i].kind],
@@ -81,29 +89,59 @@ open_world(const struct plan_of_faults *p)
 
 /* Runs until one says that all is done, after the last fault. */
 static bool
-come_to_rest(struct sim *s, uint64_t seed)
+come_to_rest(struct sim *s, const struct plan_of_faults *p)
 {
 	for (uint64_t n = 0; n < MAX_RUNS; n++) {
-		int status = sim_run(s, NULL);
+		int status = sim_run(s, p->workers);
 
 		totals.restarts += n > 0;
 		if (s->trace)
 			(void)printf("       status %d\n", status);
 		if (status == 0)
 			return true;
-		s->now_ms += s->took_ms + later(seed, n);
+		s->now_ms += s->passed_ms + later(p->seed, n);
 	}
 	return false;
 }
 
-/* A late world once more, when the cells of its first run are due to be asked for again. */
-static bool
-come_to_rest_again(struct sim *s, const struct plan_of_faults *p)
+/* Several runs at once, of which none knows how many minutes the others' clocks are behind. */
+static void
+race(struct sim *s, const struct plan_of_faults *p)
 {
+	struct sim_proc procs[SIM_MAX_RUNS] = {0};
+
+	for (size_t i = 0; i < p->racers; i++) {
+		uint64_t r = mix64(p->seed ^ mix64(i + 77));
+
+		procs[i].now_ms = s->now_ms - (int64_t)(r % 12) * SIM_MIN;
+		procs[i].workers = 1 + (r >> 32) % 4;
+	}
+	sim_race(s, procs, p->racers);
+	for (size_t i = 0; s->trace && i < p->racers; i++)
+		(void)printf("       status %d\n", procs[i].status);
+	totals.restarts += p->racers - 1;
+	s->now_ms += s->passed_ms + later(p->seed, MAX_RUNS);
+}
+
+static bool
+settle(struct sim *s, const struct plan_of_faults *p)
+{
+	if (p->racers)
+		race(s, p);
+	return come_to_rest(s, p);
+}
+
+/* All there is to a world: a late one once more, when the cells of its first run are due to be
+ * asked for again. */
+static bool
+live(struct sim *s, const struct plan_of_faults *p)
+{
+	if (!settle(s, p))
+		return false;
 	if (!p->late)
 		return true;
 	s->now_ms += SIM_HOLD - SIM_DELAY_LOGS;
-	return come_to_rest(s, p->seed);
+	return settle(s, p);
 }
 
 static bool
@@ -113,7 +151,7 @@ run_plan(const struct plan_of_faults *p)
 	struct sim_verdict v = {0};
 
 	totals.points++;
-	if (!come_to_rest(s, p->seed) || !come_to_rest_again(s, p))
+	if (!live(s, p))
 		(void)snprintf(v.what, SIM_WORDS, "no run came to a good end");
 	else
 		sim_check(s, &v);
@@ -130,10 +168,10 @@ run_plan(const struct plan_of_faults *p)
 /* ---- modes ---- */
 
 static const struct plan_of_faults scenario = {
-    .seed = 1, .tenants = 2, .first_now = SIM_EPOCH + 60 * SIM_MIN};
+    .seed = 1, .tenants = 2, .workers = 1, .first_now = SIM_EPOCH + 60 * SIM_MIN};
 
 static const struct plan_of_faults late_scenario = {
-    .seed = 1, .tenants = 1, .late = true, .first_now = SIM_EPOCH + 60 * SIM_MIN};
+    .seed = 1, .tenants = 1, .late = true, .workers = 1, .first_now = SIM_EPOCH + 60 * SIM_MIN};
 
 /* How many calls an undisturbed scenario makes. */
 static uint64_t
@@ -142,7 +180,7 @@ count_calls(const struct plan_of_faults *p)
 	struct sim *s = open_world(p);
 	uint64_t n;
 
-	if (!come_to_rest(s, p->seed) || !come_to_rest_again(s, p))
+	if (!live(s, p))
 		abort();
 	n = s->calls;
 	sim_free(s);
@@ -199,7 +237,8 @@ random_plan(uint64_t seed, struct plan_of_faults *p)
 {
 	uint64_t r = mix64(seed ^ 0x5eed);
 
-	*p = (struct plan_of_faults){.seed = seed, .tenants = 1 + r % 3};
+	*p = (struct plan_of_faults){
+	    .seed = seed, .tenants = 1 + r % 3, .workers = 1 + (r >> 24) % 4};
 	p->first_now = SIM_EPOCH + (int64_t)(r >> 8 & 0xfff) * SIM_MIN;
 	p->n = 1 + (r >> 32) % 12;
 	for (size_t i = 0; i < p->n; i++) {
@@ -214,6 +253,18 @@ random_plan(uint64_t seed, struct plan_of_faults *p)
 	qsort(p->faults, p->n, sizeof(p->faults[0]), by_call);
 }
 
+/* A third of the races has no other fault than themselves; some are in late worlds, where there are
+ * two. */
+static void
+random_race(uint64_t seed, struct plan_of_faults *p)
+{
+	random_plan(seed, p);
+	p->racers = 2 + mix64(seed) % (SIM_MAX_RUNS - 1);
+	p->late = seed % 4 == 1;
+	if (seed % 3 == 0)
+		p->n = 0;
+}
+
 static void
 sweep_seeds(uint64_t first, uint64_t n)
 {
@@ -221,6 +272,17 @@ sweep_seeds(uint64_t first, uint64_t n)
 		struct plan_of_faults p;
 
 		random_plan(seed, &p);
+		(void)run_plan(&p);
+	}
+}
+
+static void
+sweep_races(uint64_t first, uint64_t n)
+{
+	for (uint64_t seed = first; seed < first + n; seed++) {
+		struct plan_of_faults p;
+
+		random_race(seed, &p);
 		(void)run_plan(&p);
 	}
 }
@@ -258,13 +320,13 @@ month(uint64_t seed)
 		s->next_fault = 0;
 		s->faults[0] =
 		    (struct sim_fault){s->calls + 1 + (r >> 24) % 4000, (r >> 40) % SIM_FAULTS};
-		(void)sim_run(s, NULL);
+		(void)sim_run(s, 1);
 		totals.points++;
 	}
 	s->n_faults = 0;
 	s->receiver_down = false;
 	for (int n = 0; n < 3; n++, s->now_ms += HOUR)
-		if ((status = sim_run(s, NULL)) == 0)
+		if ((status = sim_run(s, 1)) == 0)
 			break;
 	if (status)
 		(void)snprintf(v.what, SIM_WORDS, "the last run ended with %d", status);
@@ -299,14 +361,17 @@ read_fault(const char *text, struct sim_fault *f)
 
 /* Worlds with seed 1 are the scenario, all others are random ones. */
 static int
-show_plan(bool late, int argc, char **argv)
+show_plan(const char *mode, int argc, char **argv)
 {
+	uint64_t seed = strtoull(argv[0], NULL, 10);
+	bool late = *mode == 'l', races = *mode == 'r';
 	struct plan_of_faults p = late ? late_scenario : scenario;
 
-	p.seed = strtoull(argv[0], NULL, 10);
-	if (p.seed != scenario.seed)
-		random_plan(p.seed, &p);
-	p.late = late;
+	if (races)
+		random_race(seed, &p);
+	else if (seed != scenario.seed)
+		random_plan(seed, &p);
+	p.late = late || p.late;
 	p.n = 0;
 	p.trace = true;
 	for (int i = 1; i < argc && p.n < SIM_MAX_FAULTS; i++)
@@ -329,6 +394,8 @@ sweep(int argc, char **argv)
 		sweep_pairs(share, shares);
 	else if (!strcmp(argv[1], "seeds") && argc == 4)
 		sweep_seeds(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
+	else if (!strcmp(argv[1], "races") && argc == 4)
+		sweep_races(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
 	else if (!strcmp(argv[1], "month"))
 		month(argc > 2 ? strtoull(argv[2], NULL, 10) : 1);
 	else
@@ -347,8 +414,8 @@ main(int argc, char **argv)
 
 	if (argc < 2)
 		return 2;
-	if (argc > 2 && (!strcmp(argv[1], "plan") || !strcmp(argv[1], "late-plan")))
-		return show_plan(*argv[1] == 'l', argc - 2, argv + 2);
+	if (argc > 2 && strstr(argv[1], "plan"))
+		return show_plan(argv[1], argc - 2, argv + 2);
 	/* What runs say when they are killed is of no interest. */
 	if (null < 0 || dup2(null, STDERR_FILENO) < 0)
 		return 2;
