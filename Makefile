@@ -132,13 +132,8 @@ clang:                    ## build and unit tests with the second compiler
 model:                    ## the commit protocol as a model, every interleaving, by spin
 	$(Q)scripts/model
 
-sweep: $(SIM_BIN)         ## a fault at every call, at pairs of calls (SHARE=0/1: all) and at random, races, a month (hours)
-	$(Q)$(B)/tests/sim/sweep points
-	$(Q)$(B)/tests/sim/sweep pairs $(or $(SHARE),0/7)
-	$(Q)$(B)/tests/sim/sweep seeds $(SEED) 20000
-	$(Q)$(B)/tests/sim/sweep races $(SEED) 10000
-	$(Q)$(B)/tests/sim/sweep late 5000
-	$(Q)$(B)/tests/sim/sweep month $(SEED)
+sweep:                    ## kills and faults everywhere, at every level: scripts/sweep says which (hours)
+	$(Q)scripts/sweep
 
 sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the pairs, SEED=)
 	$(Q)$(B)/tests/sim/sweep points
