@@ -965,7 +965,19 @@ insights_open_again(const struct job_stream *s, const json_t *memo, const struct
 /* Harvest */
 
 static int
-harvest_cell(struct pull *p, struct cell_data *d, struct err *err)
+harvest_row(struct cell_data *d, struct row_samples *samples, const struct insights_row *row,
+	    struct err *err)
+{
+	struct sv line = {row->line, row->n};
+
+	d->n_lines++;
+	if (!d->rows_only && cell_lines_add(d, line, err))
+		return -1;
+	return samples ? row_samples_add(samples, line, err) : 0;
+}
+
+static int
+harvest_cell(struct pull *p, struct cell_data *d, struct row_samples *samples, struct err *err)
 {
 	uint64_t doubles = row_merge_doubles(p->merge);
 	struct insights_row row;
@@ -976,14 +988,23 @@ harvest_cell(struct pull *p, struct cell_data *d, struct err *err)
 			row_merge_back(p->merge);
 			break;
 		}
-		if (cell_lines_add(d, (struct sv){row.line, row.n}, err))
+		if (harvest_row(d, samples, &row, err))
 			return -1;
-		d->n_lines++;
 	}
 	if (more > 0 && d->cell.end_ms == p->end_ms)
 		return err_set(err, ERR_LOCAL, "a cell that was not pulled");
 	d->n_rejected += row_merge_doubles(p->merge) - doubles;
 	return more < 0 ? -1 : 0;
+}
+
+static int
+harvest_one(struct pull *p, struct cell_data *d, struct err *err)
+{
+	CLEANUP(row_samples_freep) struct row_samples *samples = NULL;
+
+	if (insights_series_begin(p->s, d, &samples, err) || harvest_cell(p, d, samples, err))
+		return -1;
+	return insights_series_end(p->s, d, samples, err);
 }
 
 static int
@@ -995,7 +1016,7 @@ insights_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *
 		cells[i].asked_before = p->collected;
 		cells[i].n_rejected += p->n_outside;
 		p->n_outside = 0;
-		if (harvest_cell(p, &cells[i], err))
+		if (harvest_one(p, &cells[i], err))
 			return -1;
 	}
 	return 0;
@@ -1045,38 +1066,6 @@ static bool
 insights_alone(const struct job_stream *s)
 {
 	return ((const struct insights_opts *)s->opts)->scan_budget != 0;
-}
-
-struct counting {
-	uint64_t lines;
-	char last;
-};
-
-static int
-count_lines(void *arg, struct sv piece, struct err *err)
-{
-	struct counting *c = arg;
-	const char *end = piece.p + piece.n;
-
-	(void)err;
-	for (const char *p = piece.p; (p = memchr(p, '\n', (size_t)(end - p))); p++)
-		c->lines++;
-	c->last = end[-1];
-	return 0;
-}
-
-static int
-insights_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
-{
-	struct counting c = {.last = '\n'};
-
-	(void)s;
-	if (cell_lines_each(d, count_lines, &c, err))
-		return -1;
-	if (c.last != '\n')
-		return err_set(err, ERR_DATA, "the last line has no end");
-	d->n_lines = c.lines;
-	return 0;
 }
 
 const struct job_kind job_insights = {

@@ -10,9 +10,17 @@
 #include "aws/logs.h"
 #include "fmt/conf.h"
 #include "model/insights_query.h"
+#include "model/row_samples.h"
 #include "run/job.h"
 
 #define INSIGHTS_SOURCES_MAX 5 /* prefixes of a SOURCE command (service limit) */
+
+/* From rows to samples. */
+struct insights_series {
+	const char *time;	     /* column */
+	struct conf_map values, labels; /* column to name */
+	const struct conf_node *time_node, *values_node, *labels_node;
+};
 
 struct insights_opts {
 	struct conf_strings log_groups; /* names, with '*' */
@@ -21,7 +29,9 @@ struct insights_opts {
 	int64_t limit;	      /* the most rows asked for in one query */
 	int64_t concurrency, discover_every_ms;
 	const struct conf_node *query_node, *groups_node, *series_node;
+	struct insights_series series;
 	struct insights_query q; /* by insights_check */
+	struct row_rules rules;	 /* the same; only with series_node */
 };
 
 /* jobs/insights_conf.c */
@@ -30,6 +40,17 @@ extern const struct conf_key insights_keys[];
 void insights_check(const struct job_common *c, void *opts, const struct conf_node *node,
 		    struct arena *a, struct conf_faults *f);
 void insights_definition(const struct job_common *c, const void *opts, struct buf *out);
+
+/* jobs/insights_series.c: samples from the lines of a cell, where the job has `series`. */
+
+/* Who makes them while lines are added; *ret NULL: nobody. */
+int insights_series_begin(const struct job_stream *s, struct cell_data *d, struct row_samples **ret,
+			  struct err *err);
+/* The end of the cell; what was refused is said. */
+int insights_series_end(const struct job_stream *s, const struct cell_data *d,
+			struct row_samples *samples, struct err *err);
+/* Count the lines of a frozen cell, and make its samples. */
+int insights_adopt(const struct job_stream *s, struct cell_data *d, struct err *err);
 
 /* jobs/insights_groups.c: the log groups there are. All memory comes from the arena. */
 

@@ -21,6 +21,31 @@
 #define GROUP_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_/#*"
 #define GROUP_MAX   512
 
+/* From rows to samples. */
+static const struct conf_key series_keys[] = {
+    {.name = "time",
+     .type = CONF_STRING,
+     .offset = offsetof(struct insights_series, time),
+     .node_offset = offsetof(struct insights_series, time_node),
+     .help = "the column that holds a sample's time; default: the event's @timestamp, or of "
+	     "`stats` the bin, or "
+	     "without one the start of the cell"},
+    {.name = "values",
+     .type = CONF_MAP,
+     .offset = offsetof(struct insights_series, values),
+     .flags = CONF_REQUIRED,
+     .node_offset = offsetof(struct insights_series, values_node),
+     .help = "columns that hold a value, and the name of the series of each"},
+    {.name = "labels",
+     .type = CONF_MAP,
+     .offset = offsetof(struct insights_series, labels),
+     .node_offset = offsetof(struct insights_series, labels_node),
+     .help = "columns that become labels beside tenant, account_id, region and the tenant's own, "
+	     "and the name of each; "
+	     "two rows of one time need different ones, or the second is rejected"},
+    CONF_END,
+};
+
 const struct conf_key insights_keys[] = {
     {.name = "log_groups",
      .type = CONF_STRINGS,
@@ -66,12 +91,18 @@ const struct conf_key insights_keys[] = {
      .max = 86400000,
      .help = "how often the account's log groups are listed"},
     {.name = "series",
-     .type = CONF_NODE,
-     .offset = OFF(series_node),
-     .help = "rows as samples (not supported by this version)"},
+     .type = CONF_TABLE,
+     .offset = OFF(series),
+     .table = series_keys,
+     .node_offset = OFF(series_node),
+     .help = "rows as samples, for sinks that take these (a lake gets the rows). A value that is "
+	     "no finite number, or has "
+	     "a unit, is rejected and counted; one that is not there gives no sample"},
     CONF_END,
 };
 
+/* The lake has the rows: what samples are made of them is no part of it, so `series` may change and
+ * what is frozen be read anew. */
 void
 insights_definition(const struct job_common *c, const void *opts, struct buf *out)
 {
@@ -149,6 +180,139 @@ check_groups(const struct insights_opts *o, struct conf_faults *f)
 	}
 }
 
+/* Series */
+
+/* Without blanks: the service names a column as it is written, or nearly so. */
+static void
+add_squeezed(struct buf *out, const char *text)
+{
+	for (; *text; text++)
+		if (!strchr(" \t\r\n`", *text))
+			buf_ch(out, *text);
+}
+
+static bool
+query_names(const struct insights_opts *o, const char *column)
+{
+	CLEANUP(buf_done) struct buf query = BUF_INIT((size_t)1 << 20);
+	CLEANUP(buf_done) struct buf name = BUF_INIT((size_t)1 << 20);
+
+	add_squeezed(&query, o->query);
+	add_squeezed(&name, column);
+	return !buf_ok(&query) || !buf_ok(&name) || strstr(buf_cstr(&query), buf_cstr(&name));
+}
+
+/* A name that was mistyped would give no sample, and nobody would be told. */
+static void
+check_column(const struct insights_opts *o, const char *column, const struct conf_node *at,
+	     struct conf_faults *f)
+{
+	if (!*column || (*column != '@' && !query_names(o, column)))
+		conf_fault(f, at, "the query has no column \"%.64s\"", column);
+}
+
+static bool
+named_before(const struct conf_map *map, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (!strcmp(map->v[k].value, map->v[i].value))
+			return true;
+	return false;
+}
+
+static void
+check_values(const struct insights_opts *o, struct conf_faults *f)
+{
+	const struct conf_map *values = &o->series.values;
+	const struct conf_node *at = o->series.values_node;
+
+	if (!values->n && at && !conf_is_bad(at))
+		conf_fault(f, at, "names no column");
+	for (size_t i = 0; i < values->n; i++) {
+		check_column(o, values->v[i].key, at, f);
+		if (!series_name_valid(values->v[i].value))
+			conf_fault(f, at,
+				   "\"%.64s\" is no name of a series (a-z, A-Z, 0-9, _ and :, no "
+				   "digit in front)",
+				   values->v[i].value);
+		else if (named_before(values, i))
+			conf_fault(f, at, "two columns make series of the name %.64s",
+				   values->v[i].value);
+	}
+}
+
+/* What is different in each row would make each a series of its own. */
+static bool
+is_endless(const char *column)
+{
+	return !strcmp(column, "@ptr") || !strcmp(column, "@timestamp") ||
+	       !strcmp(column, "@ingestionTime");
+}
+
+static void
+check_labels(const struct insights_opts *o, struct conf_faults *f)
+{
+	const struct conf_map *labels = &o->series.labels;
+	const struct conf_node *at = o->series.labels_node;
+
+	for (size_t i = 0; i < labels->n; i++) {
+		const char *column = labels->v[i].key, *name = labels->v[i].value;
+
+		check_column(o, column, at, f);
+		if (is_endless(column))
+			conf_fault(f, at, "%s as a label makes a series of each row", column);
+		if (!label_name_valid(name) || !strncmp(name, "__", 2))
+			conf_fault(f, at,
+				   "\"%.64s\" is no name of a label (a-z, A-Z, 0-9 and _, no digit "
+				   "and no __ in front)",
+				   name);
+		else if (label_is_reserved(name))
+			conf_fault(f, at, "%s is a label of muster's own", name);
+		else if (named_before(labels, i))
+			conf_fault(f, at, "two columns make labels of the name %.64s", name);
+	}
+}
+
+static const struct row_column *
+columns_of(const struct conf_map *map, struct arena *a)
+{
+	struct row_column *v = arena_array(a, map->n + 1, sizeof(*v));
+
+	for (size_t i = 0; v && i < map->n; i++)
+		v[i] = (struct row_column){map->v[i].key, map->v[i].value};
+	return v;
+}
+
+/* The time of an event stands in its row. */
+static void
+check_series(const struct job_common *c, struct insights_opts *o, const struct conf_node *revisit,
+	     struct arena *a, struct conf_faults *f)
+{
+	const struct insights_series *s = &o->series;
+	bool own = !s->time || (o->q.events && !strcmp(s->time, "@timestamp"));
+
+	if (o->q.events)
+		check_bins(c, o, f);
+	if (s->time)
+		check_column(o, s->time, s->time_node, f);
+	check_values(o, f);
+	check_labels(o, f);
+	if (c->once)
+		conf_fault(f, revisit ? revisit : o->series_node,
+			   "`once` and `series`: receivers take samples in order of time, and "
+			   "those of late events are not; "
+			   "use a job of its own for the rows");
+	o->rules = (struct row_rules){
+	    .time = own ? NULL : s->time,
+	    .values = columns_of(&s->values, a),
+	    .n_values = s->values.n,
+	    .labels = columns_of(&s->labels, a),
+	    .n_labels = s->labels.n,
+	};
+	if (!o->rules.values || !o->rules.labels)
+		conf_fault(f, o->series_node, "out of memory");
+}
+
 void
 insights_check(const struct job_common *c, void *opts, const struct conf_node *node,
 	       struct arena *a, struct conf_faults *f)
@@ -159,8 +323,8 @@ insights_check(const struct job_common *c, void *opts, const struct conf_node *n
 	if (o->query)
 		check_query(c, o, a, f);
 	check_groups(o, f);
-	if (o->series_node)
-		conf_fault(f, o->series_node, "series is not supported by this version");
+	if (o->series_node && !conf_is_bad(o->series_node) && o->q.body)
+		check_series(c, o, revisit, a, f);
 	if (c->revisit_ms)
 		conf_fault(
 		    f, revisit ? revisit : node,

@@ -297,6 +297,15 @@ metric_name(struct buf *out, const struct naming_rules *r, const char *tenant,
 /* Never given to a dimension, even where the series has none of that name. */
 static const char *const reserved[] = {"tenant", "account_id", "region", "dimension_set"};
 
+bool
+label_is_reserved(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(reserved); i++)
+		if (!strcmp(reserved[i], name))
+			return true;
+	return false;
+}
+
 struct label_set {
 	struct arena *a;
 	struct label *v;
@@ -307,9 +316,8 @@ struct label_set {
 static bool
 taken(const struct label_set *set, const char *name)
 {
-	for (size_t i = 0; i < ARRAY_LEN(reserved); i++)
-		if (!strcmp(reserved[i], name))
-			return true;
+	if (label_is_reserved(name))
+		return true;
 	for (size_t i = 0; i < set->n; i++)
 		if (!strcmp(set->v[i].name, name))
 			return true;
@@ -459,6 +467,53 @@ label_by_name(const void *a, const void *b)
 	return strcmp(x->name, y->name);
 }
 
+static void
+put_owner(struct label_set *set, const struct series_owner *o)
+{
+	put(set, "tenant", o->tenant);
+	put(set, "account_id", o->account);
+	put(set, "region", o->region);
+	for (size_t i = 0; i < o->n_labels; i++)
+		put_ours(set, o->labels[i].name, o->labels[i].value);
+}
+
+static int
+keep_labels(struct label_set *set, struct series *s, struct err *err)
+{
+	struct label *kept;
+
+	if (set->failed)
+		return err_nomem(err);
+	qsort(set->v, set->n, sizeof(*set->v), label_by_name);
+	kept = arena_array(set->a, set->n, sizeof(*kept));
+	if (!kept)
+		return err_nomem(err);
+	memcpy(kept, set->v, set->n * sizeof(*kept));
+	s->labels = kept;
+	s->n_labels = set->n;
+	return 0;
+}
+
+int
+normalise_labels(const struct series_owner *o, const struct label *more, size_t n_more,
+		 struct arena *a, struct series *s, struct err *err)
+{
+	CLEANUP(buf_done) struct buf name = BUF_INIT(NAME_MAX_BYTES);
+	/* tenant, account_id, region */
+	CLEANUP(freep) struct label *v = calloc(3 + o->n_labels + n_more, sizeof(*v));
+	struct label_set set = {.a = a, .v = v};
+
+	if (!v)
+		return err_nomem(err);
+	put_owner(&set, o);
+	for (size_t i = 0; i < n_more; i++) {
+		buf_reset(&name);
+		buf_str(&name, more[i].name);
+		put_dimension(&set, &name, &more[i]);
+	}
+	return keep_labels(&set, s, err);
+}
+
 static int
 make_labels(const struct naming_rules *r, const struct series_owner *o,
 	    const struct metric_source *m, struct arena *a, struct series *s, struct err *err)
@@ -468,15 +523,10 @@ make_labels(const struct naming_rules *r, const struct series_owner *o,
 	CLEANUP(freep)
 	struct label *v = calloc(ours + o->n_labels + m->n_dims, sizeof(*v));
 	struct label_set set = {.a = a, .v = v};
-	struct label *kept;
 
 	if (!v)
 		return err_nomem(err);
-	put(&set, "tenant", o->tenant);
-	put(&set, "account_id", o->account);
-	put(&set, "region", o->region);
-	for (size_t i = 0; i < o->n_labels; i++)
-		put_ours(&set, o->labels[i].name, o->labels[i].value);
+	put_owner(&set, o);
 	if (m->many_sets)
 		put_dimension_set(&set, m);
 	if (r->naming == NAMING_YACE)
@@ -484,16 +534,7 @@ make_labels(const struct naming_rules *r, const struct series_owner *o,
 	else if (r->naming != NAMING_MUSTER)
 		put_adot(&set, o, m);
 	put_dimensions(&set, r, m);
-	if (set.failed)
-		return err_nomem(err);
-	qsort(set.v, set.n, sizeof(*set.v), label_by_name);
-	kept = arena_array(a, set.n, sizeof(*kept));
-	if (!kept)
-		return err_nomem(err);
-	memcpy(kept, set.v, set.n * sizeof(*kept));
-	s->labels = kept;
-	s->n_labels = set.n;
-	return 0;
+	return keep_labels(&set, s, err);
 }
 
 int

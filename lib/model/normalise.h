@@ -53,6 +53,12 @@ int normalise_series(const struct naming_rules *r, const struct series_owner *o,
 		     const struct metric_source *m, int64_t period_ms, struct arena *a,
 		     struct series *ret, struct err *err);
 
+/* Only the labels: ours, and `more`, of which one whose name is taken gets "dim_" in front like a dimension. */
+int normalise_labels(const struct series_owner *o, const struct label *more, size_t n_more,
+		     struct arena *a, struct series *s, struct err *err);
+/* Never given to anything that comes from the tenant's data. */
+bool label_is_reserved(const char *name);
+
 /* The names of the eight metrics of ECS/ContainerInsights that have names of their own. */
 #define ECS_INSIGHTS_NAMESPACE "ECS/ContainerInsights"
 #define ECS_EIGHT	       8

@@ -99,6 +99,31 @@ value_at(const struct sample_row *row, int64_t ms)
 	return row->values[at / row->series->period_ms];
 }
 
+/* Of values that have times of their own: by time, the old one where both have it. */
+static int
+merge_timed(struct cell_data *d, const struct sample_row *old, const struct sample_row *more,
+	    struct sample_row *ret, struct err *err)
+{
+	double *values = arena_array(&d->arena, old->n + more->n, sizeof(*values));
+	int64_t *times = arena_array(&d->arena, old->n + more->n, sizeof(*times));
+	size_t n = 0, a = 0, b = 0;
+
+	if (!values || !times)
+		return err_nomem(err);
+	while (a < old->n || b < more->n) {
+		bool has_old = a < old->n && (b == more->n || old->times[a] <= more->times[b]);
+		bool both = has_old && b < more->n && old->times[a] == more->times[b];
+
+		times[n] = has_old ? old->times[a] : more->times[b];
+		values[n++] = has_old ? old->values[a] : more->values[b];
+		d->n_samples += !has_old;
+		a += has_old;
+		b += !has_old || both;
+	}
+	*ret = (struct sample_row){old->series, times[0], values, n, times};
+	return 0;
+}
+
 /* One row for a series that has points in both. */
 static int
 merge_rows(struct cell_data *d, const struct sample_row *old, const struct sample_row *more,
@@ -119,7 +144,7 @@ merge_rows(struct cell_data *d, const struct sample_row *old, const struct sampl
 		values[i] = value_at(more, ms);
 		d->n_samples += isfinite(values[i]) != 0;
 	}
-	*ret = (struct sample_row){old->series, d->cell.start_ms, values, n};
+	*ret = (struct sample_row){old->series, d->cell.start_ms, values, n, NULL};
 	return 0;
 }
 
@@ -146,7 +171,8 @@ merge_one(struct cell_data *d, const struct cell_data *late, struct err *err)
 			: b == late->n_rows ? -1
 					    : series_cmp(d->rows[a].series, late->rows[b].series);
 
-		if (c == 0 && merge_rows(d, &d->rows[a], &late->rows[b], &rows[n], err))
+		if (c == 0 && (d->rows[a].times ? merge_timed : merge_rows)(
+				  d, &d->rows[a], &late->rows[b], &rows[n], err))
 			return -1;
 		if (c < 0)
 			rows[n] = d->rows[a];

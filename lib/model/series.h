@@ -35,10 +35,16 @@ bool label_name_valid(const char *name);
 
 struct sample_row {
 	const struct series *series;
-	int64_t first_ms;     /* time of values[0]; value i is at first_ms + i * series->period_ms */
+	int64_t first_ms;     /* time of values[0]; value i is at first_ms + i * series->period_ms, unless ... */
 	const double *values; /* not finite: no point */
 	size_t n;
+	const int64_t *times; /* ... each value has a time of its own (increasing); NULL: they have not */
 };
+static inline int64_t
+sample_time(const struct sample_row *r, size_t i)
+{
+	return r->times ? r->times[i] : r->first_ms + (int64_t)i * r->series->period_ms;
+}
 
 struct alarm_now; /* model/alarms.h */
 

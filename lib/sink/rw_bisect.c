@@ -218,8 +218,8 @@ taken(struct rw_delivery *v, const struct rw_part *part)
 	for (size_t r = part->row0; r < part->row1; r++) {
 		if (!newest_of(v->d, part, r, &i))
 			continue;
-		if (!v->any_head || rw_time(&v->d->rows[r], i) > v->head_ms)
-			v->head_ms = rw_time(&v->d->rows[r], i);
+		if (!v->any_head || sample_time(&v->d->rows[r], i) > v->head_ms)
+			v->head_ms = sample_time(&v->d->rows[r], i);
 		v->any_head = true;
 	}
 }
@@ -259,7 +259,7 @@ split(const struct cell_data *d, const struct rw_part *part, struct rw_part half
 		rw_span(r, part->from_ms, part->to_ms, &i, &i1);
 		for (; i < i1 && (left > 0 || !isfinite(r->values[i])); i++)
 			left -= isfinite(r->values[i]) ? 1 : 0;
-		half[0].to_ms = half[1].from_ms = rw_time(r, i);
+		half[0].to_ms = half[1].from_ms = sample_time(r, i);
 	}
 	half[0].n_samples = rw_count(d, &half[0]);
 	half[1].n_samples = rw_count(d, &half[1]);
@@ -297,7 +297,7 @@ refuse_alone(struct rw_delivery *v, const struct rw_part *part, const struct rw_
 	if (keep_reason(v, a->reason, &top->bounds_reason, err) < 0)
 		return -1;
 	top->bounds = true;
-	top->bounds_ms = rw_time(&v->d->rows[part->row0], newest);
+	top->bounds_ms = sample_time(&v->d->rows[part->row0], newest);
 	top->bounds_status = a->status;
 	return 0;
 }
@@ -357,7 +357,7 @@ probe_row(const struct cell_data *d, const struct rw_part *part, size_t *row, st
 	*ret = *part;
 	ret->row0 = *row;
 	ret->row1 = *row + 1;
-	ret->from_ms = rw_time(&d->rows[*row], oldest);
+	ret->from_ms = sample_time(&d->rows[*row], oldest);
 	ret->to_ms = ret->from_ms + 1;
 	ret->n_samples = 1;
 	return true;
@@ -407,7 +407,7 @@ stored_before(struct rw_delivery *v, const struct rw_part *part, bool but_newest
 		return 0;
 	one.row0 = top->named_row;
 	one.row1 = one.row0 + 1;
-	one.from_ms = rw_time(&v->d->rows[one.row0], top->named_i);
+	one.from_ms = sample_time(&v->d->rows[one.row0], top->named_i);
 	one.to_ms = one.from_ms + 1;
 	if (one.from_ms < part->from_ms || one.from_ms >= part->to_ms ||
 	    (but_newest && newest_of(v->d, part, one.row0, &newest) && newest == top->named_i))
@@ -434,7 +434,7 @@ keep_row(struct rw_delivery *v, const struct rw_part *part, struct err *err)
 		struct rw_answer a;
 		enum rw_reason c;
 
-		one.from_ms = rw_time(r, newest);
+		one.from_ms = sample_time(r, newest);
 		if (send_extra(v, &one, &a, err) < 0)
 			return -1;
 		if (a.verdict == RW_TAKEN) {
@@ -503,7 +503,7 @@ taken_of_row(const struct rw_delivery *v, size_t row, size_t *k, int64_t *ret_ms
 		if (*k < v->n_refused && v->refused[*k].row == row && v->refused[*k].i == i)
 			(*k)++;
 		else if (n++ == 0)
-			*ret_ms = rw_time(r, i);
+			*ret_ms = sample_time(r, i);
 	}
 	return n > 1;
 }
@@ -545,7 +545,7 @@ is_poison(const struct rw_delivery *v, const struct rw_refusal *r)
 		return true;
 	if (!top->again)
 		return false;
-	return rw_time(&v->d->rows[r->row], r->i) >= top->again_ms ||
+	return sample_time(&v->d->rows[r->row], r->i) >= top->again_ms ||
 	       (v->head_ms > top->again_ms && beyond_window(v, top->again_ms, v->head_ms));
 }
 
@@ -562,7 +562,7 @@ settle_row(struct rw_delivery *v, struct rw_refusal *list, size_t n)
 	none_taken = newest_of(v->d, &v->top->part, list->row, &expect);
 	while (n-- > 0) {
 		struct rw_refusal *r = &list[n];
-		int64_t ts = rw_time(row, r->i);
+		int64_t ts = sample_time(row, r->i);
 
 		none_taken = none_taken && r->i == expect;
 		while (expect > 0 && !isfinite(row->values[--expect]))
@@ -693,7 +693,7 @@ rw_delivery_report(struct rw_delivery *v, const struct publish *p)
 		const struct rw_refusal *r = &v->refused[k];
 		const struct sample_row *row = &v->d->rows[r->row];
 
-		p->reject(p->reject_arg, row->series, rw_time(row, r->i), row->values[r->i],
+		p->reject(p->reject_arg, row->series, sample_time(row, r->i), row->values[r->i],
 			  r->status, r->reason);
 	}
 }

@@ -27,10 +27,21 @@ enum {
 #define TAG_SAMPLE_TIME	 0x10
 
 static int
+check_times(const struct sample_row *r)
+{
+	for (size_t i = 1; i < r->n; i++)
+		if (r->times[i] <= r->times[i - 1])
+			return -1;
+	return 0;
+}
+
+static int
 check_row(const struct sample_row *r)
 {
 	int64_t step = r->series->period_ms > 0 ? r->series->period_ms : 1, off, end;
 
+	if (r->times)
+		return check_times(r);
 	if (r->n > 1 && r->series->period_ms <= 0)
 		return -1;
 	if (r->n > (size_t)INT64_MAX || __builtin_mul_overflow((int64_t)r->n, step, &off))
@@ -49,6 +60,22 @@ rw_check(const struct cell_data *d, struct err *err)
 	return 0;
 }
 
+static size_t
+index_of_times(const struct sample_row *r, int64_t ms)
+{
+	size_t lo = 0, hi = r->n;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (r->times[mid] < ms)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
+
 /* The first index whose time is >= ms, at most n. */
 static size_t
 index_at(const struct sample_row *r, int64_t ms)
@@ -56,6 +83,8 @@ index_at(const struct sample_row *r, int64_t ms)
 	int64_t period = r->series->period_ms;
 	uint64_t off, i;
 
+	if (r->times)
+		return index_of_times(r, ms);
 	if (ms <= r->first_ms)
 		return 0;
 	if (r->n <= 1)
@@ -121,8 +150,8 @@ rw_oldest(const struct cell_data *d, int64_t from_ms, int64_t *ret_ms)
 
 		while (i < row->n && !isfinite(row->values[i]))
 			i++;
-		if (i < row->n && (!found || rw_time(row, i) < *ret_ms)) {
-			*ret_ms = rw_time(row, i);
+		if (i < row->n && (!found || sample_time(row, i) < *ret_ms)) {
+			*ret_ms = sample_time(row, i);
 			found = true;
 		}
 	}
@@ -219,7 +248,7 @@ samples_size(const struct sample_row *r, size_t i0, size_t i1, uint64_t *n_sampl
 	for (size_t i = i0; i < i1; i++) {
 		if (!isfinite(r->values[i]))
 			continue;
-		n += 2 + sample_size(r->values[i], rw_time(r, i));
+		n += 2 + sample_size(r->values[i], sample_time(r, i));
 		(*n_samples)++;
 	}
 	return n;
@@ -239,7 +268,7 @@ add_series(struct buf *out, const struct sample_row *r, size_t i0, size_t i1, si
 	p = put_labels(p, r->series);
 	for (size_t i = i0; i < i1; i++)
 		if (isfinite(r->values[i]))
-			p = put_sample(p, r->values[i], rw_time(r, i));
+			p = put_sample(p, r->values[i], sample_time(r, i));
 	out->n += field_size(size);
 	out->p[out->n] = '\0';
 }
@@ -273,14 +302,14 @@ cut_row(const struct sample_row *r, int64_t to_ms, size_t max_body, struct rw_pa
 	part->n_samples = 0;
 	for (i = i0; i < i1; i++) {
 		size_t more =
-		    isfinite(r->values[i]) ? 2 + sample_size(r->values[i], rw_time(r, i)) : 0;
+		    isfinite(r->values[i]) ? 2 + sample_size(r->values[i], sample_time(r, i)) : 0;
 
 		if (part->n_samples > 0 && field_size(size + more) > max_body)
 			break;
 		size += more;
 		part->n_samples += more > 0 ? 1 : 0;
 	}
-	part->to_ms = i < i1 ? rw_time(r, i) : to_ms;
+	part->to_ms = i < i1 ? sample_time(r, i) : to_ms;
 }
 
 /* The bytes of a row in the request, 0 if it has no sample in the range. */

@@ -27,11 +27,6 @@ bool rw_cut(const struct cell_data *d, int64_t from_ms, int64_t to_ms, size_t ma
 
 /* The values [*i0, *i1) of a row that lie in a range of time. */
 void rw_span(const struct sample_row *r, int64_t from_ms, int64_t to_ms, size_t *i0, size_t *i1);
-static inline int64_t
-rw_time(const struct sample_row *r, size_t i)
-{
-	return r->first_ms + (int64_t)i * r->series->period_ms;
-}
 /* The samples (finite values) of a part. */
 uint64_t rw_count(const struct cell_data *d, const struct rw_part *part);
 /* The oldest time >= from_ms of any sample; false if there is none. */

@@ -86,7 +86,7 @@ add_row(struct buf *out, struct buf *head, const struct sample_row *row)
 		buf_ch(out, ' ');
 		buf_add(out, value, num_format(row->values[i], value));
 		buf_ch(out, ' ');
-		add_time(out, row->first_ms + (int64_t)i * row->series->period_ms);
+		add_time(out, sample_time(row, i));
 		buf_ch(out, '\n');
 		n++;
 	}

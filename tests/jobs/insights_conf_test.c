@@ -46,13 +46,59 @@ test_faults(void **state)
 	    {"log_groups: /a\nquery: stats count(*) by bin(300s)\n", "write it in that"},
 	    {"log_groups: /a\nquery: stats count(*) by bin(1mo)\n", "cannot be whole numbers"},
 	    {"log_groups: /a\nquery: fields b\nconcurrency: 0\n", "concurrency"},
-	    {"log_groups: /a\nquery: fields b\nseries: {time: t}\n",
-	     "series is not supported by this version"},
 	};
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		check(table[i].yaml, table[i].fault);
+}
+
+/* What of `series` is refused before anything is asked. */
+static void
+test_series(void **state)
+{
+	static const struct {
+		const char *query, *series, *fault;
+	} table[] = {
+	    {"stats avg(x) as c by bin(1m) as t, k", "{time: t, values: {c: a_b}, labels: {k: k}}",
+	     NULL},
+	    {"stats avg(x) by bin(1m)", "{values: {avg(x): a}}", NULL},
+	    {"stats count( * ) by `a-b`", "{values: {count(*): 'a:b'}, labels: {a-b: _ab}}", NULL},
+	    {"fields x",
+	     "{time: '@timestamp', values: {x: a}, labels: {'@log': g, '@logStream': s}}", NULL},
+	    {"fields x", "{labels: {x: y}}", "series.values: missing"},
+	    {"fields x", "{values: {}}", "names no column"},
+	    {"fields x", "{values: {y: a}}", "the query has no column \"y\""},
+	    {"fields x", "{time: t, values: {x: a}}", "the query has no column \"t\""},
+	    {"fields x", "{values: {x: a}, labels: {k: k}}", "the query has no column \"k\""},
+	    {"fields x", "{values: {x: a-b}}", "\"a-b\" is no name of a series"},
+	    {"fields x", "{values: {x: 1a}}", "is no name of a series"},
+	    {"fields x", "{values: {x: ''}}", "values"},
+	    {"fields x, y", "{values: {x: a, y: a}}", "two columns make series of the name a"},
+	    {"fields x, y", "{values: {x: a}, labels: {y: 'a:b'}}", "is no name of a label"},
+	    {"fields x, y", "{values: {x: a}, labels: {y: __name__}}", "is no name of a label"},
+	    {"fields x, y", "{values: {x: a}, labels: {y: tenant}}",
+	     "tenant is a label of muster's own"},
+	    {"fields x, y", "{values: {x: a}, labels: {y: region}}",
+	     "region is a label of muster's own"},
+	    {"fields x, y", "{values: {x: a}, labels: {x: l, y: l}}",
+	     "two columns make labels of the name l"},
+	    {"fields x", "{values: {x: a}, labels: {'@ptr': p}}",
+	     "@ptr as a label makes a series of each row"},
+	    {"fields x", "{values: {x: a}, label: {x: y}}", "unknown key (did you mean labels?)"},
+	    {"stats avg(x) as c by bin(7m) as t", "{time: t, values: {c: a}}",
+	     "a bin would be torn"},
+	    {"fields bin(7m) as t, x", "{time: t, values: {x: a}}", "a bin would be torn"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		char yaml[512];
+
+		(void)snprintf(yaml, sizeof(yaml), "log_groups: /a\nquery: '%s'\nseries: %s\n",
+			       table[i].query, table[i].series);
+		check(yaml, table[i].fault);
+	}
 }
 
 static void
@@ -132,9 +178,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_faults),
-	    cmocka_unit_test(test_long_query),
-	    cmocka_unit_test(test_revisit),
+	    cmocka_unit_test(test_faults),     cmocka_unit_test(test_series),
+	    cmocka_unit_test(test_long_query), cmocka_unit_test(test_revisit),
 	    cmocka_unit_test(test_definition),
 	};
 

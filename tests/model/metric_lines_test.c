@@ -40,9 +40,9 @@ test_spelling(void **state)
 	static const double late[] = {7};
 	static const double none[] = {NAN, INFINITY};
 	struct sample_row rows[] = {
-	    {&cpu, START, values, 5},
-	    {&cpu, START, none, 2},
-	    {&plain, START + 240000, late, 1},
+	    {&cpu, START, values, 5, NULL},
+	    {&cpu, START, none, 2, NULL},
+	    {&plain, START + 240000, late, 1, NULL},
 	};
 	struct cell_data d;
 	struct err err;
@@ -65,10 +65,10 @@ test_off_the_grid(void **state)
 {
 	static const double values[6] = {1, 2, 3, 4, 5, 6};
 	const struct sample_row bad[] = {
-	    {&cpu, START + 1, values, 1},
-	    {&cpu, START - 60000, values, 1},
-	    {&cpu, START, values, 6},
-	    {&cpu, START + 300000, values, 1},
+	    {&cpu, START + 1, values, 1, NULL},
+	    {&cpu, START - 60000, values, 1, NULL},
+	    {&cpu, START, values, 6, NULL},
+	    {&cpu, START + 300000, values, 1, NULL},
 	};
 	struct err err;
 
@@ -231,7 +231,7 @@ test_round_trip(void **state)
 	(void)state;
 	for (int round = 0; round < 400; round++) {
 		double values[5];
-		struct sample_row row = {&cpu, START, values, 5};
+		struct sample_row row = {&cpu, START, values, 5, NULL};
 		struct cell_data d, again;
 		struct err err;
 

@@ -36,9 +36,9 @@ fill(struct cell_data *d, const double *a, const double *b)
 	d->rows = arena_array(&d->arena, 2, sizeof(*d->rows));
 	assert_non_null(d->rows);
 	if (a)
-		d->rows[d->n_rows++] = (struct sample_row){&series_a, T0, a, 5};
+		d->rows[d->n_rows++] = (struct sample_row){&series_a, T0, a, 5, NULL};
 	if (b)
-		d->rows[d->n_rows++] = (struct sample_row){&series_b, T0, b, 5};
+		d->rows[d->n_rows++] = (struct sample_row){&series_b, T0, b, 5, NULL};
 	for (size_t r = 0; r < d->n_rows; r++)
 		for (size_t i = 0; i < 5; i++)
 			d->n_samples += isfinite(d->rows[r].values[i]) != 0;
@@ -272,7 +272,7 @@ there_is_a_limit_to_what_is_remembered(void **state)
 		(void)snprintf(names[i], sizeof(names[i]), "s%zu", i);
 		labels[i] = (struct label){"service", names[i]};
 		many[i] = (struct series){"m", &labels[i], 1, NULL, NULL, MIN};
-		d.rows[d.n_rows++] = (struct sample_row){&many[i], T0, values, 5};
+		d.rows[d.n_rows++] = (struct sample_row){&many[i], T0, values, 5, NULL};
 	}
 	seen_init(&s, "def");
 	do {

@@ -50,7 +50,7 @@ plain_init(struct plain *c, size_t n_rows, size_t n_vals, int64_t period_ms)
 		for (size_t i = 0; i < n_vals; i++)
 			c->values[r * n_vals + i] = (double)i;
 		c->rows[r] =
-		    (struct sample_row){&c->series[r], START, &c->values[r * n_vals], n_vals};
+		    (struct sample_row){&c->series[r], START, &c->values[r * n_vals], n_vals, NULL};
 	}
 	c->d = (struct cell_data){.rows = c->rows, .n_rows = n_rows};
 }

@@ -82,7 +82,7 @@ random_row(struct world *w, size_t r)
 		w->series[r].name = names[r];
 	}
 	*row = (struct sample_row){&w->series[r], START + (int64_t)rnd(w, 3) * MINUTE, w->values[r],
-				   1 + rnd(w, VALS)};
+				   1 + rnd(w, VALS), NULL};
 	if (one_in(w, 3))
 		row->n = 1;
 	for (size_t i = 0; i < row->n; i++) {

@@ -42,7 +42,7 @@ test_bytes_by_hand(void **state)
 	const struct label labels[] = {{"A", "1"}, {"b", "2"}};
 	const struct series s = {.name = "up", .labels = labels, .n_labels = 2, .period_ms = 1};
 	const double values[] = {1, NAN, 0.0, -0.0, INFINITY};
-	struct sample_row row = {&s, -2, values, 5};
+	struct sample_row row = {&s, -2, values, 5, NULL};
 	struct cell_data d = {.rows = &row, .n_rows = 1};
 	struct rw_part part = whole(&d);
 	struct buf out = BUF_INIT(4096);
@@ -68,7 +68,7 @@ test_times_at_the_edge(void **state)
 {
 	const struct series s = {.name = "x", .period_ms = 10};
 	const double v[] = {1, 2, 3};
-	struct sample_row row = {&s, 100, v, 3};
+	struct sample_row row = {&s, 100, v, 3, NULL};
 	struct cell_data d = {.rows = &row, .n_rows = 1};
 	const struct {
 		int64_t from, to;
@@ -95,7 +95,7 @@ test_rows_that_cannot_be(void **state)
 {
 	const double v[] = {1, 2};
 	struct series s = {.name = "x"};
-	struct sample_row row = {&s, 5, v, 2};
+	struct sample_row row = {&s, 5, v, 2, NULL};
 	struct cell_data d = {.rows = &row, .n_rows = 1};
 	struct err err;
 
@@ -117,6 +117,32 @@ test_rows_that_cannot_be(void **state)
 	assert_int_equal(rw_check(&d, &err), 0);
 }
 
+/* Times of their own must increase, and are what counts: the period is nothing to them. */
+static void
+test_times_of_their_own(void **state)
+{
+	static const double v[] = {1, 2, 3};
+	int64_t times[] = {5, 6, 9};
+	struct series s = {.name = "x"};
+	struct sample_row row = {&s, 5, v, 3, times};
+	struct cell_data d = {.rows = &row, .n_rows = 1};
+	struct err err;
+	size_t i0, i1;
+
+	(void)state;
+	assert_int_equal(rw_check(&d, &err), 0);
+	rw_span(&row, 6, 9, &i0, &i1);
+	assert_int_equal(i0, 1);
+	assert_int_equal(i1, 2);
+	rw_span(&row, 7, 10, &i0, &i1);
+	assert_int_equal(i0, 2);
+	assert_int_equal(i1, 3);
+	times[1] = 5;
+	assert_int_equal(rw_check(&d, &err), -1);
+	times[1] = 10;
+	assert_int_equal(rw_check(&d, &err), -1);
+}
+
 /* ---- cutting ---- */
 
 #define ROWS 40
@@ -126,6 +152,7 @@ struct grid {
 	struct label labels[ROWS][3];
 	char text[ROWS][64];
 	double values[ROWS][VALS];
+	int64_t times[ROWS][VALS];
 	struct sample_row rows[ROWS];
 	struct cell_data d;
 };
@@ -143,7 +170,12 @@ fill_grid(struct grid *g, unsigned seed)
 			g->values[r][i] =
 			    (i * 31 + r * 17 + seed) % 5 == 0 || r % 9 == 3 ? NAN : (double)(i % 3);
 		g->rows[r] = (struct sample_row){&g->series[r], (int64_t)(r * 3), g->values[r],
-						 (r * 5 + seed) % VALS};
+						 (r * 5 + seed) % VALS, NULL};
+		/* A third of the rows has times of their own. */
+		for (size_t i = 0; i < VALS; i++)
+			g->times[r][i] = (int64_t)(r * 3 + i * 7 + (i * i + seed) % 6);
+		if (r % 3 == 1)
+			g->rows[r].times = g->times[r];
 	}
 	g->d = (struct cell_data){.rows = g->rows, .n_rows = ROWS};
 }
@@ -218,7 +250,7 @@ test_last_only(void **state)
 {
 	const struct series s = {.name = "x", .period_ms = 10};
 	const double v[] = {1, 2, 3, NAN};
-	struct sample_row row = {&s, 0, v, 4};
+	struct sample_row row = {&s, 0, v, 4, NULL};
 	struct cell_data d = {.rows = &row, .n_rows = 1};
 	struct rw_part part = whole(&d);
 	struct buf out = BUF_INIT(4096);
@@ -300,7 +332,7 @@ compare_series(void *arg, const struct read_series *got)
 	struct series s;
 	double value;
 	int64_t ts;
-	struct sample_row row = {&s, 0, &value, 1};
+	struct sample_row row = {&s, 0, &value, 1, NULL};
 	struct cell_data d = {.rows = &row, .n_rows = 1};
 	struct rw_part part = whole(&d);
 	size_t before = r->again.n;
@@ -432,10 +464,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_bytes_by_hand),	cmocka_unit_test(test_times_at_the_edge),
-	    cmocka_unit_test(test_rows_that_cannot_be), cmocka_unit_test(test_cut),
-	    cmocka_unit_test(test_last_only),		cmocka_unit_test(test_other_writers),
-	    cmocka_unit_test(test_snappy_edges),	cmocka_unit_test(test_snappy_files),
+	    cmocka_unit_test(test_bytes_by_hand),
+	    cmocka_unit_test(test_times_at_the_edge),
+	    cmocka_unit_test(test_rows_that_cannot_be),
+	    cmocka_unit_test(test_times_of_their_own),
+	    cmocka_unit_test(test_cut),
+	    cmocka_unit_test(test_last_only),
+	    cmocka_unit_test(test_other_writers),
+	    cmocka_unit_test(test_snappy_edges),
+	    cmocka_unit_test(test_snappy_files),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
