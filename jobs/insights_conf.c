@@ -202,12 +202,19 @@ query_names(const struct insights_opts *o, const char *column)
 	return !buf_ok(&query) || !buf_ok(&name) || strstr(buf_cstr(&query), buf_cstr(&name));
 }
 
+/* Columns that muster itself adds to a query whose rows are events. */
+static bool
+is_added(const struct insights_opts *o, const char *column)
+{
+	return o->q.events && (!strcmp(column, "@timestamp") || !strcmp(column, "@log"));
+}
+
 /* A name that was mistyped would give no sample, and nobody would be told. */
 static void
 check_column(const struct insights_opts *o, const char *column, const struct conf_node *at,
 	     struct conf_faults *f)
 {
-	if (!*column || (*column != '@' && !query_names(o, column)))
+	if (!*column || (!is_added(o, column) && !query_names(o, column)))
 		conf_fault(f, at, "the query has no column \"%.64s\"", column);
 }
 

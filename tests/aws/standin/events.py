@@ -8,6 +8,8 @@ SHAKE-128 over the group's key and the second. Each further word is an event:
     bits 27..32   the shape of the message (messages.py)
     bits 58..63   0: the event before once more, word for word
 
+An emf group's events are lines in CloudWatch's embedded metric format: one order each, of one of three services.
+
 Bursts come on top: `events` of them, evenly over `within` milliseconds from the millisecond `at`. In a performance
 group every task of the clusters reports once a minute instead, itself and its one container.
 """
@@ -31,7 +33,7 @@ class Group:
     account: str
     region: str
     name: str
-    kind: str            # app, access or performance
+    kind: str            # app, access, emf or performance
     rate: float          # events a second
     streams: tuple
     huge: float          # share of events of a megabyte
@@ -79,6 +81,8 @@ class Event:
     def message(self):
         if self.group.kind == "performance":
             return _performance(self)
+        if self.group.kind == "emf":
+            return _embedded(self)
         return message(self.group.kind, self.word, self.huge)
 
     @property
@@ -197,6 +201,17 @@ def _performance(event):
     if not whole:
         document["ContainerName"] = "main"
     return json.dumps(document, separators=(",", ":"))
+
+
+def _embedded(event):
+    """What OpenTelemetry's and the CloudWatch agent's exporters write for a metric with one dimension."""
+    one = draw(event.word, 0)
+    metrics = [{"Name": "orders", "Unit": "Count"}, {"Name": "order_value", "Unit": "None"}]
+    return json.dumps({
+        "_aws": {"Timestamp": event.ms,
+                 "CloudWatchMetrics": [{"Namespace": "Shop", "Dimensions": [["Service"]], "Metrics": metrics}]},
+        "Service": ("web", "app", "phone")[one % 3], "orders": 1, "order_value": (one >> 8 & 0xFFFF) / 64,
+    }, separators=(",", ":"))
 
 
 def _tasks(place, name):
