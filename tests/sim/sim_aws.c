@@ -202,7 +202,8 @@ add_row(void *arg, const struct sim_event *e)
 		"{\"field\":\"@log\",\"value\":\"1:%s\"},{\"field\":\"@message\",\"value\":",
 		sim_groups[e->group]);
 	(void)json_escape(r->out, sv_of(message));
-	buf_fmt(r->out, "},{\"field\":\"@ptr\",\"value\":\"p%lld-%zu-%d\"}]", (long long)e->ms,
+	buf_fmt(r->out, "},{\"field\":\"n\",\"value\":\"%d.5\"},", e->n);
+	buf_fmt(r->out, "{\"field\":\"@ptr\",\"value\":\"p%lld-%zu-%d\"}]", (long long)e->ms,
 		e->group, e->n);
 }
 

@@ -314,33 +314,86 @@ check_cell(const struct place *p, int64_t from)
 
 /* ---- receiver ---- */
 
+/* A series of the receiver, of which samples up to `at` are accounted for. */
+struct walk {
+	const struct place *p;
+	const struct db_series *db; /* NULL: there is none */
+	size_t at;
+};
+
+/* The next sample that there must be. */
+static void
+check_sample(struct walk *w, int64_t ms, double v)
+{
+	const struct place *p = w->p;
+	const struct db_series *db = w->db;
+
+	if (!db || w->at == db->n || db->samples[w->at].ts > ms) {
+		wrong(p, &p->v->lost, "no sample", ms);
+		return;
+	}
+	for (; w->at < db->n && db->samples[w->at].ts < ms; w->at++)
+		wrong(p, &p->v->mismatched, "sample from nowhere", db->samples[w->at].ts);
+	if (w->at < db->n && db->samples[w->at].ts == ms && db->samples[w->at].value != v)
+		wrong(p, &p->v->mismatched, "sample differs", ms);
+	w->at++;
+}
+
+static void
+check_end(struct walk *w)
+{
+	for (; w->db && w->at < w->db->n; w->at++)
+		wrong(w->p, &w->p->v->mismatched, "sample from nowhere", w->db->samples[w->at].ts);
+}
+
 static void
 check_series(const struct place *p, size_t series, int64_t from, int64_t to)
 {
-	const struct db_series *db;
+	struct walk w = {.p = p};
 	char key[512];
-	size_t at = 0;
 	double v;
 
 	(void)snprintf(key, sizeof(key),
 		       "__name__=%s;account_id=%s;cluster=c;region=%s;service=web;tenant=%s;",
 		       sim_series[series], p->account, sim_regions[p->region], p->id);
-	db = db_find(p->s->receiver, key);
-	for (int64_t ms = from; ms < to; ms += SIM_MIN) {
-		if (!sim_value(p->s, p->tenant, p->region, series, ms, &v))
-			continue;
-		if (!db || at == db->n || db->samples[at].ts > ms) {
-			wrong(p, &p->v->lost, "no sample", ms);
-			continue;
-		}
-		for (; at < db->n && db->samples[at].ts < ms; at++)
-			wrong(p, &p->v->mismatched, "sample from nowhere", db->samples[at].ts);
-		if (at < db->n && db->samples[at].ts == ms && db->samples[at].value != v)
-			wrong(p, &p->v->mismatched, "sample differs", ms);
-		at++;
-	}
-	for (; db && at < db->n; at++)
-		wrong(p, &p->v->mismatched, "sample from nowhere", db->samples[at].ts);
+	w.db = db_find(p->s->receiver, key);
+	for (int64_t ms = from; ms < to; ms += SIM_MIN)
+		if (sim_value(p->s, p->tenant, p->region, series, ms, &v))
+			check_sample(&w, ms, v);
+	check_end(&w);
+}
+
+/* The samples of one group's events. */
+struct event_walk {
+	struct walk w;
+	size_t group;
+	int64_t last_ms;
+};
+
+/* Of two in a millisecond the first one's counts. */
+static void
+check_event(void *arg, const struct sim_event *e)
+{
+	struct event_walk *ew = arg;
+
+	if (e->group != ew->group || e->ms == ew->last_ms)
+		return;
+	ew->last_ms = e->ms;
+	check_sample(&ew->w, e->ms, e->n + 0.5);
+}
+
+static void
+check_events(const struct place *p, size_t group, int64_t from, int64_t to)
+{
+	struct event_walk ew = {.w = {.p = p}, .group = group, .last_ms = INT64_MIN};
+	char key[512];
+
+	(void)snprintf(key, sizeof(key),
+		       "__name__=app_event;account_id=%s;group=%s;region=%s;tenant=%s;", p->account,
+		       sim_groups[group], sim_regions[p->region], p->id);
+	ew.w.db = db_find(p->s->receiver, key);
+	sim_events(p->s, p->tenant, p->region, from, to, check_event, &ew);
+	check_end(&ew.w);
 }
 
 /* ---- checkpoints ---- */
@@ -367,7 +420,7 @@ stream_is_done(const struct place *p, const json_t *stream, int64_t due, int64_t
 	json_object_foreach((json_t *)(uintptr_t)sinks, name,
 			    sink) if (!read_time(sink, "cursor", &cursor) ||
 				      cursor != due) return false;
-	return json_object_size(sinks) == (p->job == JOB_ECS ? 2 : 1);
+	return json_object_size(sinks) == (p->s->late ? 1 : 2);
 }
 
 /* Returns how many objects its cells have. */
@@ -388,6 +441,8 @@ check_stream(struct place *p, const json_t *checkpoint)
 		n += p->s->late ? check_late_cell(p, from) : check_cell(p, from);
 	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
 		check_series(p, i, first, due);
+	for (size_t i = 0; p->job == JOB_APP && !p->s->late && i < SIM_GROUPS; i++)
+		check_events(p, i, first, due);
 	return n;
 }
 

@@ -152,13 +152,16 @@ write_config(struct sim *s)
 		    every, 4 * every);
 	(void)fprintf(
 	    f,
-	    "  app: {kind: insights, every: %lldm, lookback: %lldm, to: [lake],\n"
-	    "        log_groups: [\"/app/*\"], query: \"fields @timestamp, @message\"%s}\n"
+	    "  app: {kind: insights, every: %lldm, lookback: %lldm, %s,\n"
+	    "        log_groups: [\"/app/*\"], query: \"fields @timestamp, @message, n\"}\n"
 	    "sinks:\n"
 	    "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
 	    "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
 	    "run: {max_catchup: 1d}\n",
-	    every, 5 * every, s->late ? ", revisit: once, hold: 15m" : "");
+	    every, 5 * every,
+	    s->late
+		? "to: [lake], revisit: once, hold: 15m"
+		: "to: [prom, lake], series: {values: {n: app_event}, labels: {\"@log\": group}}");
 	if (fclose(f))
 		abort();
 }
