@@ -158,6 +158,42 @@ class Simulator(Outside):
             self.assertLessEqual(samples.items(), found[key].items())
         self.assertEqual(arrivals.get_json(f"{self.url}/_sim/stats")["violations"], [])
 
+    def test_samples_from_rows_of_stats(self):
+        """Its own query language's rows, as samples, against a count of its own events."""
+        self.begin({}, "--insights-max-rows", "100000")
+        query = "filter @message like /order/ | stats count(*) as lines, max(strlen(@message)) as longest by bin(1m) as t, @log"
+        self.configure(jobs={"lines": {
+            "kind": "insights", "log_groups": ["/ecs/*"], "query": query, "to": ["amp", "lake"],
+            "series": {"time": "t", "values": {"lines": "log_lines", "longest": "log_longest"}, "labels": {"@log": "group"}}}})
+        self.run_once()
+        truth = self.lines_of_orders(NOW - 1800, NOW // 300 * 300 - 600)
+        self.assertTrue(truth)
+        self.assertEqual(self.lines_received(), truth)
+        self.assertEqual(arrivals.get_json(f"{self.url}/_sim/stats")["violations"], [])
+
+    def lines_received(self):
+        """{(account, region, series, group): {ms: value}}"""
+        with urllib.request.urlopen(f"{self.url}/_sim/amp/dump", timeout=60) as answer:
+            rows = [json.loads(line) for line in answer.read().decode().split("\n") if line]
+        return {tuple(row["labels"][key] for key in ("account_id", "region", "__name__", "group")):
+                dict(map(tuple, row["samples"])) for row in rows}
+
+    def lines_of_orders(self, start, end):
+        command = ["node", os.path.join(os.path.dirname(PROGRAM), "truth.mjs"), "logs", "--world", self.path("world.json"),
+                   "--start", start, "--end", end, "--now", self.now]
+        text = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True, timeout=120).stdout
+        found = {}
+        for event in map(json.loads, filter(None, text.split("\n"))):
+            if "order" not in event["message"] or not event["group"].startswith("/ecs/"):
+                continue
+            minute = event["ts"] // 60000 * 60000
+            place = (event["account"], event["region"])
+            lines = found.setdefault((*place, "log_lines", event["group"]), {})
+            longest = found.setdefault((*place, "log_longest", event["group"]), {})
+            lines[minute] = lines.get(minute, 0) + 1
+            longest[minute] = max(longest.get(minute, 0), len(event["message"]))
+        return found
+
     def test_base_credentials_from_elsewhere(self):
         """Instance, container and web identity, as it reads them."""
         role = "arn:aws:iam::999900000001:role/batch-runner"
