@@ -5,17 +5,15 @@ once, whatever happens in between, and whoever sends them.
 
 MUSTER_KILLS says how often runs are killed (default 10), MUSTER_SEED at which instants.
 """
-import calendar
 import json
 import os
 import shutil
-import subprocess
-import time
 import unittest
 
 import arrivals
 from expected import rfc3339
-from lab import HERE, NOW, Case, Killer, Lab, start_prometheus
+from lab import NOW, Case, Killer, Lab, start_prometheus
+from row_truth import rows, samples
 from test_insights import EVERY, lake_rows, window
 
 from standin.events import Events
@@ -37,45 +35,6 @@ EACH_ORDER = {**ORDERS, "query": "fields order_value, Service, @logStream\n| fil
                          "labels": {"Service": "service", "@logStream": "stream"}}}
 
 
-def ms_of(text):
-    """2026-01-01 00:00:00.000"""
-    return calendar.timegm(time.strptime(text[:19], "%Y-%m-%d %H:%M:%S")) * 1000 + int(text[20:])
-
-
-class Truth:
-    """What a query gives over a window for each tenant and region, as samples."""
-
-    def __init__(self, lab, job):
-        self.lab, self.job = lab, job
-
-    def rows(self, start, end):
-        command = [os.path.join(HERE, "..", "aws", "awsd-truth"), "rows", "--world", self.lab.path("world.json"), "--start",
-                   str(start), "--end", str(end), "--group", self.job["log_groups"][0], "--query", self.job["query"]]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def samples(self, start, end):
-        """{labels: {ms: value}}; of several rows of one series and time there must be none."""
-        series, found = self.job["series"], {}
-        for row in self.rows(start, end):
-            fields = row["fields"]
-            ms = ms_of(fields[series["time"]])
-            for column, name in series["values"].items():
-                if column not in fields:
-                    continue
-                points = found.setdefault(self.labels(row, name), {})
-                assert ms not in points, (row, "twice")
-                points[ms] = float(fields[column])
-        return found
-
-    def labels(self, row, name):
-        tenant = next(one for one in self.lab.world.tenants if one["id"] == row["tenant"])
-        given = {label: row["fields"][column] for column, label in self.job["series"]["labels"].items()
-                 if column in row["fields"]}
-        return tuple(sorted({"__name__": name, "tenant": tenant["id"], "account_id": tenant["account"],
-                             "region": row["region"], **given}.items()))
-
-
 class SeriesCase(Case):
     def lab(self, job=USAGE, **named):
         named = {"tenants": 2, "flags": ["--logs-paging"], "logs": {"rate": 0.2}, **named}
@@ -91,8 +50,8 @@ class SeriesCase(Case):
                 place["log_groups"].append({"name": "/ecs/emf", "kind": "emf", "rate": rate, "streams": 2})
         return self.lab(job, document=document)
 
-    def assert_samples(self, lab, start, end, found=None, job=None):
-        expected = Truth(lab, job or lab.settings["jobs"]["usage"]).samples(start, end)
+    def assert_samples(self, lab, start, end, found=None):
+        expected = samples(lab.world, lab.settings["jobs"]["usage"], start, end)
         self.assertTrue(expected, "a test that expects nothing proves nothing")
         self.assert_same(expected, arrivals.stand_in(lab.daemon) if found is None else found, "the receiver")
         return sum(map(len, expected.values()))
@@ -113,7 +72,7 @@ class Samples(SeriesCase):
         self.assert_status(result, 0)
         n = self.assert_samples(lab, *window(NOW))
         self.assertEqual((stats["samples"], stats["acked"], stats["rejected_in"], stats["rejected"]), (n, n, 0, 0))
-        self.assertEqual(stats["lines"], len(Truth(lab, USAGE).rows(*window(NOW))))
+        self.assertEqual(stats["lines"], len(list(rows(lab.world, USAGE, *window(NOW)))))
         self.assertEqual(stats["lines"], sum(map(len, lake_rows(lab).values())))
         for later in (200, 700, 1800):
             self.assert_status(lab.run(now=NOW + later), 0)
@@ -181,11 +140,11 @@ class Account(SeriesCase):
         lab = self.lab(job, tenants=1)
         result, stats = self.run_and_report(lab)
         self.assert_status(result, 0)
-        rows = Truth(lab, USAGE).rows(*window(NOW))
-        kept = {(row["fields"]["ClusterName"], row["fields"]["t"]) for row in rows}
-        self.assertEqual(stats["lines"], len(rows))
+        lines = [fields for *_, fields in rows(lab.world, USAGE, *window(NOW))]
+        kept = {(fields["ClusterName"], fields["t"]) for fields in lines}
+        self.assertEqual(stats["lines"], len(lines))
         self.assertEqual((stats["samples"], stats["acked"]), (2 * len(kept), 2 * len(kept)))
-        self.assertEqual(stats["rejected_in"], 2 * (len(rows) - len(kept)))
+        self.assertEqual(stats["rejected_in"], 2 * (len(lines) - len(kept)))
         self.assertTrue(result.errors("values that are no samples", "tenant=t0001", "job=usage", "labels and time of a row before"),
                         result.err)
 
