@@ -1,8 +1,8 @@
 /*
- * The permissions of the insights kind, and how they are seen without scanning anything: a query
- * over the first second of a log group's life (or of one that does not exist, which is refused only
- * after the permission was looked at), and the results and the end of that
- * query, or of one that there never was.
+ * The permissions of the insights kind, and how they are seen without scanning anything: the job's
+ * query over the first second of a log group's life (or of one that does not exist, which is
+ * refused only after the permission was looked at), and the results and the end of that query, or
+ * of one that there never was. Whether the service understands the query shows besides.
  */
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +15,6 @@
 #define PAGE_MAX	((size_t)4 << 20)
 #define GROUP_NAME_SIZE 600
 #define DAY_MS		INT64_C(86400000)
-#define PROBE_QUERY	"fields @timestamp | limit 1"
 /* No query has it. */
 #define NO_QUERY "00000000-0000-4000-8000-000000000000"
 
@@ -131,18 +130,22 @@ ask_start(const struct job_stream *s, const json_t *seen, int64_t now_ms, struct
 	    .retention_days = json_integer_value(json_object_get(seen, "days")),
 	};
 	CLEANUP(buf_done) struct buf arn = BUF_INIT(INSIGHTS_ARN_MAX);
+	CLEANUP(buf_done) struct buf text = BUF_INIT((size_t)4 * LOGS_QUERY_MAX);
 	char name[GROUP_NAME_SIZE];
 	const char *names[] = {g.name ? g.name : name};
 	struct logs_start_req q = {
 	    .groups = names,
 	    .n_groups = 1,
-	    .query = PROBE_QUERY,
 	    .start_s = quiet_second(&g, now_ms),
-	    .limit = 1,
+	    .limit = o->q.limit ? 0 : 1,
 	};
+	const struct insights_part part = {.from_ms = q.start_s * 1000,
+					   .to_ms = (q.start_s + 1) * 1000};
 
-	if (insights_arn(s, &arn, err))
+	insights_query_compose(&o->q, &part, &text);
+	if (insights_arn(s, &arn, err) || buf_check(&text, "query", err))
 		return -1;
+	q.query = buf_cstr(&text);
 	q.arn = arn.n ? buf_cstr(&arn) : NULL;
 	name_like(o->log_groups.v[0], name);
 	q.end_s = q.start_s + 1;
@@ -158,6 +161,8 @@ heard_start(const struct job_stream *s, json_t *seen, const struct aws_call *cal
 
 	(void)s;
 	(void)call;
+	if (!strncmp(err->code, "MalformedQuery", strlen("MalformedQuery")))
+		(void)json_object_set_new(seen, "malformed", json_string(err->msg));
 	if (err->kind == ERR_NONE && !logs_start_read(buf_view(&resp->body), &a, &id, NULL))
 		(void)json_object_set_new(seen, "query", json_string(id));
 	arena_done(&a);
@@ -216,14 +221,22 @@ const struct job_probe insights_probes[] = {
 };
 
 /* Only where the first page held all that could match: there may be no such group yet. */
+static bool
+matches_none(const struct insights_opts *o, const json_t *seen)
+{
+	return json_is_true(json_object_get(seen, "listed")) && !seen_text(seen, "group") &&
+	       o->log_groups.n == 1;
+}
+
 bool
 insights_doubt(const struct job_stream *s, const json_t *seen, struct buf *out)
 {
 	const struct insights_opts *o = s->opts;
+	const char *malformed = seen_text(seen, "malformed");
 
-	if (!json_is_true(json_object_get(seen, "listed")) || seen_text(seen, "group") ||
-	    o->log_groups.n > 1)
-		return false;
-	buf_fmt(out, "no log group matches %.200s", o->log_groups.v[0]);
-	return true;
+	if (malformed)
+		buf_fmt(out, "the query is not understood: %.400s", malformed);
+	else if (matches_none(o, seen))
+		buf_fmt(out, "no log group matches %.200s", o->log_groups.v[0]);
+	return out->n > 0;
 }

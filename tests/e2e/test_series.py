@@ -229,6 +229,16 @@ class Refused(SeriesCase):
                 self.assert_status(result, 2)
                 self.assertTrue(result.errors(*words), result.err)
 
+    def test_a_query_that_the_service_does_not_understand_shows_in_a_check(self):
+        lab = self.lab({**USAGE, "query": USAGE["query"].replace('= "Task"', "=")}, tenants=1)
+        result = lab.run(command="check")
+        self.assertIn("the query is not understood", result.out, result.err)
+        self.assertIn("MalformedQuery", result.out)
+        lab.settings["jobs"]["usage"] = USAGE
+        result = lab.run(command="check")
+        self.assert_status(result, 0)
+        self.assertNotIn("not understood", result.out)
+
 
 if __name__ == "__main__":
     unittest.main()
