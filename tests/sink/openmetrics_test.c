@@ -89,9 +89,12 @@ a_cell_is_a_text(void **state)
 	    .name = "b", .labels = labels, .n_labels = 2, .period_ms = 60000};
 	static const double first[] = {1, NAN, -0.1};
 	static const double second[] = {NAN, 9007199254740993.0, 1e300};
+	const struct series events = {.name = "c", .period_ms = 1};
+	static const int64_t times[] = {START + 1500, START + 2250};
 	struct sample_row rows[] = {
 	    {.series = &bare, .first_ms = START, .values = first, .n = 3},
 	    {.series = &full, .first_ms = START, .values = second, .n = 3},
+	    {.series = &events, .first_ms = times[0], .values = first + 1, .n = 2, .times = times},
 	};
 	struct published done;
 	struct dump d;
@@ -99,8 +102,8 @@ a_cell_is_a_text(void **state)
 	(void)state;
 	dump_open(&d);
 	assert_true(d.sink->ops->samples && d.sink->ops->leftovers && !d.sink->ops->ordered);
-	done = publish(&d, rows, 2);
-	assert_int_equal(done.acked, 4);
+	done = publish(&d, rows, 3);
+	assert_int_equal(done.acked, 5);
 	assert_int_equal(done.already + done.rejected + done.too_old, 0);
 	assert_int_equal(done.requests, 1);
 	check_text(
@@ -108,6 +111,7 @@ a_cell_is_a_text(void **state)
 		"a -0.1 1767225720\n"
 		"b{cluster=\"a\\\"b\\\\c\\nd\",tenant=\"\xc3\xa9\"} 9007199254740992 1767225660\n"
 		"b{cluster=\"a\\\"b\\\\c\\nd\",tenant=\"\xc3\xa9\"} 1e+300 1767225720\n"
+		"c -0.1 1767225602.250\n"
 		"# EOF\n");
 	dump_close(&d);
 }

@@ -39,6 +39,7 @@ struct world {
 	struct label labels[ROWS][1];
 	char host[ROWS][32];
 	double values[ROWS][VALS];
+	int64_t times[ROWS][VALS];
 	struct sample_row rows[ROWS];
 	struct cell_data d;
 	enum fate fate[ROWS][VALS];
@@ -85,6 +86,10 @@ random_row(struct world *w, size_t r)
 				   1 + rnd(w, VALS), NULL};
 	if (one_in(w, 3))
 		row->n = 1;
+	for (size_t i = 0; i < row->n; i++)
+		w->times[r][i] = row->first_ms + (int64_t)i * MINUTE + (int64_t)(i * 7919 % 60000);
+	if (r % 3 == 2) /* such rows have times of their own */
+		row->times = w->times[r];
 	for (size_t i = 0; i < row->n; i++) {
 		w->values[r][i] = one_in(w, 6) ? NAN : (double)(1 + rnd(w, 3));
 		if (w->words == WORDS_BARE && !w->aps && one_in(w, 25))
@@ -123,7 +128,7 @@ foreign_writes(const struct world *w, struct receiver *x)
 
 	for (size_t r = 0; r < w->n_rows; r++) {
 		const struct sample_row *row = &w->rows[r];
-		int64_t ts = row->first_ms + (int64_t)rnd(&dice, row->n) * MINUTE;
+		int64_t ts = sample_time(row, rnd(&dice, row->n));
 
 		if (!one_in(&dice, 5) || done == w->order_rows ||
 		    strcmp(w->labels[r][0].value, LABEL_BAD) == 0)
@@ -151,8 +156,7 @@ ask_oracle(struct world *w)
 
 		key_of(w, r, key, text);
 		for (size_t i = 0; i < w->rows[r].n; i++) {
-			struct read_sample s = {w->values[r][i],
-						w->rows[r].first_ms + (int64_t)i * MINUTE};
+			struct read_sample s = {w->values[r][i], sample_time(&w->rows[r], i)};
 
 			if (!isfinite(s.value))
 				continue;
