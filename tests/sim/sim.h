@@ -85,6 +85,7 @@ struct sim {
 	size_t tenants, regions;
 	int64_t every_ms; /* of both jobs */
 	bool late; /* a world of the job `app` alone, which looks for what comes late: some events do */
+	bool numbers; /* of log events samples are made, too: else the lake is all they have */
 	int64_t now_ms;	   /* the present of the data */
 	int64_t passed_ms; /* since the present run began, or the first of several */
 	int64_t call_ms;   /* that a call takes, SIM_CALL_MS: checkpoints move while a run is at work */

@@ -420,7 +420,7 @@ stream_is_done(const struct place *p, const json_t *stream, int64_t due, int64_t
 	json_object_foreach((json_t *)(uintptr_t)sinks, name,
 			    sink) if (!read_time(sink, "cursor", &cursor) ||
 				      cursor != due) return false;
-	return json_object_size(sinks) == (p->s->late ? 1 : 2);
+	return json_object_size(sinks) == (p->job == JOB_ECS || p->s->numbers ? 2 : 1);
 }
 
 /* Returns how many objects its cells have. */
@@ -441,7 +441,7 @@ check_stream(struct place *p, const json_t *checkpoint)
 		n += p->s->late ? check_late_cell(p, from) : check_cell(p, from);
 	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
 		check_series(p, i, first, due);
-	for (size_t i = 0; p->job == JOB_APP && !p->s->late && i < SIM_GROUPS; i++)
+	for (size_t i = 0; p->job == JOB_APP && p->s->numbers && i < SIM_GROUPS; i++)
 		check_events(p, i, first, due);
 	return n;
 }
