@@ -4,16 +4,17 @@
  * and nowhere else.
  */
 #include <fnmatch.h>
-#include <regex.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "fmt/json.h"
 #include "jobs/metrics.h"
+#include "model/statistic.h"
 
 #define OFF(member)  offsetof(struct metrics_opts, member)
 #define FROM(member) offsetof(struct metrics_from, member)
+#define SUFFIX_MAX   256
 
 static const struct conf_key from_keys[] = {
     {.name = "namespace",
@@ -307,24 +308,34 @@ metrics_definition(const struct job_common *c, const void *opts, struct buf *out
 
 /* Checks */
 
-/* Statistics as CloudWatch documents them. */
-#define STAT_PATTERN                                                                               \
-	"^(Average|Sum|Minimum|Maximum|SampleCount|IQM|p(100|[0-9]{1,2}(\\.[0-9]{1,10})?)"         \
-	"|(tm|tc|ts|wm)[0-9]{1,2}(\\.[0-9]{1,10})?|(PR|TM|TC|TS|WM)\\([0-9.]*%?:[0-9.]*%?\\))$"
+/* Names of series carry the statistic in snake case: TM(:5%) and TM(5%:) would be one. */
+static bool
+same_suffix(const char *x, const char *y)
+{
+	CLEANUP(buf_done) struct buf a = BUF_INIT(SUFFIX_MAX), b = BUF_INIT(SUFFIX_MAX);
+
+	snake_case(&a, sv_of(x));
+	snake_case(&b, sv_of(y));
+	return strcmp(x, y) != 0 && sv_eq(buf_view(&a), buf_view(&b));
+}
 
 static void
 check_stats(const struct metrics_from *from, struct conf_faults *f)
 {
-	regex_t re;
+	const struct conf_strings *stats = &from->statistics;
 
-	if (regcomp(&re, STAT_PATTERN, REG_EXTENDED | REG_NOSUB))
-		return; /* no memory: the service will refuse what is wrong */
-	for (size_t i = 0; i < from->statistics.n; i++)
-		if (regexec(&re, from->statistics.v[i], 0, NULL, 0))
+	for (size_t i = 0; i < stats->n; i++) {
+		if (!statistic_valid(sv_of(stats->v[i])))
 			conf_fault(f, from->statistics_node,
-				   "\"%.64s\" is not a statistic of CloudWatch's",
-				   from->statistics.v[i]);
-	regfree(&re);
+				   "\"%.64s\" is not a statistic of CloudWatch's", stats->v[i]);
+		for (size_t k = 0; k < i; k++)
+			if (same_suffix(stats->v[k], stats->v[i]))
+				conf_fault(
+				    f, from->statistics_node,
+				    "%.64s and %.64s would be one series by name: ask for one "
+				    "of them in a job of its own",
+				    stats->v[k], stats->v[i]);
+	}
 }
 
 static void
