@@ -250,7 +250,8 @@ data_next(struct pull *p, struct aws_call *call, struct err *err)
 	for (size_t i = 0; i < q.n; i++) {
 		size_t id = p->todo[p->todo_at + i];
 
-		queries[i] = (struct cw_query){id, p->plan.v[id].metric, p->plan.v[id].stat};
+		queries[i] = (struct cw_query){
+		    .id = id, .metric = p->plan.v[id].metric, .stat = p->plan.v[id].stat};
 	}
 	call->expect = q.n * p->slots * POINT_BYTES;
 	if (p->round && !p->todo_at && !p->token)

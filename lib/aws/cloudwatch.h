@@ -56,6 +56,9 @@ struct cw_query {
 	size_t id; /* goes as "m<id>" */
 	const struct cw_metric *metric;
 	const char *stat;
+	const char *expression; /* instead of a metric and its statistic; NULL: none */
+	const char *label;	/* what each result is to be called; NULL: as the service likes */
+	bool hidden;		/* only for expressions of the same call: no result of it */
 };
 struct cw_data_req {
 	const struct cw_query *queries;
@@ -72,6 +75,7 @@ struct cw_result {
 	size_t id; /* CW_NO_ID: not one of ours */
 	enum cw_status status;
 	const char *status_text; /* as the service says it, "" if it says nothing */
+	const char *label;	 /* NULL: none */
 	const int64_t *ts_ms;
 	const double *values; /* not finite as sent */
 	size_t n;

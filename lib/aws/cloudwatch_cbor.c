@@ -60,19 +60,37 @@ build_metric(const struct cw_metric *m, struct buf *out)
 }
 
 static void
-build_query(const struct cw_query *q, int64_t period_s, const char *account, struct buf *out)
+build_stat(const struct cw_query *q, int64_t period_s, struct buf *out)
 {
-	char id[32];
-
-	(void)snprintf(id, sizeof(id), "m%zu", q->id);
-	cbor_put_head(out, CBOR_MAP, account ? 3 : 2);
-	put_member(out, "Id", id);
 	put_key(out, "MetricStat");
 	cbor_put_head(out, CBOR_MAP, 3);
 	build_metric(q->metric, out);
 	put_key(out, "Period");
 	cbor_put_head(out, CBOR_UINT, (uint64_t)period_s);
 	put_member(out, "Stat", q->stat);
+}
+
+static void
+build_query(const struct cw_query *q, int64_t period_s, const char *account, struct buf *out)
+{
+	char id[32];
+
+	if (q->expression)
+		account = NULL;
+	(void)snprintf(id, sizeof(id), "m%zu", q->id);
+	cbor_put_head(out, CBOR_MAP,
+		      2u + (q->label ? 1u : 0u) + (q->hidden ? 1u : 0u) + (account ? 1u : 0u));
+	put_member(out, "Id", id);
+	if (q->expression)
+		put_member(out, "Expression", q->expression);
+	else
+		build_stat(q, period_s, out);
+	if (q->label)
+		put_member(out, "Label", q->label);
+	if (q->hidden) {
+		put_key(out, "ReturnData");
+		cbor_put_false(out);
+	}
 	if (account)
 		put_member(out, "AccountId", account);
 }

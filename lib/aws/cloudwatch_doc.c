@@ -234,7 +234,7 @@ read_value(struct reader *r, void *to)
 
 /* A result while it is read. */
 struct result {
-	const char *id, *status, *message;
+	const char *id, *status, *label, *message;
 	struct rows ts, values;
 };
 
@@ -294,6 +294,7 @@ put_result(struct reader *r, const struct result *in, struct cw_result *to)
 	    .id = cw_id_parse(in->id),
 	    .status = cw_status_parse(in->status ? in->status : ""),
 	    .status_text = in->status ? in->status : "",
+	    .label = in->label,
 	    .ts_ms = in->ts.v,
 	    .values = in->values.v,
 	    .n = in->ts.n,
@@ -308,6 +309,7 @@ read_result(struct reader *r, void *to)
 {
 	static const struct member members[] = {
 	    {"Id", offsetof(struct result, id), read_text, true},
+	    {"Label", offsetof(struct result, label), read_text, false},
 	    {"Timestamps", offsetof(struct result, ts), read_times, false},
 	    {"Values", offsetof(struct result, values), read_values, false},
 	    {"StatusCode", offsetof(struct result, status), read_text, false},

@@ -33,9 +33,8 @@ build_list(const struct cw_list_req *q, struct buf *out)
 }
 
 static void
-build_query(const struct cw_query *q, int64_t period_s, const char *account, struct buf *out)
+build_stat(const struct cw_query *q, int64_t period_s, struct buf *out)
 {
-	buf_fmt(out, "{\"Id\":\"m%zu\"", q->id);
 	add_member(out, ",\"MetricStat\":{\"Metric\":{\"Namespace\":", q->metric->ns);
 	add_member(out, ",\"MetricName\":", q->metric->name);
 	buf_str(out, ",\"Dimensions\":[");
@@ -47,7 +46,21 @@ build_query(const struct cw_query *q, int64_t period_s, const char *account, str
 	buf_fmt(out, "]},\"Period\":%lld", (long long)period_s);
 	add_member(out, ",\"Stat\":", q->stat);
 	buf_ch(out, '}');
-	if (account)
+}
+
+static void
+build_query(const struct cw_query *q, int64_t period_s, const char *account, struct buf *out)
+{
+	buf_fmt(out, "{\"Id\":\"m%zu\"", q->id);
+	if (q->expression)
+		add_member(out, ",\"Expression\":", q->expression);
+	else
+		build_stat(q, period_s, out);
+	if (q->label)
+		add_member(out, ",\"Label\":", q->label);
+	if (q->hidden)
+		buf_str(out, ",\"ReturnData\":false");
+	if (account && !q->expression)
 		add_member(out, ",\"AccountId\":", account);
 	buf_ch(out, '}');
 }

@@ -46,30 +46,46 @@ add_field(struct buf *out, const char *value, const char *fmt, ...)
 	form_add(out, name, sv_of(value));
 }
 
+#define MEMBER "MetricDataQueries.member"
+
+static void
+build_stat(const struct cw_query *q, size_t at, int64_t period_s, struct buf *out)
+{
+	char text[32];
+
+	add_field(out, q->metric->ns, MEMBER ".%zu.MetricStat.Metric.Namespace", at);
+	add_field(out, q->metric->name, MEMBER ".%zu.MetricStat.Metric.MetricName", at);
+	for (size_t i = 0; i < q->metric->n_dims; i++) {
+		const struct cw_dim *d = &q->metric->dims[i];
+
+		add_field(out, d->name, MEMBER ".%zu.MetricStat.Metric.Dimensions.member.%zu.Name",
+			  at, i + 1);
+		add_field(out, d->value,
+			  MEMBER ".%zu.MetricStat.Metric.Dimensions.member.%zu.Value", at, i + 1);
+	}
+	(void)snprintf(text, sizeof(text), "%lld", (long long)period_s);
+	add_field(out, text, MEMBER ".%zu.MetricStat.Period", at);
+	add_field(out, q->stat, MEMBER ".%zu.MetricStat.Stat", at);
+}
+
 static void
 build_query(const struct cw_query *q, size_t at, int64_t period_s, const char *account,
 	    struct buf *out)
 {
-	static const char member[] = "MetricDataQueries.member";
 	char text[32];
 
 	(void)snprintf(text, sizeof(text), "m%zu", q->id);
-	add_field(out, text, "%s.%zu.Id", member, at);
-	add_field(out, q->metric->ns, "%s.%zu.MetricStat.Metric.Namespace", member, at);
-	add_field(out, q->metric->name, "%s.%zu.MetricStat.Metric.MetricName", member, at);
-	for (size_t i = 0; i < q->metric->n_dims; i++) {
-		const struct cw_dim *d = &q->metric->dims[i];
-
-		add_field(out, d->name, "%s.%zu.MetricStat.Metric.Dimensions.member.%zu.Name",
-			  member, at, i + 1);
-		add_field(out, d->value, "%s.%zu.MetricStat.Metric.Dimensions.member.%zu.Value",
-			  member, at, i + 1);
-	}
-	(void)snprintf(text, sizeof(text), "%lld", (long long)period_s);
-	add_field(out, text, "%s.%zu.MetricStat.Period", member, at);
-	add_field(out, q->stat, "%s.%zu.MetricStat.Stat", member, at);
-	if (account)
-		add_field(out, account, "%s.%zu.AccountId", member, at);
+	add_field(out, text, MEMBER ".%zu.Id", at);
+	if (q->expression)
+		add_field(out, q->expression, MEMBER ".%zu.Expression", at);
+	else
+		build_stat(q, at, period_s, out);
+	if (q->label)
+		add_field(out, q->label, MEMBER ".%zu.Label", at);
+	if (q->hidden)
+		add_field(out, "false", MEMBER ".%zu.ReturnData", at);
+	if (account && !q->expression)
+		add_field(out, account, MEMBER ".%zu.AccountId", at);
 }
 
 static void
@@ -229,13 +245,15 @@ static int
 read_result(const struct xml_node *n, struct arena *a, struct cw_result *r, struct err *err)
 {
 	const char *id = xml_text(n, "Id"), *status = xml_text(n, "StatusCode");
+	const char *label = xml_text(n, "Label");
 
 	if (!id)
 		return err_set(err, ERR_DATA, "<Id> is missing");
 	r->id = cw_id_parse(id);
 	r->status = cw_status_parse(status ? status : "");
 	r->status_text = cw_strdup(a, status ? status : "");
-	if (!r->status_text)
+	r->label = label ? cw_strdup(a, label) : NULL;
+	if (!r->status_text || (label && !r->label))
 		return err_nomem(err);
 	if (read_points(n, a, r, err))
 		return err_wrap(err, "result %.64s", id);

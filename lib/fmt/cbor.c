@@ -8,6 +8,7 @@
 
 #define BREAK	    0xff
 #define INFO_OPEN   31
+#define INFO_FALSE  20
 #define INFO_TRUE   21
 #define INFO_NULL   22
 #define INFO_UNDEF  23
@@ -303,4 +304,10 @@ void
 cbor_put_true(struct buf *out)
 {
 	cbor_put_head(out, CBOR_OTHER, INFO_TRUE);
+}
+
+void
+cbor_put_false(struct buf *out)
+{
+	cbor_put_head(out, CBOR_OTHER, INFO_FALSE);
 }

@@ -47,5 +47,6 @@ void cbor_put_head(struct buf *out, enum cbor_major major, uint64_t n);
 void cbor_put_text(struct buf *out, struct sv s);
 void cbor_put_double(struct buf *out, double v);
 void cbor_put_true(struct buf *out);
+void cbor_put_false(struct buf *out);
 
 #endif

@@ -457,7 +457,7 @@ test_requests(void **state)
 {
 	static const struct cw_dim dims[] = {{"ServiceName", "w\xC3\xA9"}};
 	static const struct cw_metric m = {"A/B", "n", dims, 1};
-	static const struct cw_query q = {24, &m, "p99"};
+	static const struct cw_query q = {.id = 24, .metric = &m, .stat = "p99"};
 	const struct cw_data_req data = {.queries = &q,
 					 .n = 1,
 					 .start_ms = 1767225600000,
@@ -517,10 +517,8 @@ to_json(struct cbor_scan *s)
 	if (cbor_tag(s, 1))
 		return to_json(s);
 	*s = before;
-	if (*s->p == '\xf5') {
-		s->p++;
-		return json_true();
-	}
+	if (*s->p == '\xf5' || *s->p == '\xf4')
+		return json_boolean(*s->p++ == '\xf5');
 	if (cbor_open(s, CBOR_LIST, &w)) {
 		for (j = json_array(); cbor_next(s, &w, &end) && !end;)
 			assert_int_equal(json_array_append_new(j, to_json(s)), 0);
@@ -559,7 +557,12 @@ test_requests_like_json(void **state)
 {
 	static const struct cw_dim dims[] = {{"A", "1 \"x\""}, {"ServiceName", "w\xC3\xA9"}};
 	static const struct cw_metric m[] = {{"A/B", "n", dims, 2}, {"C", "o", NULL, 0}};
-	static const struct cw_query q[] = {{0, &m[0], "p99"}, {30000, &m[1], "Average"}};
+	static const struct cw_query q[] = {
+	    {.id = 0, .metric = &m[0], .stat = "p99"},
+	    {.id = 30000, .metric = &m[1], .stat = "Average", .hidden = true},
+	    {.id = 7, .expression = "SUM(m0)", .label = "x"},
+	    {.id = 8, .expression = "m0", .hidden = true},
+	};
 	struct aws_call calls[2];
 	struct err err;
 
@@ -569,7 +572,7 @@ test_requests_like_json(void **state)
 	for (unsigned i = 0; i < 8; i++) {
 		const char *token = i & 1 ? "t\n" : NULL, *account = i & 2 ? "111122223333" : NULL;
 		const struct cw_data_req data = {.queries = q,
-						 .n = i & 4 ? 1 : 2,
+						 .n = i & 4 ? 1 : 4,
 						 .start_ms = 1767225600000,
 						 .end_ms = 1767225900500,
 						 .period_ms = 60000,

@@ -26,7 +26,8 @@ static const struct cw_dim dims[] = {{"ClusterName", "a \"b\" & c"}, {"ServiceNa
 static const struct cw_metric cpu = {"ECS/ContainerInsights", "CpuUtilized", dims, 2};
 static const struct cw_metric bare = {"Custom/App 1", "n", NULL, 0};
 
-static const struct cw_query queries[] = {{0, &cpu, "Average"}, {41, &bare, "p99.9"}};
+static const struct cw_query queries[] = {{.id = 0, .metric = &cpu, .stat = "Average"},
+					  {.id = 41, .metric = &bare, .stat = "p99.9"}};
 
 static void
 test_json_requests(void **state)
@@ -119,7 +120,7 @@ static void
 test_linked_requests(void **state)
 {
 	const struct cw_list_req list = {"AWS/ECS", false, NULL, "111122223333"};
-	const struct cw_query query = {0, &bare, "Sum"};
+	const struct cw_query query = {.metric = &bare, .stat = "Sum"};
 	const struct cw_data_req data = {&query, 1,    START,	      START + 60000,
 					 60000,	 NULL, "111122223333"};
 	struct aws_call call;
@@ -143,6 +144,48 @@ test_linked_requests(void **state)
 	assert_int_equal(cw_data_call(CW_QUERY, &data, &call, &err), 0);
 	assert_non_null(
 	    strstr(buf_cstr(&call.body), "&MetricDataQueries.member.1.AccountId=111122223333"));
+	aws_call_done(&call);
+}
+
+/* An expression, what it is to be called, and an input of it that is not asked for itself. Whose
+ * metrics are meant is said of metrics only: an expression says it in its words. */
+static void
+test_expression_requests(void **state)
+{
+	static const struct cw_query q[] = {
+	    {.id = 0, .expression = "100*m1 \"&'", .label = "a b"},
+	    {.id = 1, .metric = &bare, .stat = "Sum", .hidden = true},
+	};
+	const struct cw_data_req data = {.queries = q,
+					 .n = 2,
+					 .start_ms = START,
+					 .end_ms = START + 60000,
+					 .period_ms = 60000,
+					 .account = "111122223333"};
+	struct aws_call call;
+	struct err err;
+
+	(void)state;
+	aws_call_init(&call, (size_t)1 << 20);
+	assert_int_equal(cw_data_call(CW_JSON, &data, &call, &err), 0);
+	assert_non_null(strstr(
+	    buf_cstr(&call.body),
+	    "[{\"Id\":\"m0\",\"Expression\":\"100*m1 \\\"&'\",\"Label\":\"a b\"},{\"Id\":\"m1\","
+	    "\"MetricStat\":"));
+	assert_non_null(
+	    strstr(buf_cstr(&call.body),
+		   "\"Stat\":\"Sum\"},\"ReturnData\":false,\"AccountId\":\"111122223333\"}]"));
+	aws_call_reset(&call);
+	assert_int_equal(cw_data_call(CW_QUERY, &data, &call, &err), 0);
+	assert_non_null(strstr(buf_cstr(&call.body),
+			       "&MetricDataQueries.member.1.Id=m0"
+			       "&MetricDataQueries.member.1.Expression=100%2Am1%20%22%26%27"
+			       "&MetricDataQueries.member.1.Label=a%20b"
+			       "&MetricDataQueries.member.2.Id=m1"));
+	assert_non_null(strstr(buf_cstr(&call.body),
+			       "&MetricDataQueries.member.2.MetricStat.Stat=Sum"
+			       "&MetricDataQueries.member.2.ReturnData=false"
+			       "&MetricDataQueries.member.2.AccountId=111122223333&StartTime"));
 	aws_call_done(&call);
 }
 
@@ -239,6 +282,8 @@ test_good_data(void **state)
 		assert_true(r.data.results[0].values[1] == -0.0025);
 		assert_true(isnan(r.data.results[0].values[2]));
 		assert_null(r.data.results[0].message);
+		assert_string_equal(r.data.results[0].label, "x");
+		assert_null(r.data.results[1].label);
 		assert_int_equal(r.data.results[1].id, 41);
 		assert_int_equal(r.data.results[1].status, CW_FORBIDDEN);
 		assert_string_equal(r.data.results[1].message, "Forbidden: no");
@@ -936,7 +981,7 @@ test_recorded_requests(void **state)
 {
 	static const struct cw_dim instance[] = {{"InstanceId", "i-0123456789abcdef0"}};
 	const struct cw_metric ec2 = {"AWS/EC2", "CPUUtilization", instance, 1};
-	const struct cw_query q = {1, &ec2, "Average"};
+	const struct cw_query q = {.id = 1, .metric = &ec2, .stat = "Average"};
 	const struct cw_data_req data = {&q, 1, 1714435200000, 1714521600000, 300000, NULL, NULL};
 	const struct cw_list_req list = {"Custom/App 1", false, "a b+c/d=", NULL};
 	CLEANUP(json_decrefp) json_t *all = NULL;
@@ -972,16 +1017,27 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_json_requests),    cmocka_unit_test(test_query_requests),
-	    cmocka_unit_test(test_linked_requests),  cmocka_unit_test(test_request_too_large),
-	    cmocka_unit_test(test_good_data),	     cmocka_unit_test(test_good_list),
-	    cmocka_unit_test(test_bad_data),	     cmocka_unit_test(test_bad_lists),
-	    cmocka_unit_test(test_truncated),	     cmocka_unit_test(test_mutated),
-	    cmocka_unit_test(test_small_arena),	     cmocka_unit_test(test_ids),
-	    cmocka_unit_test(test_metric_order),     cmocka_unit_test(test_protocol_memory),
-	    cmocka_unit_test(test_unknown_protocol), cmocka_unit_test(test_sending),
-	    cmocka_unit_test(test_recorded_lists),   cmocka_unit_test(test_recorded_data),
-	    cmocka_unit_test(test_protocol_cases),   cmocka_unit_test(test_recorded_requests),
+	    cmocka_unit_test(test_json_requests),
+	    cmocka_unit_test(test_query_requests),
+	    cmocka_unit_test(test_linked_requests),
+	    cmocka_unit_test(test_expression_requests),
+	    cmocka_unit_test(test_request_too_large),
+	    cmocka_unit_test(test_good_data),
+	    cmocka_unit_test(test_good_list),
+	    cmocka_unit_test(test_bad_data),
+	    cmocka_unit_test(test_bad_lists),
+	    cmocka_unit_test(test_truncated),
+	    cmocka_unit_test(test_mutated),
+	    cmocka_unit_test(test_small_arena),
+	    cmocka_unit_test(test_ids),
+	    cmocka_unit_test(test_metric_order),
+	    cmocka_unit_test(test_protocol_memory),
+	    cmocka_unit_test(test_unknown_protocol),
+	    cmocka_unit_test(test_sending),
+	    cmocka_unit_test(test_recorded_lists),
+	    cmocka_unit_test(test_recorded_data),
+	    cmocka_unit_test(test_protocol_cases),
+	    cmocka_unit_test(test_recorded_requests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
