@@ -2,12 +2,12 @@
  * CloudWatch metrics: the account's metrics are listed every now and then, and all points of all
  * cells of a span are read in as few GetMetricData calls as there can be.
  *
- * A pull goes through the list (phase LIST, left out when the memo's inventory is young enough) and
- * then through rounds of data (phase DATA). The first round asks for everything, 500 at a time,
- * each with all its pages. What the service did not answer completely (PartialData without a
- * further page, InternalError, Forbidden, or not at all) is asked for again in the next round,
- * after a growing pause, until all is complete or the runner gives up. It is never taken for "no
- * data".
+ * A pull goes through the list (phase LIST, left out when the memo's inventory is young enough),
+ * then through rounds of data (phase DATA), then through expressions (phase MATH, metrics_math.c).
+ * The first round asks for everything, 500 at a time, each with all its pages. What the service did
+ * not answer completely (PartialData without a further page, InternalError, Forbidden, or not at
+ * all) is asked for again in the next round, after a growing pause, until all is complete or the
+ * runner gives up. It is never taken for "no data".
  *
  * next() only builds; what moves the pull on is a reply that could be read whole. So a request may
  * be sent any number of times.
@@ -55,11 +55,10 @@
 #define POINT_BYTES    48
 #define DEFINITION_MAX ((size_t)1 << 20)
 #define TOKEN_MAX      ((size_t)64 << 10)
-#define WORDS_MAX      160
 #define PULL_ARENA_MAX ((size_t)1 << 30)
 #define PAGE_ARENA_MAX ((size_t)512 << 20)
 
-enum phase { LIST, DATA, DONE };
+enum phase { LIST, DATA, MATH, DONE };
 
 struct pull {
 	const struct job_stream *s;
@@ -91,9 +90,13 @@ struct pull {
 	unsigned round;
 	char words[256]; /* the last message of a whole call */
 	uint64_t n_outside, billed;
-	struct job_gap gap; /* n_gaps: 0 or 1 */
+	char gap_reason[96]; /* of what is too old */
+
+	struct math *math;
+	struct wanted **rows; /* all series, as wanted_sort has them; NULL: not yet */
+	size_t n_rows;
+	struct job_gap *gaps; /* one of what is too old, and one an expression */
 	size_t n_gaps;
-	char gap_reason[96];
 };
 
 static void
@@ -103,6 +106,7 @@ pull_free(struct pull *p)
 		return;
 	map_done(&p->tokens, NULL);
 	buf_done(&p->token_buf);
+	math_done(p->math);
 	arena_done(&p->page);
 	arena_done(&p->mem);
 	free(p);
@@ -160,49 +164,69 @@ static void
 chunk_begin(struct pull *p)
 {
 	for (size_t i = 0; i < chunk_size(p); i++) {
-		struct wanted *w = &p->plan.v[p->todo[p->todo_at + i]];
+		const struct wanted_span all = {p->start_ms, p->start_ms, p->end_ms,
+						p->o->period_ms};
 
-		for (size_t k = 0; k < p->slots; k++)
-			w->values[k] = NAN;
-		w->status = CW_OTHER;
-		w->answered = false;
+		wanted_reset(&p->plan.v[p->todo[p->todo_at + i]], &all);
 	}
 	pages_begin(p);
 }
 
-static bool
-incomplete(const struct wanted *w)
+/* Nothing more is asked for: what there is no way to get becomes a gap. */
+static void
+finish(struct pull *p)
 {
-	return !w->answered || w->status != CW_COMPLETE;
+	p->phase = DONE;
+	for (size_t i = 0; p->math && i < math_count(p->math); i++)
+		if (math_flaw(p->math, i))
+			p->gaps[p->n_gaps++] =
+			    (struct job_gap){p->start_ms, p->end_ms, math_flaw(p->math, i), false};
+}
+
+/* All that is listed has been had: on to the expressions. */
+static int
+math_start(struct pull *p, struct err *err)
+{
+	const struct math_span span = {p->start_ms, p->end_ms, p->s->common->every_ms, p->slots};
+
+	if (math_begin(p->s, &p->inv, &span, &p->mem, &p->math, err))
+		return -1;
+	p->restarts = 0;
+	pages_begin(p);
+	if (math_open(p->math))
+		p->phase = MATH;
+	else
+		finish(p);
+	return 0;
 }
 
 /* The next round holds what this one left open. */
-static void
-round_end(struct pull *p)
+static int
+round_end(struct pull *p, struct err *err)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < p->n_todo; i++)
-		if (incomplete(&p->plan.v[p->todo[i]]))
+		if (wanted_incomplete(&p->plan.v[p->todo[i]]))
 			p->todo[n++] = p->todo[i];
 	p->n_todo = n;
 	p->todo_at = 0;
 	p->round++;
 	if (!n)
-		p->phase = DONE;
-	else
-		chunk_begin(p);
+		return math_start(p, err);
+	chunk_begin(p);
+	return 0;
 }
 
-static void
-chunk_end(struct pull *p)
+static int
+chunk_end(struct pull *p, struct err *err)
 {
 	p->restarts = 0;
 	p->todo_at += chunk_size(p);
-	if (p->todo_at < p->n_todo)
-		chunk_begin(p);
-	else
-		round_end(p);
+	if (p->todo_at >= p->n_todo)
+		return round_end(p, err);
+	chunk_begin(p);
+	return 0;
 }
 
 static int
@@ -217,9 +241,10 @@ data_begin(struct pull *p, struct err *err)
 		p->todo[i] = i;
 	p->n_todo = p->plan.n;
 	p->restarts = 0;
-	p->phase = p->n_todo ? DATA : DONE;
-	if (p->n_todo)
-		chunk_begin(p);
+	if (!p->n_todo)
+		return math_start(p, err);
+	p->phase = DATA;
+	chunk_begin(p);
 	return 0;
 }
 
@@ -268,40 +293,15 @@ is_asked(const struct pull *p, size_t id)
 	return false;
 }
 
-/* A point's slot; one that is no number, or not on the grid, only marks an empty slot. */
-static void
-take_point(struct pull *p, struct wanted *w, int64_t ts_ms, double value)
-{
-	int64_t at = ts_ms - p->start_ms;
-	double *slot;
-
-	if (ts_ms < p->start_ms || ts_ms >= p->end_ms) {
-		p->n_outside++;
-		return;
-	}
-	slot = &w->values[at / p->o->period_ms];
-	if (isfinite(value) && at % p->o->period_ms == 0)
-		*slot = value;
-	else if (!isfinite(*slot))
-		*slot = INFINITY;
-}
-
 static void
 take_result(struct pull *p, const struct cw_result *r)
 {
+	const struct wanted_span all = {p->start_ms, p->start_ms, p->end_ms, p->o->period_ms};
 	struct wanted *w = &p->plan.v[r->id];
 
 	for (size_t i = 0; i < r->n; i++)
-		take_point(p, w, r->ts_ms[i], r->values[i]);
-	w->answered = true;
-	w->status = r->status;
-	if (r->status == CW_COMPLETE)
-		return;
-	if (!w->words)
-		w->words = arena_alloc(&p->mem, WORDS_MAX);
-	if (w->words)
-		(void)snprintf(w->words, WORDS_MAX, "%s%s%s", r->status_text,
-			       r->message ? ": " : "", r->message ? r->message : "");
+		p->n_outside += !wanted_take(w, &all, r->ts_ms[i], r->values[i]);
+	wanted_answer(w, r, &p->mem);
 }
 
 static int
@@ -323,7 +323,32 @@ data_reply(struct pull *p, struct sv body, struct err *err)
 	p->billed += chunk_size(p);
 	if (page.token)
 		return pages_go_on(p, page.token, err);
-	chunk_end(p);
+	return chunk_end(p, err);
+}
+
+/* Expressions */
+
+static int
+math_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	return math_call(p->math, p->proto, p->token, call, err);
+}
+
+static int
+math_reply(struct pull *p, struct sv body, struct err *err)
+{
+	struct cw_data_page page;
+
+	if (cw_data_read(p->proto, body, &p->page, &page, err) ||
+	    pages_check(p, page.token, DATA_PAGES_MAX, err) ||
+	    math_answer(p->math, &page, &p->billed, err))
+		return -1;
+	if (page.token)
+		return pages_go_on(p, page.token, err);
+	pages_begin(p);
+	p->restarts = 0;
+	if (!math_open(p->math))
+		finish(p);
 	return 0;
 }
 
@@ -406,16 +431,18 @@ cmp_strings(const void *a, const void *b)
 static int
 collect_namespaces(struct pull *p, struct err *err)
 {
-	size_t n;
+	size_t n, named = 0;
 	const struct metrics_from *from = metrics_from_list(p->o, &n);
 
 	p->namespaces = arena_array(&p->mem, n, sizeof(*p->namespaces));
 	if (!p->namespaces)
 		return err_nomem(err);
 	for (size_t i = 0; i < n; i++)
-		p->namespaces[i] = from[i].ns;
-	qsort(p->namespaces, n, sizeof(*p->namespaces), cmp_strings);
-	for (size_t i = 0; i < n; i++)
+		if (!from[i].expression)
+			p->namespaces[named++] = from[i].ns;
+	if (named > 1)
+		qsort(p->namespaces, named, sizeof(*p->namespaces), cmp_strings);
+	for (size_t i = 0; i < named; i++)
 		if (!i || strcmp(p->namespaces[p->n_namespaces - 1], p->namespaces[i]) != 0)
 			p->namespaces[p->n_namespaces++] = p->namespaces[i];
 	return 0;
@@ -456,8 +483,8 @@ leave_out_old(struct pull *p, const struct cell *cells, size_t n)
 	(void)snprintf(p->gap_reason, sizeof(p->gap_reason),
 		       "CloudWatch keeps points of a period of %s only for %s", period,
 		       retention[i].kept);
-	p->gap = (struct job_gap){cells[0].start_ms, p->start_ms, p->gap_reason, false};
-	p->n_gaps = 1;
+	p->gaps[p->n_gaps++] =
+	    (struct job_gap){cells[0].start_ms, p->start_ms, p->gap_reason, false};
 }
 
 /* Compared, not subtracted: the memo's time may be anything. */
@@ -488,6 +515,8 @@ pull_begin(struct pull *p, const json_t *memo, struct err *err)
 		p->inv = (struct inventory){0};
 	else if (inventory_young(p))
 		return data_begin(p, err);
+	if (!p->n_namespaces)
+		return data_begin(p, err); /* expressions that SEARCH, and nothing else */
 	p->phase = LIST;
 	return 0;
 }
@@ -497,6 +526,7 @@ metrics_open(const struct job_stream *s, const json_t *memo, const struct cell *
 	     int64_t now_ms, struct pull **ret, struct err *err)
 {
 	CLEANUP(pull_freep) struct pull *p = calloc(1, sizeof(*p));
+	size_t n_from;
 
 	if (!p)
 		return err_nomem(err);
@@ -515,6 +545,10 @@ metrics_open(const struct job_stream *s, const json_t *memo, const struct cell *
 	    .token_buf = BUF_INIT(TOKEN_MAX),
 	    .tokens = MAP_INIT,
 	};
+	(void)metrics_from_list(p->o, &n_from);
+	p->gaps = arena_array(&p->mem, n_from + 2, sizeof(*p->gaps));
+	if (!p->gaps)
+		return err_nomem(err);
 	leave_out_old(p, cells, n);
 	if (pull_begin(p, memo, err))
 		return -1;
@@ -525,9 +559,12 @@ metrics_open(const struct job_stream *s, const json_t *memo, const struct cell *
 static int
 metrics_next(struct pull *p, struct aws_call *call, struct err *err)
 {
+	static int (*const next[])(struct pull * p, struct aws_call * call, struct err * err) = {
+	    [LIST] = list_next, [DATA] = data_next, [MATH] = math_next};
+
 	if (p->phase == DONE)
 		return 0;
-	return (p->phase == LIST ? list_next(p, call, err) : data_next(p, call, err)) ? -1 : 1;
+	return next[p->phase](p, call, err) ? -1 : 1;
 }
 
 /* Refusals */
@@ -539,10 +576,12 @@ restart(struct pull *p)
 	if (!p->token || p->restarts >= RESTARTS_MAX)
 		return false;
 	p->restarts++;
-	if (p->phase == LIST)
-		pages_begin(p);
-	else
+	if (p->phase == DATA)
 		chunk_begin(p);
+	else
+		pages_begin(p);
+	if (p->phase == MATH)
+		math_again(p->math);
 	return true;
 }
 
@@ -566,18 +605,26 @@ refused(struct pull *p, const struct http_resp *resp, const struct err *err)
 {
 	bool expired = !strncmp(err->code, CW_EXPIRED_TOKEN, sizeof(CW_EXPIRED_TOKEN) - 1);
 
-	return (expired && restart(p)) || other_protocol(p, resp, err) ? 0 : -1;
+	if ((expired && restart(p)) || other_protocol(p, resp, err))
+		return 0;
+	if (p->phase != MATH || !math_refused(p->math, err))
+		return -1;
+	pages_begin(p);
+	if (!math_open(p->math))
+		finish(p);
+	return 0;
 }
 
 static int
 metrics_reply(struct pull *p, const struct http_resp *resp, struct err *err)
 {
-	struct sv body = buf_view(&resp->body);
+	static int (*const read[])(struct pull * p, struct sv body, struct err * err) = {
+	    [LIST] = list_reply, [DATA] = data_reply, [MATH] = math_reply};
 	int r;
 
 	if (resp->status < 200 || resp->status > 299)
 		return refused(p, resp, err);
-	r = (p->phase == LIST ? list_reply : data_reply)(p, body, err);
+	r = read[p->phase](p, buf_view(&resp->body), err);
 	arena_done(&p->page);
 	if (r)
 		return -1;
@@ -596,11 +643,15 @@ metrics_missing(const struct pull *p, char *out, size_t size)
 			       p->namespaces[p->namespace_at], p->pages + 1);
 		return;
 	}
+	if (p->phase == MATH) {
+		math_missing(p->math, out, size);
+		return;
+	}
 	for (size_t i = 0; p->phase == DATA && i < p->n_todo; i++) {
 		const struct wanted *w = &p->plan.v[p->todo[i]];
 
-		n += incomplete(w);
-		if (!example && incomplete(w) && w->words)
+		n += wanted_incomplete(w);
+		if (!example && wanted_incomplete(w) && w->words)
 			example = w;
 	}
 	(void)snprintf(out, size, "%zu of %zu metrics not complete%s%s%s%s%s", n, p->plan.n,
@@ -610,13 +661,29 @@ metrics_missing(const struct pull *p, char *out, size_t size)
 		(void)snprintf(out + strlen(out), size - strlen(out), "%s", p->words);
 }
 
+static bool
+asks_expressions(const struct metrics_opts *o)
+{
+	size_t n;
+	const struct metrics_from *from = metrics_from_list(o, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (from[i].expression && from[i].name)
+			return true;
+	return false;
+}
+
 /* What was answered completely stays; of the other series nothing is taken. */
 static bool
 metrics_make_do(struct pull *p)
 {
-	if (p->phase != DATA)
+	if (p->phase != DATA && p->phase != MATH)
 		return false;
-	p->phase = DONE;
+	if (p->phase == DATA && asks_expressions(p->o))
+		p->gaps[p->n_gaps++] = (struct job_gap){
+		    p->start_ms, p->end_ms,
+		    "expressions were not asked for: metrics were not complete", false};
+	finish(p);
 	return true;
 }
 
@@ -643,6 +710,30 @@ harvest_series(const struct wanted *w, const double *values, size_t n, struct ce
 	};
 }
 
+/* Those of metrics and those of expressions, which come behind where both would be one. */
+static int
+collect_rows(struct pull *p, struct err *err)
+{
+	size_t n = 0;
+	struct wanted **more = p->math ? math_series(p->math, &n) : NULL;
+
+	if (p->math && !more)
+		return err_nomem(err);
+	p->rows = p->plan.by_series;
+	p->n_rows = p->plan.n;
+	if (!n)
+		return 0;
+	p->rows = arena_array(&p->mem, p->plan.n + n, sizeof(struct wanted *));
+	if (!p->rows)
+		return err_nomem(err);
+	for (size_t i = 0; i < p->plan.n; i++)
+		p->rows[i] = p->plan.by_series[i];
+	for (size_t i = 0; i < n; i++)
+		p->rows[p->n_rows++] = more[i];
+	(void)wanted_sort(p->rows, p->n_rows);
+	return 0;
+}
+
 static int
 harvest_cell(const struct pull *p, struct cell_data *d, struct err *err)
 {
@@ -651,20 +742,19 @@ harvest_cell(const struct pull *p, struct cell_data *d, struct err *err)
 	size_t first = (size_t)((d->cell.start_ms - p->start_ms) / p->o->period_ms);
 	size_t n = (size_t)((d->cell.end_ms - d->cell.start_ms) / p->o->period_ms);
 
-	d->rows = arena_array(&d->arena, p->plan.n, sizeof(*d->rows));
+	d->rows = arena_array(&d->arena, p->n_rows, sizeof(*d->rows));
 	if (!d->rows)
 		return err_nomem(err);
-	for (size_t i = 0; i < p->plan.n; i++) {
-		const struct wanted *w = p->plan.by_series[i];
-
-		harvest_series(w, w->values + first, n, d);
-	}
+	for (size_t i = 0; i < p->n_rows; i++)
+		harvest_series(p->rows[i], p->rows[i]->values + first, n, d);
 	return metric_lines_encode(d, &origin, err);
 }
 
 static int
 metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
 {
+	if (!p->rows && collect_rows(p, err))
+		return -1;
 	for (size_t i = 0; i < n; i++) {
 		if (cells[i].cell.start_ms < p->start_ms)
 			continue; /* too old: left empty */
@@ -673,8 +763,8 @@ metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *e
 		if (harvest_cell(p, &cells[i], err))
 			return -1;
 	}
-	if (n)
-		cells[0].n_rejected += p->n_outside; /* of no cell: the first one counts them */
+	if (n) /* of no cell: the first one counts them */
+		cells[0].n_rejected += p->n_outside + (p->math ? math_rejected(p->math) : 0);
 	p->n_outside = 0;
 	return 0;
 }
@@ -682,7 +772,7 @@ metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *e
 static size_t
 metrics_gaps(const struct pull *p, const struct job_gap **ret)
 {
-	*ret = &p->gap;
+	*ret = p->gaps;
 	return p->n_gaps;
 }
 
@@ -726,7 +816,8 @@ metrics_span_max(const struct job_stream *s, const json_t *memo)
 	const struct metrics_opts *o = s->opts;
 	int64_t per_cell = s->common->every_ms / o->period_ms;
 	int64_t series = series_of(o, memo);
-	int64_t of_call = series && series < CW_QUERIES_MAX ? series : CW_QUERIES_MAX;
+	bool few = series && series < CW_QUERIES_MAX && !asks_expressions(o);
+	int64_t of_call = few ? series : CW_QUERIES_MAX;
 	int64_t cells = SPAN_MAX_MS / s->common->every_ms;
 
 	if (per_cell < 1)

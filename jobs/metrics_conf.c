@@ -48,17 +48,21 @@ static const struct conf_key from_keys[] = {
     {.name = "id",
      .type = CONF_STRING,
      .offset = FROM(id),
-     .help = "of an expression (not supported by this version)"},
+     .node_offset = FROM(id_node),
+     .help =
+	 "what expressions below call this entry; one metric with an id gives no series itself"},
     {.name = "expression",
      .type = CONF_STRING,
      .offset = FROM(expression),
      .flags = CONF_RAW,
      .node_offset = FROM(expression_node),
-     .help = "metric math (not supported by this version)"},
+     .help = "metric math over the ids of entries above it, and SEARCH('{Namespace,Dimension} "
+	     "...', 'Sum'); instead of a namespace"},
     {.name = "name",
      .type = CONF_STRING,
      .offset = FROM(name),
-     .help = "the series' name of an expression (not supported by this version)"},
+     .node_offset = FROM(name_node),
+     .help = "of an expression's series; without it others use its id"},
     CONF_END,
 };
 
@@ -136,9 +140,14 @@ metrics_from_stats(const struct metrics_from *from)
 	return from->statistics.n ? &from->statistics : &average_only;
 }
 
-/* The sets an entry names; none: every set. */
-static const struct conf_stringss *
-from_sets(const struct metrics_from *from)
+bool
+metrics_from_plain(const struct metrics_from *from)
+{
+	return !from->expression && !from->id;
+}
+
+const struct conf_stringss *
+metrics_from_sets(const struct metrics_from *from)
 {
 	for (size_t i = 0; i < from->dimensions.n; i++)
 		if (from->dimensions.v[i].n == 1 && !strcmp(from->dimensions.v[i].v[0], "*"))
@@ -197,11 +206,13 @@ set_is(const struct conf_strings *set, const struct cw_metric *m)
 bool
 metrics_from_selects(const struct metrics_from *from, const struct cw_metric *m)
 {
-	const struct conf_stringss *sets = from_sets(from);
-	bool fits = sets->n == 0;
+	const struct conf_stringss *sets = &no_sets;
+	bool fits;
 
-	if (strcmp(from->ns, m->ns) != 0 || !metrics_from_names(from, m->name))
+	if (from->expression || strcmp(from->ns, m->ns) != 0 || !metrics_from_names(from, m->name))
 		return false;
+	sets = metrics_from_sets(from);
+	fits = sets->n == 0;
 	for (size_t i = 0; i < sets->n && !fits; i++)
 		fits = set_is(&sets->v[i], m);
 	for (size_t i = 0; fits && i < from->where.n; i++) {
@@ -225,6 +236,17 @@ same_set(const struct conf_strings *a, const struct conf_strings *b)
 }
 
 bool
+metrics_same_sets(const struct conf_stringss *a, const struct conf_stringss *b)
+{
+	if (a->n != b->n)
+		return false;
+	for (size_t i = 0; i < a->n; i++)
+		if (!same_set(&a->v[i], &b->v[i]))
+			return false;
+	return true;
+}
+
+bool
 metrics_many_sets(const struct metrics_opts *o, const char *ns, const char *metric)
 {
 	const struct conf_strings *first = NULL;
@@ -234,9 +256,10 @@ metrics_many_sets(const struct metrics_opts *o, const char *ns, const char *metr
 	for (size_t i = 0; i < n; i++) {
 		const struct conf_stringss *sets;
 
-		if (strcmp(from[i].ns, ns) != 0 || !metrics_from_names(&from[i], metric))
+		if (!metrics_from_plain(&from[i]) || strcmp(from[i].ns, ns) != 0 ||
+		    !metrics_from_names(&from[i], metric))
 			continue;
-		sets = from_sets(&from[i]);
+		sets = metrics_from_sets(&from[i]);
 		if (!sets->n)
 			return true;
 		first = first ? first : &sets->v[0];
@@ -260,9 +283,18 @@ add_list(struct buf *out, const char *key, const struct conf_strings *list)
 }
 
 static void
+define_math(const struct metrics_from *from, struct buf *out)
+{
+	json_add_str(out, "{\"expression\":", from->expression);
+	json_add_str(out, ",\"id\":", from->id);
+	json_add_str(out, ",\"name\":", from->name);
+	buf_ch(out, '}');
+}
+
+static void
 define_from(const struct metrics_from *from, struct buf *out)
 {
-	const struct conf_stringss *sets = from_sets(from);
+	const struct conf_stringss *sets = metrics_from_sets(from);
 	const char *names[ECS_EIGHT];
 	struct conf_strings eight = {names, ECS_EIGHT};
 
@@ -281,6 +313,8 @@ define_from(const struct metrics_from *from, struct buf *out)
 		json_add_str(out, ":", from->where.v[i].value);
 	}
 	add_list(out, "},\"statistics\":", metrics_from_stats(from));
+	if (from->id)
+		json_add_str(out, ",\"id\":", from->id);
 	buf_ch(out, '}');
 }
 
@@ -297,7 +331,7 @@ metrics_definition(const struct job_common *c, const void *opts, struct buf *out
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			buf_ch(out, ',');
-		define_from(&from[i], out);
+		(from[i].expression ? define_math : define_from)(&from[i], out);
 	}
 	json_add_str(out, "],\"naming\":", naming_words[o->naming]);
 	json_add_str(out, ",\"memory_unit\":", memory_unit_words[o->memory_unit]);
@@ -341,11 +375,8 @@ check_stats(const struct metrics_from *from, struct conf_faults *f)
 static void
 check_from(const struct metrics_from *from, const struct conf_node *parent, struct conf_faults *f)
 {
-	if (from->expression || from->id || from->name) {
-		conf_fault(f, from->expression_node ? from->expression_node : parent,
-			   "metric math is not supported by this version");
-		return;
-	}
+	if (from->expression)
+		return; /* metrics_math_check */
 	if (!from->ns || !*from->ns) {
 		conf_fault(f, from->ns_node ? from->ns_node : parent, "an entry has no namespace");
 		return;
@@ -372,12 +403,11 @@ void
 metrics_check(const struct job_common *c, void *opts, const struct conf_node *node, struct arena *a,
 	      struct conf_faults *f)
 {
-	const struct metrics_opts *o = opts;
+	struct metrics_opts *o = opts;
 	const struct conf_node *at = o->period_node ? o->period_node : node;
 	const struct metrics_from *from = o->from.v;
 	char every[32], period[32];
 
-	(void)a;
 	num_duration_format(c->every_ms, every);
 	num_duration_format(o->period_ms, period);
 	if (!period_valid(o->period_ms))
@@ -388,4 +418,5 @@ metrics_check(const struct job_common *c, void *opts, const struct conf_node *no
 		conf_fault(f, at, "every (%s) is not a multiple of the period (%s)", every, period);
 	for (size_t i = 0; i < o->from.n; i++)
 		check_from(&from[i], o->from_node ? o->from_node : node, f);
+	metrics_math_check(o, o->from_node ? o->from_node : node, a, f);
 }

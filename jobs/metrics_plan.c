@@ -10,6 +10,8 @@
 #include "base/cleanup.h"
 #include "jobs/metrics.h"
 
+#define WORDS_MAX 160
+
 struct filter {
 	regex_t re;
 	bool set;
@@ -49,6 +51,33 @@ filter_matches(const struct filter *f, const char *name)
 	return !regexec(&f->re, name, 1, &m, 0) && m.rm_so == 0 && (size_t)m.rm_eo == strlen(name);
 }
 
+int
+metrics_keeps(const struct metrics_opts *o, const char *name, bool *ret, struct err *err)
+{
+	struct filter keep = {0}, drop = {0};
+	int r =
+	    filter_init(&keep, "keep", o->keep, err) || filter_init(&drop, "drop", o->drop, err);
+
+	*ret = !r && (!keep.set || filter_matches(&keep, name)) &&
+	       (!drop.set || !filter_matches(&drop, name));
+	filter_done(&keep);
+	filter_done(&drop);
+	return r ? -1 : 0;
+}
+
+struct series_owner
+metrics_owner(const struct job_stream *s)
+{
+	return (struct series_owner){
+	    .tenant = s->tenant,
+	    .account = s->account,
+	    .region = s->region,
+	    .partition = endpoint_partition(s->region),
+	    .labels = s->labels,
+	    .n_labels = s->n_labels,
+	};
+}
+
 struct planner {
 	struct metrics_plan *plan;
 	const struct job_stream *s;
@@ -73,21 +102,14 @@ add_stat(struct planner *pl, const struct cw_metric *m, const struct label *dims
 {
 	const struct naming_rules rules = {(enum naming)pl->o->naming,
 					   (enum memory_unit)pl->o->memory_unit};
-	const struct series_owner owner = {
-	    .tenant = pl->s->tenant,
-	    .account = pl->s->account,
-	    .region = pl->s->region,
-	    .partition = endpoint_partition(pl->s->region),
-	    .labels = pl->s->labels,
-	    .n_labels = pl->s->n_labels,
-	};
+	const struct series_owner owner = metrics_owner(pl->s);
 	const struct metric_source source = {m->ns, m->name, stat, dims, m->n_dims, many_sets};
 	struct wanted *w;
 
 	if (has_stat(pl, stat))
 		return 0;
 	w = &pl->plan->v[pl->plan->n];
-	*w = (struct wanted){.metric = m, .stat = stat, .status = CW_OTHER};
+	*w = (struct wanted){.metric = m, .stat = stat, .order = pl->plan->n, .status = CW_OTHER};
 	if (normalise_series(&rules, &owner, &source, pl->o->period_ms, pl->a, &w->series, err))
 		return -1;
 	if (pl->keep.set && !filter_matches(&pl->keep, w->series.name))
@@ -113,7 +135,7 @@ add_metric(struct planner *pl, const struct cw_metric *m, bool many_sets, struct
 	for (size_t i = 0; i < n; i++) {
 		const struct conf_strings *stats = metrics_from_stats(&from[i]);
 
-		if (!metrics_from_selects(&from[i], m))
+		if (!metrics_from_plain(&from[i]) || !metrics_from_selects(&from[i], m))
 			continue;
 		for (size_t k = 0; k < stats->n; k++)
 			if (add_stat(pl, m, dims, stats->v[k], many_sets, err))
@@ -131,7 +153,8 @@ count_stats(const struct planner *pl, const struct inventory *inv)
 
 	for (size_t i = 0; i < inv->n; i++)
 		for (size_t k = 0; k < n_from; k++)
-			if (metrics_from_selects(&from[k], &inv->v[i].metric))
+			if (metrics_from_plain(&from[k]) &&
+			    metrics_from_selects(&from[k], &inv->v[i].metric))
 				n += metrics_from_stats(&from[k])->n;
 	return n;
 }
@@ -163,10 +186,71 @@ cmp_wanted(const void *a, const void *b)
 	const struct wanted *x = *(struct wanted *const *)a, *y = *(struct wanted *const *)b;
 	int c = series_cmp(&x->series, &y->series);
 
-	return c ? c : (x > y) - (x < y);
+	return c ? c : (x->order > y->order) - (x->order < y->order);
 }
 
-/* Of those that would be one series the first asked for stays. */
+void
+wanted_reset(struct wanted *w, const struct wanted_span *span)
+{
+	int64_t first = (span->start_ms - span->base_ms) / span->period_ms;
+	int64_t n = (span->end_ms - span->start_ms) / span->period_ms;
+
+	for (int64_t i = 0; i < n; i++)
+		w->values[first + i] = NAN;
+	w->status = CW_OTHER;
+	w->answered = false;
+}
+
+bool
+wanted_take(struct wanted *w, const struct wanted_span *span, int64_t ts_ms, double value)
+{
+	int64_t at = ts_ms - span->base_ms;
+	double *slot;
+
+	if (ts_ms < span->start_ms || ts_ms >= span->end_ms)
+		return false;
+	slot = &w->values[at / span->period_ms];
+	if (isfinite(value) && at % span->period_ms == 0)
+		*slot = value;
+	else if (!isfinite(*slot))
+		*slot = INFINITY;
+	return true;
+}
+
+void
+wanted_answer(struct wanted *w, const struct cw_result *r, struct arena *a)
+{
+	w->answered = true;
+	w->status = r->status;
+	if (r->status == CW_COMPLETE)
+		return;
+	if (!w->words)
+		w->words = arena_alloc(a, WORDS_MAX);
+	if (w->words)
+		(void)snprintf(w->words, WORDS_MAX, "%s%s%s", r->status_text,
+			       r->message ? ": " : "", r->message ? r->message : "");
+}
+
+bool
+wanted_incomplete(const struct wanted *w)
+{
+	return !w->answered || w->status != CW_COMPLETE;
+}
+
+size_t
+wanted_sort(struct wanted **v, size_t n)
+{
+	size_t collisions = 0;
+
+	if (n > 1)
+		qsort(v, n, sizeof(*v), cmp_wanted);
+	for (size_t i = 1; i < n; i++) {
+		v[i]->collides = !series_cmp(&v[i - 1]->series, &v[i]->series);
+		collisions += v[i]->collides;
+	}
+	return collisions;
+}
+
 static int
 find_collisions(struct planner *pl, struct err *err)
 {
@@ -177,13 +261,7 @@ find_collisions(struct planner *pl, struct err *err)
 		return err_nomem(err);
 	for (size_t i = 0; i < p->n; i++)
 		p->by_series[i] = &p->v[i];
-	if (p->n > 1)
-		qsort(p->by_series, p->n, sizeof(struct wanted *), cmp_wanted);
-	for (size_t i = 1; i < p->n; i++) {
-		p->by_series[i]->collides =
-		    !series_cmp(&p->by_series[i - 1]->series, &p->by_series[i]->series);
-		p->n_collisions += p->by_series[i]->collides;
-	}
+	p->n_collisions = wanted_sort(p->by_series, p->n);
 	return 0;
 }
 

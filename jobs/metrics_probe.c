@@ -10,12 +10,18 @@
 
 #define MINUTE_MS 60000LL
 
+static const struct metrics_from any = {.ns = ECS_INSIGHTS_NAMESPACE};
+
 static const struct metrics_from *
 first_from(const struct job_stream *s)
 {
 	size_t n;
+	const struct metrics_from *from = metrics_from_list(s->opts, &n);
 
-	return metrics_from_list(s->opts, &n);
+	for (size_t i = 0; i < n; i++)
+		if (!from[i].expression)
+			return &from[i];
+	return &any; /* expressions only: any namespace shows what may be called */
 }
 
 static int
@@ -73,7 +79,9 @@ static bool
 told_before(const struct metrics_from *from, size_t i, const char *metric)
 {
 	for (size_t k = 0; k < i; k++)
-		for (size_t j = 0; !strcmp(from[k].ns, from[i].ns) && j < from[k].metrics.n; j++)
+		for (size_t j = 0; metrics_from_plain(&from[k]) &&
+				   !strcmp(from[k].ns, from[i].ns) && j < from[k].metrics.n;
+		     j++)
 			if (!strcmp(from[k].metrics.v[j], metric))
 				return true;
 	return false;
@@ -97,9 +105,10 @@ metrics_advise(const void *opts, void (*say)(void *arg, const char *text), void 
 
 	for (size_t i = 0; i < n; i++) {
 		CLEANUP(buf_done) struct buf text = BUF_INIT(4096);
-		const char *metric = example(&from[i]);
+		const char *metric = from[i].expression ? NULL : example(&from[i]);
 
-		if (!metrics_many_sets(o, from[i].ns, metric) || told_before(from, i, metric))
+		if (!metrics_from_plain(&from[i]) || !metrics_many_sets(o, from[i].ns, metric) ||
+		    told_before(from, i, metric))
 			continue;
 		buf_fmt(&text,
 			"%.200s %.200s is asked for in more than one set of dimensions: the same "
@@ -138,6 +147,8 @@ asked_by_both(const struct metrics_from *a, const struct metrics_from *b)
 {
 	const char *name;
 
+	if (!metrics_from_plain(a) || !metrics_from_plain(b))
+		return NULL;
 	if (strcmp(a->ns, b->ns) != 0 || !one_statistic(a, b) || (a->where.n && b->where.n))
 		return NULL;
 	name = name_in_both(a, b);
@@ -157,6 +168,10 @@ metrics_shares(const void *opts, const void *other, struct buf *what)
 		for (size_t k = 0; k < m; k++) {
 			const char *metric = asked_by_both(&a[i], &b[k]);
 
+			if (a[i].name && b[k].name && !strcmp(a[i].name, b[k].name)) {
+				buf_fmt(what, "%.200s", a[i].name);
+				return true;
+			}
 			if (!metric)
 				continue;
 			buf_fmt(what, "%.200s %.200s", a[i].ns, metric);

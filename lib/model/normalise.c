@@ -558,3 +558,21 @@ normalise_series(const struct naming_rules *r, const struct series_owner *o,
 		return err_nomem(err);
 	return make_labels(r, o, m, a, ret, err);
 }
+
+int
+normalise_named(const struct naming_rules *r, const struct series_owner *o, const char *name,
+		const struct metric_source *m, int64_t period_ms, struct arena *a,
+		struct series *ret, struct err *err)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT(NAME_MAX_BYTES);
+
+	if (r->naming == NAMING_TENANT_PREFIX)
+		tenant_prefix(&text, o->tenant);
+	buf_str(&text, name);
+	if (buf_check(&text, "name of a series", err))
+		return -1;
+	*ret = (struct series){.name = arena_strdup(a, buf_view(&text)), .period_ms = period_ms};
+	if (!ret->name)
+		return err_nomem(err);
+	return make_labels(r, o, m, a, ret, err);
+}

@@ -59,6 +59,13 @@ int normalise_labels(const struct series_owner *o, const struct label *more, siz
 /* Never given to anything that comes from the tenant's data. */
 bool label_is_reserved(const char *name);
 
+/* A series with a name of its own (an expression's): only a tenant's prefix is put in front where the
+ * naming has one. Of the source, namespace and metric decide the labels alone; unit and statistic
+ * stay unknown. */
+int normalise_named(const struct naming_rules *r, const struct series_owner *o, const char *name,
+		    const struct metric_source *m, int64_t period_ms, struct arena *a,
+		    struct series *ret, struct err *err);
+
 /* The names of the eight metrics of ECS/ContainerInsights that have names of their own. */
 #define ECS_INSIGHTS_NAMESPACE "ECS/ContainerInsights"
 #define ECS_EIGHT	       8
