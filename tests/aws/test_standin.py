@@ -305,6 +305,60 @@ class CloudWatch(Case):
         self.refused("ValidationError", twice)
         self.assertEqual(self.violations(), 9)
 
+    def computed(self, *queries, refuse=False):
+        """[(id, label, {time: value})] of queries with expressions, from START on for an hour."""
+        value = {"MetricDataQueries": list(queries), "StartTime": START, "EndTime": START + 3600,
+                 "ScanBy": "TimestampAscending"}
+        status, _headers, body = self.metrics("GetMetricData", self.keys, value)
+        if refuse:
+            self.assertEqual(status, 400)
+            return body["message"]
+        return [(row["Id"], row["Label"], dict(zip(row["Timestamps"], row["Values"])))
+                for row in body["MetricDataResults"]]
+
+    def hidden(self, name, series, stat="Sum"):
+        return {**question([series], stat=stat)["MetricDataQueries"][0], "Id": name, "ReturnData": False}
+
+    def truly(self, series, stat="Sum"):
+        times, values = self.truth.points(series, START, START + 3600, 60, stat, NOW)
+        return dict(zip(times, values))
+
+    def test_expressions_are_computed(self):
+        one, two = self.all[:2]
+        inputs = self.hidden("a", one), self.hidden("b", two)
+        x, y = self.truly(one), self.truly(two)
+        both = sorted(x.keys() & y.keys())
+        either = sorted(x.keys() | y.keys())
+        for text, expected in (
+                ("100 * a / (a + b)", {t: 100 * x[t] / (x[t] + y[t]) for t in both}),
+                ("a - b * 2 ^ 2", {t: x[t] - y[t] * 4 for t in both}),
+                ("SUM([a, b])", {t: x.get(t, 0) + y.get(t, 0) for t in either}),
+                ("FILL(a, 7)", {t: x.get(t, 7) for t in range(START, START + 3600, 60)}),
+                ("IF(a > b, a, 0)", {t: x[t] if x[t] > y[t] else 0 for t in both}),
+                ("RATE(a)", {t: (x[t] - x[s]) / (t - s) for s, t in zip(sorted(x), sorted(x)[1:])})):
+            with self.subTest(text):
+                self.assertEqual(self.computed(*inputs, {"Id": "e", "Expression": text}), [("e", "e", expected)])
+
+    def test_search_finds_by_namespace_dimensions_and_words(self):
+        wanted = [one for one in self.all if one.metric == "CpuUtilized"
+                  and [name for name, _ in one.dimensions] == ["ClusterName", "ServiceName"] and one.since <= NOW]
+        query = {"Id": "e", "Label": "${PROP('MetricName')}|${PROP('Dim.ServiceName')}|${PROP('AccountId')}|${PROP('x')}",
+                 "Expression": "SEARCH('{ECS/ContainerInsights,ServiceName,ClusterName} CpuUtilized', 'Sum', 60)"}
+        self.assertEqual(
+            sorted(self.computed(query), key=str),
+            sorted((("e", f"CpuUtilized|{dict(one.dimensions)['ServiceName']}|{one.account}|${{PROP('x')}}",
+                     self.truly(one)) for one in wanted), key=str))
+        total = self.computed({**query, "Expression": f"SUM({query['Expression']})"})[0][2]
+        self.assertEqual(total, {t: sum(self.truly(one).get(t, 0) for one in wanted)
+                                 for one in wanted for t in self.truly(one)})
+        self.assertEqual(self.computed({**query, "Expression": query["Expression"].replace("CpuU", "NoU")}), [])
+
+    def test_bad_expressions_are_refused_by_name(self):
+        for text in ("a +", "NOPE(a)", "b", "1", "SUM(a)", "e", "a a", "a ? 1"):
+            with self.subTest(text):
+                said = self.computed(self.hidden("a", self.all[0]), {"Id": "e", "Expression": text}, refuse=True)
+                self.assertIn("Error in expression 'e'", said)
+
     def test_token_is_bound_to_its_request(self):
         value = question(self.all, MaxDatapoints=50)
         token = self.metrics("GetMetricData", self.keys, value)[2]["NextToken"]

@@ -19,10 +19,12 @@ enough that sums of them are exact in doubles, whatever the order:
     Sum       Minimum + Maximum + (SampleCount - 2) x (Minimum + Maximum) / 2
 
 Longer periods aggregate the minutes in them that can be seen. A percentile is Minimum + (Maximum - Minimum) x p / 100,
-linear between the ends: not how percentiles are, but something a client cannot get right by chance.
+linear between the ends: not how percentiles are, but something a client cannot get right by chance. The same goes for
+the extended statistics (tmNN, wmNN, tcNN, tsNN, IQM), each by a rule of its own.
 """
 import functools
 import hashlib
+import re
 import struct
 from dataclasses import dataclass
 
@@ -46,6 +48,7 @@ CLUSTER_COUNTS = (("TaskCount", "Count", "steady", 1), ("ServiceCount", "Count",
 SERVICE_COUNTS = (("RunningTaskCount", "Count", "steady", 1), ("DesiredTaskCount", "Count", "steady", 1))
 UTILIZATION = (("CPUUtilization", "Percent", "level", 1 / 64), ("MemoryUtilization", "Percent", "level", 1 / 64))
 WORDS = struct.Struct("<60Q")
+EXTENDED = re.compile(r"(p|tm|wm|tc|ts)(\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,11 @@ class Series:
     since: float
     until: float
     key: bytes
+
+    def properties(self):
+        """What a dynamic label may say of it."""
+        return {"AccountId": self.account, "Region": self.region, "Namespace": self.namespace,
+                "MetricName": self.metric, **{f"Dim.{name}": value for name, value in self.dimensions}}
 
     @property
     def base(self):
@@ -239,7 +247,14 @@ def statistic(name):
     """The function from [SampleCount, Sum, Minimum, Maximum] to the statistic; ValueError for an unknown one."""
     if name in _PLAIN:
         return _PLAIN[name]
-    if name[:1] != "p" or not name[1:].replace(".", "", 1).isdigit() or not 0 <= float(name[1:]) <= 100:
+    if name == "IQM":
+        return lambda row: (row[2] + row[3]) / 2
+    match = EXTENDED.fullmatch(name)
+    if not match or not 0 <= float(match[2]) <= 100:
         raise ValueError(f"no such statistic: {name}")
-    share = float(name[1:]) / 100
-    return lambda row: row[2] + (row[3] - row[2]) * share
+    share = float(match[2]) / 100
+    return {"p": lambda row: row[2] + (row[3] - row[2]) * share,
+            "tm": lambda row: row[2] + (row[3] - row[2]) * share / 2,
+            "wm": lambda row: row[2] + (row[3] - row[2]) * share / 4,
+            "tc": lambda row: row[0] * share,
+            "ts": lambda row: row[1] * share}[match[1]]

@@ -3,6 +3,7 @@ import re
 
 from ..errors import Refusal, invalid
 from ..protocols import Cbor, RestJson, read_cbor
+from ..metric_math import Evaluation
 from ..truth import statistic
 from . import alarms
 from .base import Call, Service, checked, missing, rows
@@ -12,6 +13,7 @@ DAY = 86400
 LISTED = 500            # metrics a page of ListMetrics
 QUERIES = 500           # queries a GetMetricData
 DATAPOINTS = 100800     # points a page of GetMetricData
+EXPRESSION = 2048       # characters of an expression
 SILENT = 14 * DAY       # after which a metric is no longer listed
 ACTIVE = 3 * 3600
 ID = re.compile(r"[a-z][A-Za-z0-9_]{0,254}")
@@ -96,10 +98,13 @@ class CloudWatch(Service):
     # GetMetricData
 
     def get_metric_data(self, call):
-        queries = self._queries(call)
+        queries, everything = self._queries(call)
         start, end = self._window(call)
         limit = call.whole("MaxDatapoints", DATAPOINTS, 1, DATAPOINTS)
         descending = self._descending(call)
+        if any(wanted.expression is not None for wanted in everything):
+            return {"MetricDataResults": self._computed(call, queries, everything, (start, end), descending),
+                    "Messages": []}
         position = self.pager.position(call)
         if position is None:  # all pages are of one moment, or points would shift between them
             position = {"query": 0, "point": 0, "now": self.standin.clock.data()}
@@ -121,7 +126,32 @@ class CloudWatch(Service):
         if not any(wanted.returned for wanted in read):
             raise invalid("At least one element of MetricDataQueries must have ReturnData set to true.")
         self.standin.ledger.count("metrics_requested", len(read))
-        return [wanted for wanted in read if wanted.returned]
+        return [wanted for wanted in read if wanted.returned], read
+
+    def _computed(self, call, queries, everything, window, descending):
+        """The results of a call with expressions: all on one page."""
+        now, accounts = self.standin.clock.data(), [call.account, *self._linked(call)]
+
+        def points(wanted):
+            return dict(zip(*self._points(call, wanted, window, now)))
+
+        def find(search, stat, period):
+            known = statistic(stat)
+            for account in accounts if search.account is None else [search.account]:
+                found = self.standin.truth.catalogue(account, call.region).values() if account in accounts else ()
+                for series in (one for one in found if now - SILENT < one.until and one.since <= now):
+                    if known and search.finds(series):
+                        yield series.properties(), dict(zip(*self.standin.truth.points(series, *window, period, stat,
+                                                                                       now)))
+        evaluation = Evaluation({wanted.id: wanted for wanted in everything}, window, points,
+                                lambda *search: list(find(*search)))
+        results = []
+        for wanted in queries:
+            for line in evaluation.lines(wanted):
+                times = sorted(line.points, reverse=descending)
+                found = wanted.result(times, [line.points[time] for time in times], True)
+                results.append({**found, "Label": line.label(wanted.label, wanted.id)})
+        return results
 
     def _window(self, call):
         start, end = call.instant("StartTime"), call.instant("EndTime")
@@ -187,9 +217,11 @@ class Wanted:
         self.returned = "ReturnData" not in query or call.protocol.flag("ReturnData", query["ReturnData"])
         if ("Expression" in query) == ("MetricStat" in query):
             raise invalid("Exactly one of Expression and MetricStat must be given.", "InvalidParameterCombination")
-        if "Expression" in query:
-            raise invalid("Expressions are not served by this stand-in.")
-        self._read_stat(call, query["MetricStat"])
+        self.expression, self.metric = checked(query, "Expression"), None
+        if self.expression is None:
+            self._read_stat(call, query["MetricStat"])
+        elif len(self.expression) > EXPRESSION:
+            raise invalid(f"The expression of {self.id} is longer than {EXPRESSION} characters.")
 
     def _read_stat(self, call, stat):
         metric = stat.get("Metric") or {}
