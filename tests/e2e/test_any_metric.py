@@ -4,7 +4,6 @@ which stand where App Mesh's did; what StatsD and OTLP clients send through the 
 
 What must arrive is computed from the truth here, with none of muster's code and none of the stand-in's arithmetic.
 """
-import json
 import os
 import unittest
 
@@ -64,6 +63,7 @@ MATH = [
     {"id": "errors", "expression": f"SUM({SEARCHED})", "name": "elb_5xx"},
     {"expression": f"2 * {SEARCHED}", "name": "elb_5xx_twice"},
     {"expression": f"RATE(SUM({SEARCHED}))", "name": "elb_5xx_change"},
+    {"expression": "errors - MIN(errors)", "name": "elb_5xx_above_least"},
 ]
 
 
@@ -160,7 +160,8 @@ class AnyMetric(Case):
     # Metric math
 
     def computed(self, lab, window):
-        """The series of MATH, by arithmetic of our own; RATE of each cell sees the cell before it."""
+        """The series of MATH, by arithmetic of our own; RATE of each cell sees the cell before it, and MIN the
+        cell alone."""
         truth, found = Truth(lab.world), {}
         start, end = window
 
@@ -185,13 +186,16 @@ class AnyMetric(Case):
                 for time, value in points(one, start - 300).items():
                     totals[time] = totals.get(time, 0) + value
             found[self.identity(tenant, "elb_5xx", {})] = {t * 1000: v for t, v in totals.items() if t >= start}
-            change = {}
+            change, above = {}, {}
             for cell in range(start, end, 300):
                 times = sorted(t for t in totals if cell - 300 <= t < cell + 300)
                 for before, time in zip(times, times[1:]):
                     if time >= cell:
                         change[time * 1000] = (totals[time] - totals[before]) / (time - before)
+                inside = [t for t in times if t >= cell]
+                above.update({t * 1000: totals[t] - min(totals[u] for u in inside) for t in inside})
             found[self.identity(tenant, "elb_5xx_change", {})] = change
+            found[self.identity(tenant, "elb_5xx_above_least", {})] = above
         return found
 
     def math_lab(self, **named):

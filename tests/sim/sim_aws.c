@@ -82,6 +82,7 @@ list_metrics(struct http_resp *resp)
 	buf_str(&resp->body, "]}");
 }
 
+/* The one expression there is stands for the last metric. */
 static void
 one_result(const struct sim *s, size_t tenant, size_t region, const json_t *query, int64_t from,
 	   int64_t to, struct buf *out)
@@ -116,14 +117,20 @@ metric_data(const struct sim *s, const struct http_req *req, struct http_resp *r
 	int64_t from = (int64_t)json_number_value(json_object_get(doc, "StartTime")) * 1000;
 	int64_t to = (int64_t)json_number_value(json_object_get(doc, "EndTime")) * 1000;
 	size_t tenant, region;
+	bool any = false;
 
 	if (!sim_place(s, req, &tenant, &region))
 		abort();
 	buf_str(&resp->body, "{\"MetricDataResults\":[");
 	for (size_t i = 0; i < json_array_size(queries); i++) {
-		if (i)
+		const json_t *query = json_array_get(queries, i);
+
+		if (json_is_false(json_object_get(query, "ReturnData")))
+			continue;
+		if (any)
 			buf_ch(&resp->body, ',');
-		one_result(s, tenant, region, json_array_get(queries, i), from, to, &resp->body);
+		any = true;
+		one_result(s, tenant, region, query, from, to, &resp->body);
 	}
 	buf_str(&resp->body, "],\"Messages\":[]}");
 }

@@ -124,6 +124,12 @@ sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp
 	return r;
 }
 
+/* In every other world the last metric comes as an expression over it: all else stays the same. */
+static const char by_expression[] =
+    ", from: [{namespace: ECS/ContainerInsights, metrics: [CpuUtilized]},\n"
+    "        {id: m, namespace: ECS/ContainerInsights, metrics: [MemoryUtilized]},\n"
+    "        {expression: m, name: ecs_task_memory_utilized}]";
+
 static void
 write_config(struct sim *s)
 {
@@ -148,8 +154,9 @@ write_config(struct sim *s)
 	(void)fprintf(f, "jobs:\n");
 	if (!s->late)
 		(void)fprintf(
-		    f, "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]}\n",
-		    every, 4 * every);
+		    f,
+		    "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]%s}\n",
+		    every, 4 * every, s->seed % 2 ? by_expression : "");
 	(void)fprintf(
 	    f,
 	    "  app: {kind: insights, every: %lldm, lookback: %lldm, %s,\n"
