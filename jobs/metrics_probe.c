@@ -96,6 +96,26 @@ example(const struct metrics_from *from)
 	return !strcmp(from->ns, ECS_INSIGHTS_NAMESPACE) ? ecs_eight[0] : "*";
 }
 
+/* What is asked for a cell at a time costs as many calls, and is billed as often, as there are
+ * cells. */
+static void
+advise_windowed(const struct metrics_from *from, void (*say)(void *arg, const char *text),
+		void *arg)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT(4096);
+
+	if (!from->name || !from->math || !from->math->parsed.traits.windowed)
+		return;
+	buf_fmt(&text,
+		"expression %.200s depends on more than the points of one time: it is asked for "
+		"cell by "
+		"cell, and again for each that is looked at again (`revisit`), which takes and "
+		"costs so "
+		"many times the calls of one that does not",
+		from->name);
+	say(arg, buf_cstr(&text));
+}
+
 void
 metrics_advise(const void *opts, void (*say)(void *arg, const char *text), void *arg)
 {
@@ -107,6 +127,7 @@ metrics_advise(const void *opts, void (*say)(void *arg, const char *text), void 
 		CLEANUP(buf_done) struct buf text = BUF_INIT(4096);
 		const char *metric = from[i].expression ? NULL : example(&from[i]);
 
+		advise_windowed(&from[i], say, arg);
 		if (!metrics_from_plain(&from[i]) || !metrics_many_sets(o, from[i].ns, metric) ||
 		    told_before(from, i, metric))
 			continue;

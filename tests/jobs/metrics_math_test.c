@@ -563,6 +563,37 @@ test_many_services(void **state)
 	rig_done(&r);
 }
 
+static void
+hear(void *arg, const char *text)
+{
+	(void)snprintf(arg, 1024, "%s", text);
+}
+
+/* What is asked for cell by cell costs more, and whoever writes it is told. */
+static void
+test_advice(void **state)
+{
+	static const struct {
+		const char *yaml;
+		bool told;
+	} t[] = {
+	    {"from: [" ALB_ENTRY "]", false},
+	    {"from: [{expression: \"RATE(SUM(SEARCH('{A,B} x', 'Sum')))\", name: rate}]", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(t); i++) {
+		char heard[1024] = "";
+		struct rig r;
+
+		rig_init(&r, t[i].yaml);
+		job_metrics.advise(&r.opts, hear, heard);
+		assert_int_equal(heard[0] != 0, t[i].told);
+		assert_true(!t[i].told || strstr(heard, "expression rate depends on more than"));
+		rig_done(&r);
+	}
+}
+
 /* Whatever decides an expression's data is of the job's definition. */
 static void
 test_definition(void **state)
@@ -614,6 +645,7 @@ main(void)
 	    cmocka_unit_test(test_collision_with_a_metric),
 	    cmocka_unit_test(test_keep_and_drop),
 	    cmocka_unit_test(test_many_services),
+	    cmocka_unit_test(test_advice),
 	    cmocka_unit_test(test_definition),
 	};
 
