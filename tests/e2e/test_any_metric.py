@@ -5,11 +5,14 @@ which stand where App Mesh's did; what StatsD and OTLP clients send through the 
 What must arrive is computed from the truth here, with none of muster's code and none of the stand-in's arithmetic.
 """
 import os
+import re
 import unittest
+
+import yaml
 
 import arrivals
 from expected import LABELS, PERIOD, snake
-from lab import NOW, REGION, Case, Killer, Lab
+from lab import NOW, REGION, ROOT, Case, Killer, Lab
 from standin.truth import Truth
 
 KILLS = max(int(os.environ.get("MUSTER_KILLS", "20")) // 2, 4)
@@ -155,6 +158,19 @@ class AnyMetric(Case):
              "statistics": ["Sum", "wm95"]}])
         self.assert_status(lab.run(), 0)
         self.assert_samples(lab, self.plain(lab, lab.window(), lambda s: s.namespace == "OTel", ["Sum", "wm95"], sets=True))
+        self.assert_no_violation(lab)
+
+    def test_the_readmes_example_works(self):
+        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
+            section = file.read().partition("\n## Any metric\n")[2]
+        job = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])["jobs"]["any"]
+        rows = [*service_connect("main-1", "web", "web"), *balancers()]
+        lab = self.furnished(*rows, from_entries=job["from"])
+        self.assert_status(lab.run(), 0)
+        names = {dict(key)["__name__"] for key in arrivals.stand_in(lab.daemon)}
+        self.assertLessEqual({"error_percent", "elb_5xx", "elb_requests", "aws_checkout_orders_placed_p99_9",
+                              "aws_checkout_payment_latency_tm_10_percent_90_percent"}, names)
+        self.assertFalse([name for name in names if name.startswith("aws_ecs")], "inputs are no series")
         self.assert_no_violation(lab)
 
     # Metric math

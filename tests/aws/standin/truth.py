@@ -20,7 +20,7 @@ enough that sums of them are exact in doubles, whatever the order:
 
 Longer periods aggregate the minutes in them that can be seen. A percentile is Minimum + (Maximum - Minimum) x p / 100,
 linear between the ends: not how percentiles are, but something a client cannot get right by chance. The same goes for
-the extended statistics (tmNN, wmNN, tcNN, tsNN, IQM), each by a rule of its own.
+the extended statistics (tmNN, wmNN, tcNN, tsNN, IQM, TM(a%:b%)), each by a rule of its own.
 """
 import functools
 import hashlib
@@ -48,6 +48,7 @@ CLUSTER_COUNTS = (("TaskCount", "Count", "steady", 1), ("ServiceCount", "Count",
 SERVICE_COUNTS = (("RunningTaskCount", "Count", "steady", 1), ("DesiredTaskCount", "Count", "steady", 1))
 UTILIZATION = (("CPUUtilization", "Percent", "level", 1 / 64), ("MemoryUtilization", "Percent", "level", 1 / 64))
 WORDS = struct.Struct("<60Q")
+TRIMMED = re.compile(r"TM\((\d+)%:(\d+)%\)")
 EXTENDED = re.compile(r"(p|tm|wm|tc|ts)(\d+(?:\.\d+)?)")
 
 
@@ -249,6 +250,10 @@ def statistic(name):
         return _PLAIN[name]
     if name == "IQM":
         return lambda row: (row[2] + row[3]) / 2
+    trimmed = TRIMMED.fullmatch(name)
+    if trimmed:
+        low, high = float(trimmed[1]) / 100, float(trimmed[2]) / 100
+        return lambda row: row[2] + (row[3] - row[2]) * (low + high) / 2
     match = EXTENDED.fullmatch(name)
     if not match or not 0 <= float(match[2]) <= 100:
         raise ValueError(f"no such statistic: {name}")
