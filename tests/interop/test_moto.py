@@ -148,6 +148,27 @@ class Moto(Outside):
                 self.check(tenant, receiver)
                 receiver.stop()
 
+    @unittest.skipUnless(FILES, "MUSTER_DATA is not set to a folder with metrics/nab/*.csv")
+    def test_an_expression_over_a_real_series(self):
+        """moto knows expressions that are another query's id: what is asked for has its form, and inputs stay inputs."""
+        tenant = Tenant(1, FILES[0])
+        keys = self.create_central()
+        self.create_tenant(tenant)
+        self.enforce()
+        document = self.document([tenant], "http://127.0.0.1:9/unused")
+        document["jobs"]["nab"].update({"to": ["lake"], "from": [
+            {"id": "raw", "namespace": "NAB", "metrics": ["Value"], "dimensions": [["Series"]]},
+            {"expression": "raw", "name": "again"}]})
+        del document["sinks"]["prom"]
+        self.path("muster.yaml", json.dumps(document))
+        self.muster("--now", rfc3339(tenant.end + 300) + "Z", env=self.environment(keys))
+        frozen = {}
+        for rows in arrivals.lake(self.path("lake"), 3600).values():
+            for row in rows:
+                self.assertEqual((row["name"], row["labels"]), ("again", {"series": tenant.id}))
+                frozen.update(row["values"])
+        self.assertEqual(frozen, tenant.points)
+
     def environment(self, keys):
         return {"AWS_ENDPOINT_URL_STS": self.url, "AWS_ENDPOINT_URL_CLOUDWATCH": self.url, "AWS_ACCESS_KEY_ID": keys[0],
                 "AWS_SECRET_ACCESS_KEY": keys[1]}
