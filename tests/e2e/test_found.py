@@ -13,6 +13,7 @@ from lab import MUSTER, NOW, Case
 from test_insights import as_tuples, expected_rows, iso, job, lake_rows, window
 from test_replay import ReplayCase, unpacked
 
+from standin.truth import Truth
 from standin.world import generate, link, organize
 
 ROLE = "muster-reader"
@@ -345,6 +346,29 @@ class Linked(Found):
         self.assertTrue(expected)
         self.assertEqual(expected, {key: as_tuples(rows) for key, rows in lake_rows(lab).items()})
         self.assert_no_violation(lab)
+
+    def test_a_search_finds_the_tenants_own_metrics_only(self):
+        """From a monitoring account it would find those of every linked account: as one series, or as each its own."""
+        search = "SEARCH('{ECS/ContainerInsights,ClusterName,ServiceName} CpuUtilized', 'Sum')"
+        lab = self.linked()
+        lab.settings["jobs"]["ecs"]["from"] = [{"expression": search, "name": "each"},
+                                               {"expression": f"SUM({search})", "name": "all"}]
+        self.assert_status(lab.run(), 0)
+        truth, (start, end) = Truth(lab.world), lab.window()
+        each, total = {}, {}
+        for tenant, series in truth.series():
+            if series.metric == "CpuUtilized" and [name for name, _ in series.dimensions] == ["ClusterName", "ServiceName"]:
+                for time, value in zip(*truth.points(series, start, end, 60, "Sum")):
+                    each[tenant["account"], dict(series.dimensions)["ServiceName"], time * 1000] = value
+                    total[tenant["account"], time * 1000] = total.get((tenant["account"], time * 1000), 0) + value
+        found = {name: {} for name in ("each", "all")}
+        for key, values in arrivals.stand_in(lab.daemon).items():
+            labels = dict(key)
+            for ms, value in values.items():
+                found[labels["__name__"]][(labels["account_id"], *([labels["service"]] if "service" in labels else []),
+                                           ms)] = value
+        self.assertTrue(each)
+        self.assertEqual(found, {"each": each, "all": total})
 
     def test_only_where_and_what_is_linked(self):
         def change(world):
