@@ -12,7 +12,7 @@ import yaml
 
 import arrivals
 from expected import LABELS, PERIOD, snake
-from lab import NOW, REGION, ROOT, Case, Killer, Lab
+from lab import NOW, REGION, ROOT, Case, Killer, Lab, start_prometheus
 from standin.truth import Truth
 
 KILLS = max(int(os.environ.get("MUSTER_KILLS", "20")) // 2, 4)
@@ -223,6 +223,16 @@ class AnyMetric(Case):
         self.assert_status(lab.run(), 0)
         self.assert_samples(lab, self.computed(lab, lab.window()))
         self.assert_no_violation(lab)
+
+    def test_a_real_prometheus_takes_it(self):
+        lab = self.math_lab()
+        receiver = start_prometheus(lab.path("prometheus"))
+        self.addCleanup(receiver.stop)
+        lab.settings["sinks"]["prom"]["url"] = f"{receiver.url}/api/v1/write"
+        self.assert_status(lab.run(), 0)
+        start, end = lab.window()
+        self.assert_same(self.computed(lab, (start, end)), arrivals.prometheus(receiver.url, start - 3600, end + 3600),
+                         "Prometheus")
 
     def test_math_goes_on_run_after_run_with_late_points(self):
         """P4, and that a cell holds the same however much is pulled with it."""

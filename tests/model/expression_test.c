@@ -195,6 +195,32 @@ rename_id(void *arg, struct sv id, struct buf *out)
 	buf_sv(out, id);
 }
 
+/* Cut off anywhere, and with any byte in any place: an answer or an error, nothing else. */
+static void
+test_damaged(void **state)
+{
+	static const char bytes[] = "()[]{}',\"+a1. \\\xFF";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(read_so); i++)
+		for (size_t at = 0; at < strlen(read_so[i].text); at++)
+			for (size_t k = 0; k < sizeof(bytes); k++) {
+				CLEANUP(arena_done) struct arena a = ARENA_INIT((size_t)1 << 20);
+				CLEANUP(buf_done) struct buf out = BUF_INIT(4096);
+				const struct expression_sent how = {rename_id, NULL, 60, NULL};
+				char text[256];
+				struct expression e;
+				struct err err = {0};
+
+				(void)snprintf(text, sizeof(text), "%s", read_so[i].text);
+				text[at] = bytes[k]; /* the last one is a NUL */
+				if (expression_parse(text, find, NULL, &a, &e, &err))
+					assert_int_equal(err.kind, ERR_USAGE);
+				else
+					expression_write(&e, &how, &out);
+			}
+}
+
 static void
 test_sent(void **state)
 {
@@ -252,6 +278,7 @@ main(void)
 	    cmocka_unit_test(test_traits),  cmocka_unit_test(test_schema),
 	    cmocka_unit_test(test_refused), cmocka_unit_test(test_limits),
 	    cmocka_unit_test(test_sent),    cmocka_unit_test(test_ids),
+	    cmocka_unit_test(test_damaged),
 	};
 
 	return cmocka_run_group_tests_name("model/expression", tests, NULL, NULL);
