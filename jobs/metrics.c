@@ -677,8 +677,13 @@ asks_expressions(const struct metrics_opts *o)
 static bool
 metrics_make_do(struct pull *p)
 {
+	const struct wanted_span all = {p->start_ms, p->start_ms, p->end_ms, p->o->period_ms};
+
 	if (p->phase != DATA && p->phase != MATH)
 		return false;
+	for (size_t i = 0; i < p->n_todo; i++)
+		if (wanted_incomplete(&p->plan.v[p->todo[i]]))
+			wanted_reset(&p->plan.v[p->todo[i]], &all);
 	if (p->phase == DATA && asks_expressions(p->o))
 		p->gaps[p->n_gaps++] = (struct job_gap){
 		    p->start_ms, p->end_ms,

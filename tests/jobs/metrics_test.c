@@ -825,6 +825,34 @@ test_again_over_chunks(void **state)
 	rig_done(&r);
 }
 
+/* Given up: of what is incomplete nothing is taken, in whichever call it was asked. */
+static void
+test_make_do_over_chunks(void **state)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT((size_t)4 << 20);
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "{}");
+	rig_open(&r, NULL, 1);
+	assert_non_null(rig_next(&r));
+	services_list(&text, 501, false);
+	rig_answer(&r, buf_cstr(&text));
+	for (size_t i = 0; i < 2; i++) {
+		const char *body = rig_next(&r);
+
+		buf_reset(&text);
+		serve(&r, body, &text);
+		for (char *bad = strstr(text.p, "Complete"); bad; bad = strstr(bad, "Complete"))
+			memcpy(bad, "Waiting!", 8);
+		rig_answer(&r, buf_cstr(&text));
+	}
+	assert_true(job_metrics.make_do(r.p));
+	rig_complete(&r, 1);
+	assert_int_equal(r.data[0].n_rows, 0);
+	rig_done(&r);
+}
+
 /* P11: the order in which a service lists and answers does not show. */
 static void
 test_deterministic(void **state)
@@ -1009,6 +1037,7 @@ main(void)
 	    cmocka_unit_test(test_extreme_values),
 	    cmocka_unit_test(test_many_metrics),
 	    cmocka_unit_test(test_again_over_chunks),
+	    cmocka_unit_test(test_make_do_over_chunks),
 	    cmocka_unit_test(test_deterministic),
 	    cmocka_unit_test(test_next_does_not_move),
 	    cmocka_unit_test(test_old_endpoint),
