@@ -79,12 +79,16 @@ build_query(const struct cw_query *q, int64_t period_s, const char *account, str
 		account = NULL;
 	(void)snprintf(id, sizeof(id), "m%zu", q->id);
 	cbor_put_head(out, CBOR_MAP,
-		      2u + (q->label ? 1u : 0u) + (q->hidden ? 1u : 0u) + (account ? 1u : 0u));
+		      (q->expression ? 3u : 2u) + (q->label ? 1u : 0u) + (q->hidden ? 1u : 0u) +
+			  (account ? 1u : 0u));
 	put_member(out, "Id", id);
-	if (q->expression)
+	if (q->expression) {
 		put_member(out, "Expression", q->expression);
-	else
+		put_key(out, "Period");
+		cbor_put_head(out, CBOR_UINT, (uint64_t)period_s);
+	} else {
 		build_stat(q, period_s, out);
+	}
 	if (q->label)
 		put_member(out, "Label", q->label);
 	if (q->hidden) {

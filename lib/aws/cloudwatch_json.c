@@ -52,10 +52,12 @@ static void
 build_query(const struct cw_query *q, int64_t period_s, const char *account, struct buf *out)
 {
 	buf_fmt(out, "{\"Id\":\"m%zu\"", q->id);
-	if (q->expression)
+	if (q->expression) {
 		add_member(out, ",\"Expression\":", q->expression);
-	else
+		buf_fmt(out, ",\"Period\":%lld", (long long)period_s);
+	} else {
 		build_stat(q, period_s, out);
+	}
 	if (q->label)
 		add_member(out, ",\"Label\":", q->label);
 	if (q->hidden)

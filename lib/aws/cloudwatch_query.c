@@ -76,10 +76,13 @@ build_query(const struct cw_query *q, size_t at, int64_t period_s, const char *a
 
 	(void)snprintf(text, sizeof(text), "m%zu", q->id);
 	add_field(out, text, MEMBER ".%zu.Id", at);
-	if (q->expression)
+	if (q->expression) {
 		add_field(out, q->expression, MEMBER ".%zu.Expression", at);
-	else
+		(void)snprintf(text, sizeof(text), "%lld", (long long)period_s);
+		add_field(out, text, MEMBER ".%zu.Period", at);
+	} else {
 		build_stat(q, at, period_s, out);
+	}
 	if (q->label)
 		add_field(out, q->label, MEMBER ".%zu.Label", at);
 	if (q->hidden)

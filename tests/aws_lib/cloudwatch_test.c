@@ -168,10 +168,10 @@ test_expression_requests(void **state)
 	(void)state;
 	aws_call_init(&call, (size_t)1 << 20);
 	assert_int_equal(cw_data_call(CW_JSON, &data, &call, &err), 0);
-	assert_non_null(strstr(
-	    buf_cstr(&call.body),
-	    "[{\"Id\":\"m0\",\"Expression\":\"100*m1 \\\"&'\",\"Label\":\"a b\"},{\"Id\":\"m1\","
-	    "\"MetricStat\":"));
+	assert_non_null(strstr(buf_cstr(&call.body),
+			       "[{\"Id\":\"m0\",\"Expression\":\"100*m1 "
+			       "\\\"&'\",\"Period\":60,\"Label\":\"a b\"},{\"Id\":\"m1\","
+			       "\"MetricStat\":"));
 	assert_non_null(
 	    strstr(buf_cstr(&call.body),
 		   "\"Stat\":\"Sum\"},\"ReturnData\":false,\"AccountId\":\"111122223333\"}]"));
@@ -180,6 +180,7 @@ test_expression_requests(void **state)
 	assert_non_null(strstr(buf_cstr(&call.body),
 			       "&MetricDataQueries.member.1.Id=m0"
 			       "&MetricDataQueries.member.1.Expression=100%2Am1%20%22%26%27"
+			       "&MetricDataQueries.member.1.Period=60"
 			       "&MetricDataQueries.member.1.Label=a%20b"
 			       "&MetricDataQueries.member.2.Id=m1"));
 	assert_non_null(strstr(buf_cstr(&call.body),
@@ -976,6 +977,64 @@ check_fields(const char *ours, const char *theirs)
 	free(copy);
 }
 
+/* The same of an expression, whose ids are others' own: ours are numbers. */
+static void
+test_recorded_expression(void **state)
+{
+	static const struct cw_dim balancer[] = {{"LoadBalancer", "app/web/50dc6c495c0c9188"}};
+	static const struct cw_metric requests = {"AWS/ApplicationELB", "RequestCount", balancer,
+						  1};
+	static const struct cw_metric errors = {"AWS/ApplicationELB", "HTTPCode_Target_5XX_Count",
+						balancer, 1};
+	static const struct cw_query q[] = {
+	    {.id = 0, .metric = &requests, .stat = "Sum", .hidden = true},
+	    {.id = 1, .metric = &errors, .stat = "Sum", .hidden = true},
+	    {.id = 2, .expression = "100*err/req", .label = "error rate (%)"},
+	};
+	static const struct cw_data_req data = {.queries = q,
+						.n = 3,
+						.start_ms = 1714518000000,
+						.end_ms = 1714521600000,
+						.period_ms = 60000};
+	static const char *const ids[] = {"req", "err", "rate"};
+	CLEANUP(json_decrefp) json_t *all = NULL;
+	struct aws_call call;
+	struct err err;
+	size_t seen = 0;
+
+	(void)state;
+	data_or_skip();
+	all = data_json("requests/signed-requests.json");
+	aws_call_init(&call, (size_t)1 << 20);
+	assert_int_equal(cw_data_call(CW_QUERY, &data, &call, &err), 0);
+	for (size_t i = 0; i < json_array_size(all); i++) {
+		const json_t *c = json_array_get(all, i);
+		CLEANUP(buf_done) struct buf ours = BUF_INIT(1 << 16);
+		char *copy, *save = NULL;
+
+		if (strcmp(data_str(c, "protocol"), "query") != 0 ||
+		    strcmp(data_str(c, "name"), "get-metric-data-expression") != 0)
+			continue;
+		copy = sv_dup(buf_view(&call.body));
+		for (char *f = strtok_r(copy, "&", &save); f; f = strtok_r(NULL, "&", &save)) {
+			const char *id = strstr(f, ".Id=m");
+
+			if (!strncmp(f, "ScanBy", 6))
+				continue; /* theirs asks for the newest first */
+			buf_ch(&ours, '&');
+			if (id)
+				buf_fmt(&ours, "%.*s.Id=%s", (int)(id - f), f, ids[id[5] - '0']);
+			else
+				buf_str(&ours, f);
+		}
+		free(copy);
+		check_fields(buf_cstr(&ours), data_str(json_object_get(c, "request"), "body"));
+		seen++;
+	}
+	assert_int_equal(seen, 1);
+	aws_call_done(&call);
+}
+
 static void
 test_recorded_requests(void **state)
 {
@@ -1038,6 +1097,7 @@ main(void)
 	    cmocka_unit_test(test_recorded_data),
 	    cmocka_unit_test(test_protocol_cases),
 	    cmocka_unit_test(test_recorded_requests),
+	    cmocka_unit_test(test_recorded_expression),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,8 +73,10 @@ test_joined_by_dimensions(void **state)
 										 SC_DIMS("web"))));
 	rig_say(
 	    &r,
-	    "{\"Id\":\"m2\",\"Expression\":\"FILL(m0, 0) / m1\",\"ReturnData\":false},"
-	    "{\"Id\":\"m3\",\"Expression\":\"100 * m2\"},{\"Id\":\"m4\",\"MetricStat\":{\"Metric\":"
+	    "{\"Id\":\"m2\",\"Expression\":\"FILL(m0, 0) / "
+	    "m1\",\"Period\":60,\"ReturnData\":false},"
+	    "{\"Id\":\"m3\",\"Expression\":\"100 * "
+	    "m2\",\"Period\":60},{\"Id\":\"m4\",\"MetricStat\":{\"Metric\":"
 	    "{\"Namespace\":\"AWS/"
 	    "ECS\",\"MetricName\":\"HTTPCode_Target_5XX_Count\",\"Dimensions\":["
 	    "{\"Name\":\"ClusterName\",\"Value\":\"c\"},{\"Name\":\"ServiceName\",\"Value\":"
@@ -152,7 +154,7 @@ test_search_of_one_series(void **state)
 	    "HTTPCode_ELB_5XX_Count', 'Sum'))\", name: elb_5xx}]";
 	static const char asked[] =
 	    "{\"MetricDataQueries\":[{\"Id\":\"m0\",\"Expression\":\"SUM(SEARCH('{AWS/"
-	    "ApplicationELB,LoadBalancer} HTTPCode_ELB_5XX_Count', 'Sum', 60))\"}],";
+	    "ApplicationELB,LoadBalancer} HTTPCode_ELB_5XX_Count', 'Sum', 60))\",\"Period\":60}],";
 	struct rig r;
 
 	(void)state;
