@@ -8,6 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/map.h"
+#include "base/tally.h"
 #include "net/transport.h"
 
 struct call_counts {
@@ -147,6 +148,8 @@ count(struct call_counts *c, const struct http_req *req, const struct http_resp 
 		(void)snprintf(key.code, sizeof(key.code), "%d", resp->status);
 	else
 		put(key.code, sizeof(key.code), err_kind_name(err->kind));
+	if (tally_used() && req->auth == AUTH_SIGV4)
+		tally_add(tally_used(), key.service, key.operation, key.code, 1);
 	(void)pthread_mutex_lock(&c->locked.mu);
 	row = row_locked(c, &key); /* without memory this call goes uncounted */
 	if (row) {

@@ -29,13 +29,20 @@ shared_now_ms(const struct commit *c)
 static int
 save_locked(struct commit *c, struct err *err)
 {
+	struct tally *tally;
+	int r;
+
 	if (c->env->dry_run)
 		return 0;
 	if (c->locked.lost)
 		return err_set(err, ERR_CONFLICT, "another run has taken over the checkpoint");
 	if (!c->locked.idle)
 		c->locked.ckpt->lease.until_ms = shared_now_ms(c) + LEASE_MS;
-	if (ckpt_save(c->env->state, c->env->base, c->locked.ckpt, err)) {
+	/* What is written cannot count its own writing. */
+	tally = tally_use(NULL);
+	r = ckpt_save(c->env->state, c->env->base, c->locked.ckpt, err);
+	(void)tally_use(tally);
+	if (r) {
 		c->locked.lost = err->kind == ERR_CONFLICT;
 		return err_wrap(err, "write the checkpoint");
 	}
@@ -588,6 +595,20 @@ commit_billed(struct commit *c, const char *region, uint64_t metrics, uint64_t b
 	unlock(c);
 }
 
+void
+commit_calls(struct commit *c, const char *region, const struct tally *calls)
+{
+	struct ckpt_stream *s;
+
+	lock(c);
+	s = ckpt_stream_find(c->locked.ckpt, region);
+	if (s && calls->n) {
+		tally_add_all(&s->calls, calls);
+		c->locked.dirty = true;
+	}
+	unlock(c);
+}
+
 json_t *
 commit_memo(struct commit *c, const char *region)
 {
@@ -805,6 +826,7 @@ commit_standing(struct commit *c, const struct plan *p, const char *region,
 		ret->gaps = s->n_gaps;
 		for (size_t i = 0; i < s->n_gaps; i++)
 			ret->gap_ms += s->gaps[i].end_ms - s->gaps[i].start_ms;
+		tally_add_all(&ret->calls, &s->calls);
 	}
 	unlock(c);
 }

@@ -119,6 +119,8 @@ void commit_cell_tried(struct commit *c, const char *region, const char *sink, s
 bool commit_maybe_sent(struct commit *c, const char *region, const char *sink, struct cell cell);
 /* What AWS bills for a pull, whatever came of it. */
 void commit_billed(struct commit *c, const char *region, uint64_t metrics, uint64_t bytes_scanned);
+/* Calls to AWS that were made for the stream; those for the checkpoint itself are not among them. */
+void commit_calls(struct commit *c, const char *region, const struct tally *calls);
 /* The stream's memo, NULL if none: a reference that the caller gives back with json_decref. It is read by others too, and
  * never changed: commit_memo_set() puts another in its place. */
 json_t *commit_memo(struct commit *c, const char *region);
@@ -157,6 +159,7 @@ struct commit_standing {
 	size_t gaps;
 	int64_t gap_ms; /* of all gaps, for all sinks */
 	struct ckpt_counters counters;
+	struct tally calls; /* the caller frees it */
 };
 void commit_standing(struct commit *c, const struct plan *p, const char *region,
 		     struct commit_standing *ret);

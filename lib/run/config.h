@@ -10,6 +10,7 @@
 #include "fmt/conf.h"
 #include "run/job.h"
 #include "run/limits.h"
+#include "run/prices.h"
 #include "sink/sink.h"
 
 struct tenant {
@@ -78,7 +79,7 @@ struct run_conf {
 	enum fail_on fail_on;
 	double fail_percent;
 	const char *self_metrics, *status_page; /* NULL: none */
-	double price_get_metric_data_per_1000, price_insights_per_gb;
+	struct prices prices;
 	struct limits limits;
 };
 

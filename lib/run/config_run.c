@@ -16,20 +16,6 @@ struct run_read {
 #define RUN(member)  offsetof(struct run_read, conf.member)
 #define NODE(member) offsetof(struct run_read, member##_node)
 
-static const struct conf_key price_keys[] = {
-    {.name = "get_metric_data_per_1000",
-     .type = CONF_NUMBER,
-     .offset = RUN(price_get_metric_data_per_1000),
-     .deflt = "0.01",
-     .help = "For 1,000 metrics asked for."},
-    {.name = "insights_per_gb",
-     .type = CONF_NUMBER,
-     .offset = RUN(price_insights_per_gb),
-     .deflt = "0.005",
-     .help = "For a gigabyte scanned."},
-    CONF_END,
-};
-
 const struct conf_key config_run_keys[] = {
     {.name = "workers",
      .type = CONF_INT,
@@ -90,9 +76,11 @@ const struct conf_key config_run_keys[] = {
      .help = "What is asked of one account and region at most; a rate may be none."},
     {.name = "prices",
      .type = CONF_TABLE,
-     .table = price_keys,
+     .offset = RUN(prices),
+     .table = prices_keys,
      .node_offset = NODE(prices),
-     .help = "Dollars, for the cost that plan, status and reports show."},
+     .help = "Dollars, for the cost that plan, status, reports and muster_aws_cost_dollars_total "
+	     "tell. Defaults: list prices of us-east-1, April 2026."},
     CONF_END,
 };
 
@@ -118,18 +106,14 @@ read_fail_on(struct config_read *r, struct run_read *in)
 static void
 check_prices(struct config_read *r, const struct run_read *in)
 {
-	const struct {
-		const char *key;
-		double value;
-	} prices[] = {
-	    {"get_metric_data_per_1000", in->conf.price_get_metric_data_per_1000},
-	    {"insights_per_gb", in->conf.price_insights_per_gb},
-	};
+	for (const struct conf_key *k = prices_keys; k->name; k++) {
+		double price;
 
-	for (size_t i = 0; i < sizeof(prices) / sizeof(prices[0]); i++)
-		if (prices[i].value < 0)
-			conf_fault(r->f, conf_child(in->prices_node, prices[i].key),
+		memcpy(&price, (const char *)&in->conf.prices + k->offset, sizeof(price));
+		if (price < 0)
+			conf_fault(r->f, conf_child(in->prices_node, k->name),
 				   "a price is not negative");
+	}
 }
 
 static void

@@ -395,7 +395,7 @@ send_one(struct stream *s, struct order *o, size_t k, const struct cell_data *d,
 		rc = outlet_publish(out, &p, d, &r, err);
 	if (rc)
 		return -1;
-	stream_count_published(&s->stats, &r, samples);
+	stream_count_published(s, k, &r, samples);
 	commit_late_sent(s->commit, s->js.region, o->sink, &r);
 	return 0;
 }

@@ -157,6 +157,8 @@ keep_urgent(struct stream *s, struct pull *p, uint64_t *kept, struct err *err)
 	if (urgent || scanned(s, p) != *kept)
 		keep_memo(s, p);
 	*kept = scanned(s, p);
+	if (urgent)
+		stream_keep_calls(s);
 	return urgent ? commit_flush(s->commit, err) : 0;
 }
 
@@ -189,6 +191,7 @@ pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *
 			return -1;
 		if (keep_urgent(s, p, &kept, err))
 			return -1;
+		stream_keep_calls(s);
 		/* A lost lease shows up at the next commit; here it is only kept alive. */
 		(void)commit_tick(s->commit, &ignored);
 	}

@@ -25,6 +25,9 @@ stats_add(struct stream_stats *sum, const struct stream_stats *s)
 	sum->bytes += s->bytes;
 	sum->metrics_requested += s->metrics_requested;
 	sum->bytes_scanned += s->bytes_scanned;
+	sum->calls_billed += s->calls_billed;
+	sum->puts += s->puts;
+	sum->ingested += s->ingested;
 }
 
 /* Adds a tenant's streams; true if one of them failed. */
@@ -92,7 +95,8 @@ json_u64(uint64_t v)
 static json_t *
 stats_json(const struct stream_stats *s)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}",
+	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
+			 "s:o,s:o}",
 			 "cells", json_u64(s->cells), "late", json_u64(s->late), "revised",
 			 json_u64(s->revised), "held_cells", json_u64(s->held), "empty_cells",
 			 json_u64(s->empty_cells), "adopted_cells", json_u64(s->adopted_cells),
@@ -102,7 +106,9 @@ stats_json(const struct stream_stats *s)
 			 "too_old", json_u64(s->too_old), "rejected", json_u64(s->rejected),
 			 "bytes", json_u64(s->bytes), "metrics_requested",
 			 json_u64(s->metrics_requested), "bytes_scanned",
-			 json_u64(s->bytes_scanned));
+			 json_u64(s->bytes_scanned), "calls_billed", json_u64(s->calls_billed),
+			 "objects_put", json_u64(s->puts), "samples_ingested",
+			 json_u64(s->ingested));
 }
 
 /* A string that came from outside: bytes that are not UTF-8 must not cost us the report. */
@@ -131,17 +137,12 @@ error_json(const struct err *e)
 			 json_text(e->request_id), "http_status", e->http_status);
 }
 
-double
-report_dollars(const struct run_conf *conf, uint64_t metrics, uint64_t bytes_scanned)
-{
-	return (double)metrics / 1000 * conf->price_get_metric_data_per_1000 +
-	       (double)bytes_scanned / 1e9 * conf->price_insights_per_gb;
-}
-
 static double
 cost_dollars(const struct run_conf *conf, const struct stream_stats *s)
 {
-	return report_dollars(conf, s->metrics_requested, s->bytes_scanned);
+	const struct billed u = stream_billed(s);
+
+	return prices_sum(&conf->prices, &u);
 }
 
 static json_t *

@@ -32,8 +32,6 @@ void report_totals(const struct runner *r, struct report_totals *ret);
 int report_exit_status(const struct run_conf *conf, const struct report_totals *t);
 /* The whole report as indented JSON. */
 int report_json(const struct report_input *in, struct buf *out, struct err *err);
-/* What AWS asks for that much by the configured prices: an estimate. */
-double report_dollars(const struct run_conf *conf, uint64_t metrics, uint64_t bytes_scanned);
 /* Key in the state store: reports/<date>/<run>.json */
 void report_key(const struct run_env *env, struct buf *out);
 

@@ -335,10 +335,13 @@ ensure_commit(struct sched *sc, struct stream *s, struct tenant_job *tj)
 static void
 take_standing(struct stream *s)
 {
+	tally_done(&s->standing.calls);
 	commit_standing(s->commit, s->plan, s->js.region, &s->standing);
+	if (!s->env->config->run.self_metrics) /* nobody asks, and there may be many streams */
+		tally_done(&s->standing.calls);
 	if (!s->sink_bytes)
 		s->sink_bytes = calloc(s->plan->n_sinks, sizeof(*s->sink_bytes));
-	s->samples_acked = 0;
+	s->samples_acked = s->samples_ingested = 0;
 	for (size_t k = 0; s->sink_bytes && k < s->plan->n_sinks; k++) {
 		const struct sink *sink = s->env->outlets[s->outlet_of[k]].sink;
 		uint64_t acked;
@@ -347,6 +350,8 @@ take_standing(struct stream *s)
 				   &s->sink_bytes[k]);
 		if (sink && sink->ops->samples)
 			s->samples_acked += acked;
+		if (sink_bills_samples(stream_outlet(s, k)->conf))
+			s->samples_ingested += acked;
 	}
 }
 
@@ -439,7 +444,11 @@ static bool
 take_turn(struct sched *sc, struct stream *s, struct tenant_job *tj, struct worker_mem *mem)
 {
 	if (ensure_commit(sc, s, tj)) {
-		if (stream_step(s, mem, sc->pass) != STEP_END)
+		struct tally *before = tally_use(&s->calls);
+		enum step step = stream_step(s, mem, sc->pass);
+
+		(void)tally_use(before);
+		if (step != STEP_END)
 			return false;
 		if (s->state == STREAM_WAITING && sc->pass == PLAN_FRESH && !s->env->dry_run &&
 		    commit_has_rest(s->commit, s->plan, s->js.region))

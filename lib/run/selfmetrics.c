@@ -5,10 +5,11 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "base/cleanup.h"
 
 #define ROWS_MAX   20000 /* in one push: some 8 MB */
 #define ARENA_MAX  (64u << 20)
-#define LABELS_MAX 6
+#define LABELS_MAX 8
 
 struct push {
 	const struct self_metrics *m;
@@ -79,6 +80,50 @@ push_end(struct push *p, struct err *err)
 }
 
 static void
+add_calls(struct push *p, const struct stream *s)
+{
+	for (size_t i = 0; i < s->standing.calls.n; i++) {
+		const struct tally_row *r = &s->standing.calls.v[i];
+		const struct label l[] = {
+		    {"account_id", s->tenant->account},
+		    {"code", r->code},
+		    {"job", s->job->name},
+		    {"operation", r->operation},
+		    {"region", s->js.region},
+		    {"service", r->service},
+		    {"tenant", s->tenant->id},
+		};
+
+		add(p, "muster_aws_calls_total", l, ARRAY_LEN(l), (double)r->calls);
+	}
+}
+
+/* A service that has cost nothing yet has no series. */
+static void
+add_dollars(struct push *p, const struct stream *s)
+{
+	const struct prices *prices = &p->m->env->config->run.prices;
+	struct billed u = {.metrics = s->standing.counters.metrics_requested,
+			   .bytes_scanned = s->standing.counters.bytes_scanned,
+			   .samples = s->samples_ingested};
+
+	billed_count_calls(&u, &s->standing.calls);
+	for (int i = 0; i < PRICE_SERVICES; i++) {
+		const struct label l[] = {
+		    {"account_id", s->tenant->account},
+		    {"job", s->job->name},
+		    {"region", s->js.region},
+		    {"service", price_service_name((enum price_service)i)},
+		    {"tenant", s->tenant->id},
+		};
+		double dollars = prices_of(prices, &u, (enum price_service)i);
+
+		if (dollars > 0)
+			add(p, "muster_aws_cost_dollars_total", l, ARRAY_LEN(l), dollars);
+	}
+}
+
+static void
 add_stream(struct push *p, const struct stream *s)
 {
 	const struct commit_standing *st = &s->standing;
@@ -103,6 +148,8 @@ add_stream(struct push *p, const struct stream *s)
 		return;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		add(p, rows[i].name, l, sizeof(l) / sizeof(l[0]), rows[i].value);
+	add_calls(p, s);
+	add_dollars(p, s);
 	for (size_t k = 0; s->sink_bytes && k < s->plan->n_sinks; k++) {
 		l[3].value = s->plan->sinks[k].name;
 		add(p, "muster_bytes_written_total", l, sizeof(l) / sizeof(l[0]),
@@ -113,7 +160,7 @@ add_stream(struct push *p, const struct stream *s)
 static size_t
 rows_of(const struct stream *s)
 {
-	return 6 + s->plan->n_sinks;
+	return 6 + s->plan->n_sinks + s->standing.calls.n + PRICE_SERVICES;
 }
 
 static void

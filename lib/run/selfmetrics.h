@@ -3,7 +3,14 @@
  *
  * Series of streams carry tenant, account_id, region and job; series of the process carry schedule
  * (the configuration's name) and shard: no two processes write one series. Totals come from the
- * checkpoints, so they only grow.
+ * checkpoints, so they only grow, whichever process has a tenant.
+ *
+ * Calls to AWS count for the stream that a worker was at when it made them: every attempt, with those
+ * for the tenant's credentials, the lake and the receivers. They are in the checkpoint as soon as
+ * that is next written; what a killed run did after its last write is known to nobody, and does not
+ * count. Not counted are calls for the run as a whole (who it is, which tenants there are, whether
+ * stores work) and for its own state: these are in its report. Dollars are the totals at the present
+ * prices: where these are changed, so is the past.
  */
 #ifndef MUSTER_RUN_SELFMETRICS_H
 #define MUSTER_RUN_SELFMETRICS_H

@@ -713,6 +713,8 @@ free_tenants(struct session *s)
 				free(tr->jobs[j].streams[k].sink_bytes);
 				others_free(tr->jobs[j].streams[k].others);
 				err_forget(&tr->jobs[j].streams[k].error);
+				tally_done(&tr->jobs[j].streams[k].calls);
+				tally_done(&tr->jobs[j].streams[k].standing.calls);
 			}
 			err_forget(&tr->jobs[j].why);
 			free(tr->jobs[j].streams);

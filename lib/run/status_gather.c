@@ -294,6 +294,29 @@ watermark(const struct status_entry *e, const struct ckpt_stream *s)
 	return plan_watermark(&p, s);
 }
 
+static bool
+is_billed_sink(const struct status_entry *e, const char *name)
+{
+	for (size_t i = 0; e->job && i < e->job->n_to; i++)
+		if (!strcmp(e->job->to[i]->name, name))
+			return sink_bills_samples(e->job->to[i]);
+	return false;
+}
+
+/* Since the beginning. */
+static double
+dollars(const struct status *st, const struct status_entry *e, const struct ckpt_stream *s)
+{
+	struct billed u = {.metrics = s->counters.metrics_requested,
+			   .bytes_scanned = s->counters.bytes_scanned};
+
+	billed_count_calls(&u, &s->calls);
+	for (size_t i = 0; i < s->n_sinks; i++)
+		if (is_billed_sink(e, s->sinks[i].name))
+			u.samples += s->sinks[i].acked;
+	return prices_sum(&st->config->run.prices, &u);
+}
+
 static enum status_result
 result_of(const struct status_stream *s)
 {
@@ -328,8 +351,7 @@ add_stream(struct status *st, const struct status_entry *e, const char *region,
 		v->lag_ms = st->now_ms - v->watermark_ms;
 		for (size_t i = 0; i < s->n_gaps; i++)
 			v->gap_ms += s->gaps[i].end_ms - s->gaps[i].start_ms;
-		v->dollars = report_dollars(&st->config->run, s->counters.metrics_requested,
-					    s->counters.bytes_scanned);
+		v->dollars = dollars(st, e, s);
 	}
 	v->result = result_of(v);
 }

@@ -181,8 +181,10 @@ check_sum(const struct published *r, uint64_t want, const char *sink, struct err
 
 /* What becomes of samples is one account; sinks that take lines have bytes only. */
 void
-stream_count_published(struct stream_stats *st, const struct published *r, bool samples)
+stream_count_published(struct stream *s, size_t k, const struct published *r, bool samples)
 {
+	struct stream_stats *st = &s->stats;
+
 	st->bytes += r->bytes;
 	if (!samples)
 		return;
@@ -190,6 +192,30 @@ stream_count_published(struct stream_stats *st, const struct published *r, bool 
 	st->already += r->already;
 	st->too_old += r->too_old;
 	st->rejected += r->rejected;
+	if (sink_bills_samples(stream_outlet(s, k)->conf))
+		st->ingested += r->acked;
+}
+
+struct billed
+stream_billed(const struct stream_stats *st)
+{
+	return (struct billed){.metrics = st->metrics_requested,
+			       .calls = st->calls_billed,
+			       .bytes_scanned = st->bytes_scanned,
+			       .samples = st->ingested,
+			       .puts = st->puts};
+}
+
+void
+stream_keep_calls(struct stream *s)
+{
+	struct billed u = {0};
+
+	billed_count_calls(&u, &s->calls);
+	s->stats.calls_billed += u.calls;
+	s->stats.puts += u.puts;
+	commit_calls(s->commit, s->js.region, &s->calls);
+	tally_done(&s->calls);
 }
 
 int
@@ -281,7 +307,7 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 	if (!rc)
 		rc = commit_cell_sent(s->commit, s->js.region, name, d->cell, &r, p.now_ms, err);
 	if (!rc)
-		stream_count_published(&s->stats, &r, samples);
+		stream_count_published(s, k, &r, samples);
 	rejects_done(&rej);
 	return rc;
 }
@@ -786,6 +812,8 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 		r = next ? do_span(s, mem, &span, &err) : second_ask(s, mem, again, &err);
 	if (s->begun)
 		late_keep(s);
+	if (s->begun)
+		stream_keep_calls(s);
 	if (!r)
 		r = commit_tick(s->commit, &err);
 	if (r)

@@ -60,7 +60,9 @@ struct stream_stats {
 	uint64_t held;			      /* cells that wait for the rest of their series */
 	uint64_t acked, already, too_old, rejected, bytes;
 	uint64_t metrics_requested, bytes_scanned;
+	uint64_t calls_billed, puts, ingested; /* the other units, see prices.h */
 };
+struct billed stream_billed(const struct stream_stats *st);
 
 enum stream_state {
 	STREAM_WAITING, /* has work, or may have */
@@ -113,8 +115,10 @@ struct stream {
 	unsigned tries;
 	unsigned sink_tries; /* how often failing sinks were tried again */
 	struct stream_stats stats;
+	struct tally calls; /* to AWS, that its checkpoint does not have yet */
 	struct commit_standing standing; /* at the end of its turn in this run */
-	uint64_t samples_acked;		 /* by all sinks, since the stream's beginning */
+	uint64_t samples_acked;		 /* by all sinks, since the stream's beginning, */
+	uint64_t samples_ingested;	 /* and by those that are paid for them */
 	uint64_t *sink_bytes;		 /* by sink, as standing; NULL: not known */
 	/* Of a backfill: */
 	atomic_bool *foreign; /* shared by all of the tenant's job: cells of another definition are
@@ -149,7 +153,9 @@ struct publish stream_publish_args(const struct stream *s);
 int stream_read_frozen(struct stream *s, struct cell_data *d, char definition[65], struct err *err);
 int stream_write_rejects(struct stream *s, const struct publish *p, const struct rejects *rej,
 			 struct cell cell, struct err *err);
-void stream_count_published(struct stream_stats *st, const struct published *r, bool samples);
+void stream_count_published(struct stream *s, size_t k, const struct published *r, bool samples);
+/* The calls made so far, into the checkpoint and the statistics. */
+void stream_keep_calls(struct stream *s);
 /* This sink gets no further cells of the stream before the failed one. */
 void stream_block(struct stream *s, size_t k, const struct err *err);
 

@@ -30,6 +30,12 @@ row_of(enum sink_kind kind, struct err *err)
 	return NULL;
 }
 
+bool
+sink_bills_samples(const struct sink_conf *c)
+{
+	return c->kind == SINK_REMOTE_WRITE && c->sigv4_service && !strcmp(c->sigv4_service, "aps");
+}
+
 int
 sink_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err)
 {

@@ -37,6 +37,9 @@ struct sink_conf {
 	const struct conf_node *node;
 };
 
+/* The receiver is one that is paid for by the sample. */
+bool sink_bills_samples(const struct sink_conf *c);
+
 struct publish {
 	const char *job, *tenant, *account, *region;
 	const char *definition;  /* hash of the job's definition */

@@ -58,6 +58,7 @@ stream_done(struct ckpt_stream *s)
 	free(s->last_error);
 	json_decref(s->memo);
 	json_decref(s->seen);
+	tally_done(&s->calls);
 }
 
 static void

@@ -21,12 +21,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/tally.h"
 #include "model/cell.h"
 #include "store/store.h"
 
-/* 2: marks of late points, the history, what was billed. All of these may be missing, so documents
- * of version 1 are read alike. */
-#define CKPT_VERSION	 2
+/* 2: marks of late points, the history, what was billed. 3: the calls that were made. All of these
+ * may be missing, so documents of versions 1 and 2 are read alike. */
+#define CKPT_VERSION	 3
 #define CKPT_MAX	 (32u << 20)
 #define CKPT_HISTORY_MAX 32  /* the oldest goes when another comes */
 #define CKPT_REASON_MAX	 500 /* bytes of an operator's reason */
@@ -69,6 +70,7 @@ struct ckpt_stream {
 	struct ckpt_gap *gaps;
 	size_t n_gaps;
 	struct ckpt_counters counters;
+	struct tally calls; /* to AWS for this stream, since the beginning */
 	json_t *memo; /* the job kind's own (inventory); NULL: none */
 	json_t *seen; /* marks of the points known in recent cells (model/seen.h); NULL: none */
 	int64_t last_success_ms;

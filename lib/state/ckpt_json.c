@@ -64,6 +64,7 @@ const struct member stream_members[] = {
     KNOWN("counters"),
     KNOWN("memo"),
     MAY_BE("seen"),
+    MAY_BE("calls"),
     END,
 };
 const struct member counter_members[] = {
@@ -236,6 +237,25 @@ sinks_json(const struct ckpt_stream *s)
 	return STEAL(o);
 }
 
+/* {"monitoring GetMetricData 200": 12}: none of the three has a blank. */
+static json_t *
+calls_json(const struct tally *t)
+{
+	char key[sizeof(struct tally_row)];
+	json_t *o = json_object();
+
+	for (size_t i = 0; o && i < t->n; i++) {
+		const struct tally_row *r = &t->v[i];
+
+		(void)snprintf(key, sizeof(key), "%s %s %s", r->service, r->operation, r->code);
+		if (json_object_set_new(o, key, json_integer((json_int_t)r->calls)) < 0) {
+			json_decref(o);
+			return NULL;
+		}
+	}
+	return o;
+}
+
 static json_t *
 stream_json(const struct ckpt_stream *s)
 {
@@ -248,6 +268,7 @@ stream_json(const struct ckpt_stream *s)
 	}
 	if (json_object_set_new(o, "memo", memo) < 0 ||
 	    (s->seen && json_object_set(o, "seen", s->seen) < 0) ||
+	    (s->calls.n && json_object_set_new(o, "calls", calls_json(&s->calls)) < 0) ||
 	    json_object_set_new(o, "sinks", sinks_json(s)) < 0 ||
 	    json_object_set_new(o, "counters", object_json(counter_members, &s->counters)) < 0 ||
 	    json_object_set_new(o, "gaps",

@@ -161,8 +161,8 @@ test_defaults(void **state)
 	assert_int_equal(c->run.fail_on, FAIL_ON_ANY);
 	assert_null(c->run.self_metrics);
 	assert_null(c->run.status_page);
-	assert_true(c->run.price_get_metric_data_per_1000 > 0.0099);
-	assert_true(c->run.price_insights_per_gb > 0.0049);
+	assert_true(c->run.prices.get_metric_data_per_1000 > 0.0099);
+	assert_true(c->run.prices.insights_per_gb > 0.0049);
 	config_free(c);
 }
 
@@ -327,7 +327,7 @@ check_big_rest(const struct config *c)
 	assert_true(c->run.fail_percent > 12.4 && c->run.fail_percent < 12.6);
 	assert_string_equal(c->run.self_metrics, "mimir");
 	assert_string_equal(c->run.status_page, "s3://acme-observability/status.html");
-	assert_true(c->run.price_get_metric_data_per_1000 > 0.019);
+	assert_true(c->run.prices.get_metric_data_per_1000 > 0.019);
 	assert_true(c->run.limits.get_metric_data == 2.5);
 	assert_true(c->run.limits.sts == 0);
 	assert_true(c->run.limits.logs == 3);

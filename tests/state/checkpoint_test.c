@@ -75,6 +75,8 @@ sample(void)
 	ok(ckpt_gap_add(s, "amp", cell_at(0), "too old for the receiver", T0 + 7, &err));
 	ok(ckpt_gap_add(s, NULL, cell_at(3), "max_catchup", T0 + 8, &err));
 	ok(ckpt_event_add(c, T0 + 9, "ann@ops", "skip", "the disk was full", &err));
+	tally_add(&c->streams[0].calls, "monitoring", "GetMetricData", "200", 12);
+	tally_add(&c->streams[0].calls, "sts", "AssumeRole", "AccessDenied", 1);
 	return c;
 }
 
@@ -481,7 +483,7 @@ test_text(void **state)
 				   "    }\n"
 				   "  },\n"
 				   "  \"tenant\": \"acme\",\n"
-				   "  \"version\": 2\n"
+				   "  \"version\": 3\n"
 				   "}\n";
 	struct ckpt *c = ckpt_new("acme", "ecs");
 	struct buf text = BUF_INIT(CKPT_MAX), bare = BUF_INIT(CKPT_MAX);
@@ -747,8 +749,8 @@ test_edited(void **state)
 	    {"\"generation\": 12", "\"generation\": null"},
 	    {"\"generation\": 12", "\"generation\": 12, \"more\": 1"},
 	    {"\"format\": \"muster-checkpoint\"", "\"format\": \"other\""},
-	    {"\"version\": 2", "\"version\": 0"},
-	    {"\"version\": 2", "\"version\": -5"},
+	    {"\"version\": 3", "\"version\": 0"},
+	    {"\"version\": 3", "\"version\": -5"},
 	    {"\"nonce\": \"cc", "\"nonce\": \"CC"},
 	    {"\"nonce\": \"cc", "\"nonce\": \"c"},
 	    {"\"job\": \"ecs\"", "\"job\": \"ec2\""},
@@ -781,6 +783,10 @@ test_edited(void **state)
 	    {"\"who\": \"ann@ops\"", "\"who\": null"},
 	    {"\"who\": \"ann@ops\"", "\"whom\": \"ann@ops\""},
 	    {"\"metrics_requested\": 6,", "\"metrics_requested\": 0,"},
+	    {"\"monitoring GetMetricData 200\": 12", "\"monitoring GetMetricData 200\": 0"},
+	    {"\"monitoring GetMetricData 200\": 12", "\"monitoring GetMetricData\": 12"},
+	    {"\"monitoring GetMetricData 200\": 12", "\"monitoring GetMetricData 200 1\": 12"},
+	    {"\"monitoring GetMetricData 200\": 12", "\"monitoring GetMetricData 200\": \"12\""},
 	};
 	struct buf text = BUF_INIT(CKPT_MAX);
 
@@ -800,7 +806,7 @@ test_edited(void **state)
 	buf_done(&text);
 }
 
-/* As the first version wrote it: without a history, and without what was billed. */
+/* As the first version wrote it: without a history, what was billed, and the calls. */
 static void
 test_version_1(void **state)
 {
@@ -819,12 +825,14 @@ test_version_1(void **state)
 	{
 		(void)json_object_del(json_object_get(stream, "counters"), "metrics_requested");
 		(void)json_object_del(json_object_get(stream, "counters"), "bytes_scanned");
+		(void)json_object_del(stream, "calls");
 	}
 	mend(doc, &text);
 	ok(ckpt_parse(buf_view(&text), "acme", "ecs", &c, &err));
 	assert_int_equal(c->n_history, 0);
 	assert_int_equal(ckpt_stream_find(c, "eu-west-1")->counters.failed_runs, 5);
 	assert_int_equal(ckpt_stream_find(c, "eu-west-1")->counters.bytes_scanned, 0);
+	assert_int_equal(ckpt_stream_find(c, "eu-west-1")->calls.n, 0);
 	ckpt_free(c);
 	/* What it never had is not missed, but what it had is. */
 	ok(json_object_del(doc, "lease"));
@@ -1203,10 +1211,10 @@ test_newer_version(void **state)
 	int n = 0;
 
 	store_two(s);
-	edit("\"version\": 2", "\"version\": 3, \"what_it_has\": []", &text);
+	edit("\"version\": 3", "\"version\": 4, \"what_it_has\": []", &text);
 	put_text(s, KEY, buf_view(&text));
 	expect_err(ckpt_load(s, "", "acme", "ecs", &c, &err), ERR_LOCAL);
-	assert_non_null(strstr(err.msg, "version 3"));
+	assert_non_null(strstr(err.msg, "version 4"));
 	assert_true(get_text(s, KEY, &got));
 	assert_true(sv_eq(buf_view(&text), buf_view(&got)));
 	ok(s->ops->list(s, "", count_key, &n, &err));
