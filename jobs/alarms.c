@@ -556,6 +556,21 @@ static const struct job_probe alarms_probes[] = {
     {.action = NULL},
 };
 
+/* A page each: of as many alarms as most accounts have. */
+static int
+alarms_foresee(const struct pull *p, uint64_t assumed, struct job_forecast *f, struct err *err)
+{
+	(void)assumed;
+	(void)err;
+	*f = (struct job_forecast){.known = true};
+	if (p->phase == DONE)
+		return 0;
+	f->n_calls = 2;
+	f->calls[0] = (struct job_calls){"DescribeAlarms", 1};
+	f->calls[1] = (struct job_calls){"DescribeAlarmHistory", 1};
+	return 0;
+}
+
 const struct job_kind job_alarms = {
     .name = "alarms",
     .summary = "states and transitions of CloudWatch alarms",
@@ -574,6 +589,7 @@ const struct job_kind job_alarms = {
     .missing = alarms_missing,
     .harvest = alarms_harvest,
     .gaps = alarms_gaps,
+    .foresee = alarms_foresee,
     .close = pull_free,
     .probes = alarms_probes,
 };

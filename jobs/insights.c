@@ -34,6 +34,9 @@
 /* Polling: a query takes a second or so; the service allows ten polls a second for all of them. */
 #define POLL_FIRST_MS 500
 #define POLL_MAX_MS   5000
+/* How often one is looked at, for what is foreseen: half a second after its start it mostly still
+ * runs, a second later it is done. */
+#define INSIGHTS_POLLS 2
 /* No slot is free, or the service asks for fewer calls. */
 #define STARVED_MS 2000
 /* 50 groups a page, a million groups in an account (service limit). */
@@ -1036,6 +1039,32 @@ insights_billed(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned
 	*bytes_scanned = p->billed;
 }
 
+/* Before the groups are listed, one query a cell. */
+static int
+insights_foresee(const struct pull *p, uint64_t assumed, struct job_forecast *f, struct err *err)
+{
+	size_t prefixes = p->phase == LIST ? p->prefixes.n : 1;
+	uint64_t starts = 0;
+
+	(void)assumed;
+	(void)err;
+	*f = (struct job_forecast){.known = p->phase != LIST || p->groups.listed_ms};
+	f->list = (struct job_calls){"DescribeLogGroups", prefixes};
+	f->list_every_ms = p->o->discover_every_ms;
+	f->list_now = p->phase == LIST;
+	f->queries = p->asks.n;
+	for (size_t i = 0; i < p->asks.n; i++)
+		starts += p->asks.v[i].state == ASK_NEW;
+	if (p->phase == LIST)
+		f->queries = starts =
+		    (uint64_t)((p->end_ms - p->start_ms) / p->s->common->every_ms);
+	f->n_calls = 3;
+	f->calls[0] = (struct job_calls){"StartQuery", starts};
+	f->calls[1] = (struct job_calls){"GetQueryResults", INSIGHTS_POLLS * f->queries};
+	f->calls[2] = (struct job_calls){"DescribeQueries", p->looking};
+	return 0;
+}
+
 /* What still runs is stopped. Its id stays in the memo: it may have been complete by then. */
 static int
 insights_leave(struct pull *p, struct aws_call *call)
@@ -1095,6 +1124,7 @@ const struct job_kind job_insights = {
     .lost = lost_answer,
     .scanned = insights_scanned,
     .scanned_elsewhere = insights_scanned_elsewhere,
+    .foresee = insights_foresee,
     .billed = insights_billed,
     .close = pull_free,
     .adopt = insights_adopt,

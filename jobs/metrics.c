@@ -794,6 +794,41 @@ metrics_billed(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned)
 	*bytes_scanned = 0;
 }
 
+/* Series of the inventory as it is, for want of the list that comes first. */
+static int
+count_series(const struct pull *p, size_t *ret, struct err *err)
+{
+	CLEANUP(arena_done) struct arena mem = ARENA_INIT(PULL_ARENA_MAX);
+	struct metrics_plan plan;
+
+	if (metrics_plan_make(&plan, p->s, &p->inv, 0, &mem, err))
+		return -1;
+	*ret = plan.n;
+	return 0;
+}
+
+static int
+metrics_foresee(const struct pull *p, uint64_t assumed, struct job_forecast *f, struct err *err)
+{
+	size_t n = p->plan.n;
+
+	*f = (struct job_forecast){.known = p->phase != LIST || p->inv.discovered_ms};
+	f->list = (struct job_calls){"ListMetrics", p->n_namespaces + p->inv.n / CW_LIST_PAGE};
+	f->list_every_ms = p->o->discover_every_ms;
+	if (p->phase == LIST) {
+		f->list_now = p->recent ? 1 : 2;
+		if (count_series(p, &n, err))
+			return -1;
+	}
+	f->series = f->known ? n : assumed;
+	f->metrics = f->series;
+	f->samples = f->series * (uint64_t)(p->s->common->every_ms / p->o->period_ms);
+	f->n_calls = 1;
+	f->calls[0] =
+	    (struct job_calls){"GetMetricData", (f->series + CW_QUERIES_MAX - 1) / CW_QUERIES_MAX};
+	return 0;
+}
+
 /* How many series this memo's metrics have, at most; 0: not known. */
 static int64_t
 series_of(const struct metrics_opts *o, const json_t *memo)
@@ -879,6 +914,7 @@ const struct job_kind job_metrics = {
     .harvest = metrics_harvest,
     .memo = metrics_memo,
     .gaps = metrics_gaps,
+    .foresee = metrics_foresee,
     .billed = metrics_billed,
     .close = pull_free,
     .adopt = metrics_adopt,

@@ -7,6 +7,7 @@
 /* argv[0] is the command's name; the result is the exit status. */
 int cmd_run(int argc, char **argv);
 int cmd_backfill(int argc, char **argv);
+int cmd_plan(int argc, char **argv);
 int cmd_check(int argc, char **argv);
 int cmd_status(int argc, char **argv);
 int cmd_state(int argc, char **argv);

@@ -274,16 +274,16 @@ new_sink_begins(const struct ckpt_stream *s)
 	return newest;
 }
 
-static int
-stream_begin_locked(struct commit *c, const struct plan *p, const char *region, int64_t first_ms,
-		    const char *definition, bool *is_new, struct err *err)
+int
+commit_begin_in(struct ckpt *ckpt, const struct plan *p, const char *region, int64_t first_ms,
+		const char *definition, bool *is_new, struct err *err)
 {
-	struct ckpt_stream *s = ckpt_stream_find(c->locked.ckpt, region);
+	struct ckpt_stream *s = ckpt_stream_find(ckpt, region);
 	int64_t begins;
 
 	*is_new = !s;
 	if (!s)
-		s = ckpt_stream_add(c->locked.ckpt, region, first_ms, p->every_ms, err);
+		s = ckpt_stream_add(ckpt, region, first_ms, p->every_ms, err);
 	if (!s)
 		return -1;
 	if (s->every_ms != p->every_ms)
@@ -297,7 +297,14 @@ stream_begin_locked(struct commit *c, const struct plan *p, const char *region, 
 		if (!ckpt_sink_find(s, p->sinks[k].name) &&
 		    !ckpt_sink_add(s, p->sinks[k].name, begins, err))
 			return -1;
-	if (ckpt_set_str(&s->definition, definition, err) || give_up_old(p, s, err))
+	return ckpt_set_str(&s->definition, definition, err) || give_up_old(p, s, err) ? -1 : 0;
+}
+
+static int
+stream_begin_locked(struct commit *c, const struct plan *p, const char *region, int64_t first_ms,
+		    const char *definition, bool *is_new, struct err *err)
+{
+	if (commit_begin_in(c->locked.ckpt, p, region, first_ms, definition, is_new, err))
 		return -1;
 	c->locked.first_unsaved = c->locked.first_unsaved || *is_new;
 	if (!c->locked.first_unsaved)
@@ -320,9 +327,9 @@ commit_knows(struct commit *c, const char *region, bool *lost)
 	return r;
 }
 
-static int
-regrid_locked(const struct plan *p, struct ckpt_stream *s, int64_t *old_every, int64_t *until,
-	      struct err *err)
+int
+commit_regrid_in(const struct plan *p, struct ckpt_stream *s, int64_t *old_every, int64_t *until,
+		 struct err *err)
 {
 	const char **names = calloc(p->n_sinks + 1, sizeof(*names));
 	int64_t old = s->every_ms;
@@ -348,7 +355,7 @@ commit_regrid(struct commit *c, const struct plan *p, const char *region, int64_
 	lock(c);
 	s = ckpt_stream_find(c->locked.ckpt, region);
 	if (s && s->every_ms != p->every_ms) {
-		r = regrid_locked(p, s, old_every, until, err);
+		r = commit_regrid_in(p, s, old_every, until, err);
 		c->locked.first_unsaved = c->locked.first_unsaved || (!r && !*old_every);
 	}
 	unlock(c);

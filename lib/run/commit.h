@@ -92,6 +92,12 @@ int commit_regrid(struct commit *c, const struct plan *p, const char *region, in
 int commit_stream_begin(struct commit *c, const struct plan *p, const char *region,
 			int64_t first_ms, const char *definition, bool *is_new, struct err *err);
 
+/* The same on a checkpoint that nobody else has, for who only looks at what a run would do. */
+int commit_regrid_in(const struct plan *p, struct ckpt_stream *s, int64_t *old_every,
+		     int64_t *until, struct err *err);
+int commit_begin_in(struct ckpt *ckpt, const struct plan *p, const char *region, int64_t first_ms,
+		    const char *definition, bool *is_new, struct err *err);
+
 /* plan_next, plan_may_publish, plan_left_over on the present state. */
 bool commit_next(struct commit *c, const struct plan *p, const char *region, enum plan_pass pass,
 		 int64_t from_ms, size_t max_cells, struct plan_span *ret);

@@ -69,6 +69,24 @@ struct job_probe {
 		      const struct http_resp *resp, const struct err *err);
 };
 
+/* What a pull will ask for, as far as that is known before its first call: `muster plan`. */
+#define JOB_CALLS_MAX 4
+struct job_calls {
+	const char *operation; /* static */
+	uint64_t n;
+};
+struct job_forecast {
+	struct job_calls calls[JOB_CALLS_MAX];
+	size_t n_calls;
+	/* Beside these, where what there is has to be listed first. */
+	struct job_calls list;
+	int64_t list_every_ms; /* how long a list stays good */
+	int list_now; /* 0: one is there; else how thorough it has to be: an earlier one of this run that was as thorough does */
+	uint64_t series, metrics, queries;
+	uint64_t samples; /* of a cell, if no point is missing */
+	bool known; /* false: nothing is on record, and what was assumed was taken for it */
+};
+
 struct pull; /* each kind embeds it first in its own struct */
 
 struct job_kind {
@@ -149,6 +167,10 @@ struct job_kind {
 	/* Told before each next(): what the tenant's job has scanned on this day in all other regions.
 	 * NULL with the above. */
 	void (*scanned_elsewhere)(struct pull *p, uint64_t bytes);
+	/* What the pull, just opened, will ask for; where no series are known, `assumed` of them. NULL:
+	 * nothing can be told. */
+	int (*foresee)(const struct pull *p, uint64_t assumed, struct job_forecast *ret,
+		       struct err *err);
 	/* What is billed: metrics requested, bytes scanned; added up by the runner. */
 	void (*billed)(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned);
 	void (*close)(struct pull *p); /* NULL is fine */

@@ -28,6 +28,8 @@ static const struct command {
      "do every job for every tenant, from each one's checkpoint up to now; then exit"},
     {"backfill", cmd_backfill,
      "the same over a window, --from T --to T, leaving the scheduled checkpoints alone"},
+    {"plan", cmd_plan,
+     "what run or backfill would do: cells, calls, estimated cost and time; writes nothing"},
     {"check", cmd_check,
      "look at configuration, credentials, roles, permissions and sinks; writes nothing"},
     {"status", cmd_status,

@@ -21,6 +21,7 @@ enum {
 	OPT_REPORT,
 	OPT_DRY,
 	OPT_JSON,
+	OPT_EVERY,
 	OPT_AUDIT,
 	OPT_FROM,
 	OPT_TO,
@@ -47,12 +48,15 @@ static const struct row {
      {"config", required_argument, NULL, 'c'},
      "FILE",
      "the configuration (default: $MUSTER_CONFIG, ./muster.yaml, /etc/muster/muster.yaml)"},
-    {FOR_BACKFILL,
+    {FOR_BACKFILL | FOR_PLAN,
      {"from", required_argument, NULL, OPT_FROM},
      "TIME",
      "the window: RFC 3339, YYYY-MM-DD, or relative (now-7d)"},
-    {FOR_BACKFILL, {"to", required_argument, NULL, OPT_TO}, "TIME", "its end, not included"},
-    {FOR_BACKFILL,
+    {FOR_BACKFILL | FOR_PLAN,
+     {"to", required_argument, NULL, OPT_TO},
+     "TIME",
+     "its end, not included"},
+    {FOR_BACKFILL | FOR_PLAN,
      {"into", required_argument, NULL, OPT_INTO},
      "NAME",
      "write to this folder instead of the job's (with one --job)"},
@@ -64,7 +68,7 @@ static const struct row {
      {"tenant", required_argument, NULL, OPT_TENANT},
      "ID",
      "only these tenants (repeatable, globs allowed)"},
-    {FOR_PULLING | FOR_CHECK,
+    {FOR_PULLING | FOR_CHECK | FOR_PLAN,
      {"workers", required_argument, NULL, OPT_WORKERS},
      "N",
      "cells in flight (default: run.workers)"},
@@ -102,6 +106,10 @@ static const struct row {
      {"json", no_argument, NULL, OPT_JSON},
      NULL,
      "as JSON, on stdout"},
+    {FOR_PLAN,
+     {"every", required_argument, NULL, OPT_EVERY},
+     "LIST",
+     "compare cells, and runs, of these lengths: 1m,5m,15m,1h"},
     {FOR_CHECK,
      {"audit-trust", no_argument, NULL, OPT_AUDIT},
      NULL,
@@ -180,11 +188,12 @@ parse_progress(const char *text, struct options *o, struct err *err)
 	return err_set(err, ERR_USAGE, "--progress %s: expected auto, always or never", text);
 }
 
-/* Flags, and the texts that only `status` and `state` take. */
+/* Flags, and the texts that only `status`, `state` and `plan` take. */
 static void
 parse_rest(int c, const char *arg, struct options *o)
 {
 	const char **text = c == OPT_REGION   ? &o->region
+			    : c == OPT_EVERY  ? &o->every
 			    : c == OPT_HTML   ? &o->html
 			    : c == OPT_SINK   ? &o->sink
 			    : c == OPT_REASON ? &o->reason

@@ -42,6 +42,7 @@ struct options {
 	enum progress_mode progress;
 	const char *report;
 	bool dry_run, json, help, audit_trust;
+	const char *every; /* plan: lengths to compare */
 	/* status */
 	int64_t max_lag_ms; /* -1: not given */
 	const char *html;

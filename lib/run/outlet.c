@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 int
-outlets_open(const struct sink_conf *confs, size_t n, const struct sink_env *env,
-	     struct outlet **ret, struct err *err)
+outlets_closed(const struct sink_conf *confs, size_t n, struct clock *clock, struct outlet **ret,
+	       struct err *err)
 {
 	struct outlet *o = calloc(n ? n : 1, sizeof(*o));
 
@@ -13,12 +13,25 @@ outlets_open(const struct sink_conf *confs, size_t n, const struct sink_env *env
 		return err_nomem(err);
 	for (size_t i = 0; i < n; i++) {
 		o[i].conf = &confs[i];
-		o[i].clock = env->clock;
+		o[i].clock = clock;
 		(void)pthread_mutex_init(&o[i].locked.mu, NULL);
-		if (sink_open(&confs[i], env, &o[i].sink, &o[i].why))
-			(void)err_wrap(&o[i].why, "sink %s", confs[i].name);
 	}
 	*ret = o;
+	return 0;
+}
+
+int
+outlets_open(const struct sink_conf *confs, size_t n, const struct sink_env *env,
+	     struct outlet **ret, struct err *err)
+{
+	if (outlets_closed(confs, n, env->clock, ret, err))
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		struct outlet *o = &(*ret)[i];
+
+		if (sink_open(&confs[i], env, &o->sink, &o->why))
+			(void)err_wrap(&o->why, "sink %s", confs[i].name);
+	}
 	return 0;
 }
 

@@ -32,6 +32,9 @@ struct outlet {
  * memory. */
 int outlets_open(const struct sink_conf *confs, size_t n, const struct sink_env *env,
 		 struct outlet **ret, struct err *err);
+/* The same without opening any: only what they are called and how they are configured is known. */
+int outlets_closed(const struct sink_conf *confs, size_t n, struct clock *clock,
+		   struct outlet **ret, struct err *err);
 void outlets_free(struct outlet *o, size_t n);
 /* sink->ops->publish behind the breaker. */
 int outlet_publish(struct outlet *o, const struct publish *p, const struct cell_data *d,

@@ -177,12 +177,14 @@ session_state(struct session *s, struct err *err)
 static int
 read_now(struct session *s, int64_t wall_ms, struct err *err)
 {
+	const struct options *o = s->options;
+
 	s->env.now_ms = wall_ms;
 	s->env.now_fixed = s->options->now || hooks->fixed_now;
 	if (s->options->now && !time_parse_user(sv_of(s->options->now), wall_ms, &s->env.now_ms))
 		return err_set(err, ERR_USAGE, "--now %s: expected RFC 3339, YYYY-MM-DD or now-6h",
 			       s->options->now);
-	if (s->options->command != FOR_BACKFILL)
+	if (o->command != FOR_BACKFILL && (o->command != FOR_PLAN || (!o->from && !o->to)))
 		return 0;
 	return backfill_read(s->options, s->config, s->env.now_ms, &s->backfill, err);
 }
@@ -342,6 +344,21 @@ options_select(const struct options *o, const char *tenant, const char *job)
 	       options_match(o->jobs, o->n_jobs, job) && shard_of(tenant, o->shards) == o->shard;
 }
 
+struct job_stream
+session_job_stream(const struct tenant *t, const struct job *job, const char *region)
+{
+	return (struct job_stream){
+	    .common = &job->common,
+	    .opts = job->opts,
+	    .tenant = t->id,
+	    .account = t->account,
+	    .linked_account = t->linked ? t->account : NULL,
+	    .region = region,
+	    .labels = t->labels,
+	    .n_labels = t->n_labels,
+	};
+}
+
 static int
 make_stream(struct session *s, struct stream *st, const struct tenant *t, struct job_plan *p,
 	    const struct plan *plan, const char *region, struct err *err)
@@ -355,17 +372,7 @@ make_stream(struct session *s, struct stream *st, const struct tenant *t, struct
 	    .plan = plan,
 	    .outlet_of = p->outlet_of,
 	    .lake = p->lake,
-	    .js =
-		{
-		    .common = &p->job->common,
-		    .opts = p->job->opts,
-		    .tenant = t->id,
-		    .account = t->account,
-		    .linked_account = t->linked ? t->account : NULL,
-		    .region = region,
-		    .labels = t->labels,
-		    .n_labels = t->n_labels,
-		},
+	    .js = session_job_stream(t, p->job, region),
 	};
 	if (endpoint_url(p->job->kind->service, region, &url, err) ||
 	    buf_check(&url, "endpoint", err)) {
@@ -693,6 +700,18 @@ session_open_state(struct session *s, const struct config *config, const struct 
 		err_clear(err);
 	}
 	return remember_tenants(s, err);
+}
+
+int
+session_open_plan(struct session *s, const struct config *config, const struct options *options,
+		  struct clock *clock, struct err *err)
+{
+	if (session_open_state(s, config, options, clock, STATE_LOOK, err) || check_globs(s, err) ||
+	    check_tenant_globs(s, err) ||
+	    outlets_closed(s->config->sinks, s->config->n_sinks, clock, &s->env.outlets, err))
+		return -1;
+	s->env.config = s->config;
+	return make_plans(s, err);
 }
 
 int64_t

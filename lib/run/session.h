@@ -87,6 +87,12 @@ enum session_state {
 int session_open_state(struct session *s, const struct config *config,
 		       const struct options *options, struct clock *clock, unsigned how,
 		       struct err *err);
+/* For who only wants to know what a run would do: session_open_state, and the plan of each job. Sinks
+ * stay closed. */
+int session_open_plan(struct session *s, const struct config *config, const struct options *options,
+		      struct clock *clock, struct err *err);
+struct job_stream session_job_stream(const struct tenant *t, const struct job *job,
+				     const char *region);
 /* The time that leases and histories are told in: the machine's, or the services' where one has
  * answered; never --now. */
 int64_t session_shared_now(const struct session *s);

@@ -14,6 +14,7 @@
 #include "base/cleanup.h"
 #include "base/timefmt.h"
 #include "base/utf8.h"
+#include "run/columns.h"
 
 enum column {
 	TENANT,
@@ -141,28 +142,13 @@ measure(const struct status *st, size_t width[COLUMNS])
 }
 
 static void
-put_cell(struct buf *out, const char *text, size_t width, bool right)
-{
-	size_t n = strlen(text), tail = (width - 1) / 2;
-
-	if (n > width) {
-		buf_fmt(out, "%.*s~%s", (int)(width - 1 - tail), text, text + n - tail);
-		return;
-	}
-	buf_fmt(out, "%*s%s%*s", right ? (int)(width - n) : 0, "", text,
-		right ? 0 : (int)(width - n), "");
-}
-
-static void
 put_line(struct buf *out, const struct line *l, const size_t width[COLUMNS])
 {
 	for (size_t c = 0; c < COLUMNS; c++) {
-		put_cell(out, l->cell[c], width[c], columns[c].right);
+		columns_put(out, l->cell[c], width[c], columns[c].right);
 		buf_ch(out, ' ');
 	}
-	while (out->n && out->p[out->n - 1] == ' ')
-		out->n--;
-	buf_ch(out, '\n');
+	columns_end(out);
 }
 
 /* Details */
