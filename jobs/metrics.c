@@ -79,6 +79,7 @@ struct pull {
 
 	/* LIST */
 	bool recent, listed;
+	int64_t list_pages;
 	const char **namespaces;
 	size_t n_namespaces, namespace_at;
 	struct inventory inv, fresh;
@@ -396,6 +397,7 @@ list_end(struct pull *p, struct err *err)
 	p->inv = p->fresh;
 	p->inv.discovered_ms = p->now_ms;
 	p->inv.recent = p->recent;
+	p->inv.pages = p->list_pages;
 	p->listed = true;
 	return data_begin(p, err);
 }
@@ -412,6 +414,7 @@ list_reply(struct pull *p, struct sv body, struct err *err)
 		if (selected(p, &page.metrics[i]) &&
 		    inventory_add(&p->fresh, &page.metrics[i], p->now_ms, &p->mem, err))
 			return -1;
+	p->list_pages++;
 	if (page.token)
 		return pages_go_on(p, page.token, err);
 	pages_begin(p);
@@ -813,7 +816,8 @@ metrics_foresee(const struct pull *p, uint64_t assumed, struct job_forecast *f, 
 	size_t n = p->plan.n;
 
 	*f = (struct job_forecast){.known = p->phase != LIST || p->inv.discovered_ms};
-	f->list = (struct job_calls){"ListMetrics", p->n_namespaces + p->inv.n / CW_LIST_PAGE};
+	f->list = (struct job_calls){"ListMetrics",
+				     p->inv.pages ? (uint64_t)p->inv.pages : p->n_namespaces};
 	f->list_every_ms = p->o->discover_every_ms;
 	if (p->phase == LIST) {
 		f->list_now = p->recent ? 1 : 2;

@@ -89,6 +89,7 @@ struct inventory {
 	size_t n, cap;
 	int64_t discovered_ms;
 	bool recent; /* only of metrics that were active lately */
+	int64_t pages; /* of the listing, others' metrics among them; 0: not known */
 };
 /* All memory comes from the arena. */
 int inventory_add(struct inventory *inv, const struct cw_metric *m, int64_t seen_ms,

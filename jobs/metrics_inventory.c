@@ -169,6 +169,8 @@ inventory_load(struct inventory *inv, const json_t *memo, const char *definition
 	for (size_t i = 0; i < json_array_size(entries); i++)
 		if (load_entry(inv, json_array_get(entries, i), a))
 			return false;
+	if (json_get_i64(memo, "", "pages", false, &inv->pages, NULL) || inv->pages < 0)
+		inv->pages = 0;
 	inventory_sort(inv);
 	return true;
 }
@@ -239,9 +241,10 @@ inventory_save(const struct inventory *inv, const char *definition)
 	for (size_t i = 0; i < inv->n; i++)
 		v[i] = &inv->v[i];
 	qsort(v, inv->n, sizeof(*v), cmp_grouped);
-	return json_pack("{s:i, s:s, s:I, s:b, s:o}", "version", INVENTORY_VERSION, "definition",
-			 definition, "discovered_ms", (json_int_t)inv->discovered_ms, "recent",
-			 inv->recent, "entries", save_entries(v, inv->n));
+	return json_pack("{s:i, s:s, s:I, s:b, s:I, s:o}", "version", INVENTORY_VERSION,
+			 "definition", definition, "discovered_ms", (json_int_t)inv->discovered_ms,
+			 "recent", inv->recent, "pages", (json_int_t)inv->pages, "entries",
+			 save_entries(v, inv->n));
 }
 
 size_t

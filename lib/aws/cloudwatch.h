@@ -15,7 +15,6 @@
 #include "aws/aws_call.h"
 #include "base/arena.h"
 
-#define CW_LIST_PAGE	  500	 /* metrics on a page of ListMetrics (service limit) */
 #define CW_QUERIES_MAX	  500	 /* queries in one GetMetricData (service limit) */
 #define CW_DATAPOINTS_MAX 100800 /* points on one page, all results together (service limit) */
 #define CW_DIMENSIONS_MAX 30	 /* dimensions of a metric (service limit) */

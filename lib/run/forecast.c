@@ -266,22 +266,23 @@ static void
 add_shared(struct forecast *f)
 {
 	bool s3 = is_on_s3(f->session->config->state);
-	bool asked = false;
+	unsigned asked = 0;
 	bool moved = false;
 
 	for (size_t i = f->n_streams; i-- > 0;) {
 		const struct forecast_stream *s = &f->streams[i];
 
-		asked = asked || s->pulls;
+		asked |= s->passes;
 		moved = moved || s->pulls || s->from_lake;
 		if (begins(f, i, true)) {
 			f->billed.puts += s3 && moved ? STATE_WRITES : 0;
 			moved = false;
 		}
 		if (begins(f, i, false)) {
-			if (asked && has_role(s->tenant))
-				forecast_calls_add(&f->calls, "sts", "AssumeRole", 1);
-			asked = false;
+			if (has_role(s->tenant))
+				forecast_calls_add(&f->calls, "sts", "AssumeRole",
+						   (uint64_t)__builtin_popcount(asked));
+			asked = 0;
 		}
 	}
 	forecast_calls_add(&f->calls, "sts", "GetCallerIdentity", 1);

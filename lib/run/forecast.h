@@ -61,6 +61,7 @@ struct forecast_stream {
 	uint64_t series;
 	/* Now: */
 	uint64_t pulls, cells, samples;
+	unsigned passes; /* those with calls, by bit: a tenant is opened for each */
 	uint64_t from_lake;  /* cells that are frozen, and only sent */
 	int64_t given_up_ms; /* older than max_catchup */
 	struct forecast_calls calls;

@@ -23,6 +23,7 @@ struct walk {
 	uint64_t assumed;		  /* series, where the memo tells none; 0: none */
 	bool own;			  /* they are from the record */
 	int listed;			  /* how thoroughly in this run */
+	enum plan_pass pass;
 	bool pulled, unknown;
 };
 
@@ -88,6 +89,7 @@ count_pull(struct walk *w, const struct job_forecast *jf, size_t n_new)
 	}
 	w->unknown = w->unknown || !jf->known;
 	to->pulls++;
+	to->passes |= 1u << w->pass;
 	to->cells += n_new;
 	if (jf->series > to->series)
 		to->series = jf->series;
@@ -181,6 +183,7 @@ walk_pass(struct walk *w, enum plan_pass pass, struct err *err)
 	struct plan_span span;
 	int64_t from = 0;
 
+	w->pass = pass;
 	while (plan_next(&w->plan, w->s, pass, from, most_cells(w), &span)) {
 		size_t n = span.n;
 

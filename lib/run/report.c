@@ -95,20 +95,19 @@ json_u64(uint64_t v)
 static json_t *
 stats_json(const struct stream_stats *s)
 {
-	return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
-			 "s:o,s:o}",
-			 "cells", json_u64(s->cells), "late", json_u64(s->late), "revised",
-			 json_u64(s->revised), "held_cells", json_u64(s->held), "empty_cells",
-			 json_u64(s->empty_cells), "adopted_cells", json_u64(s->adopted_cells),
-			 "earlier_cells", json_u64(s->earlier_cells), "lines", json_u64(s->lines),
-			 "samples", json_u64(s->samples), "rejected_in", json_u64(s->rejected_in),
-			 "acked", json_u64(s->acked), "already_there", json_u64(s->already),
-			 "too_old", json_u64(s->too_old), "rejected", json_u64(s->rejected),
-			 "bytes", json_u64(s->bytes), "metrics_requested",
-			 json_u64(s->metrics_requested), "bytes_scanned",
-			 json_u64(s->bytes_scanned), "calls_billed", json_u64(s->calls_billed),
-			 "objects_put", json_u64(s->puts), "samples_ingested",
-			 json_u64(s->ingested));
+	return json_pack(
+	    "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
+	    "s:o,s:o}",
+	    "cells", json_u64(s->cells), "late", json_u64(s->late), "revised", json_u64(s->revised),
+	    "held_cells", json_u64(s->held), "empty_cells", json_u64(s->empty_cells),
+	    "adopted_cells", json_u64(s->adopted_cells), "earlier_cells",
+	    json_u64(s->earlier_cells), "lines", json_u64(s->lines), "samples",
+	    json_u64(s->samples), "rejected_in", json_u64(s->rejected_in), "acked",
+	    json_u64(s->acked), "already_there", json_u64(s->already), "too_old",
+	    json_u64(s->too_old), "rejected", json_u64(s->rejected), "bytes", json_u64(s->bytes),
+	    "metrics_requested", json_u64(s->metrics_requested), "bytes_scanned",
+	    json_u64(s->bytes_scanned), "calls_billed", json_u64(s->calls_billed), "objects_put",
+	    json_u64(s->puts), "samples_ingested", json_u64(s->ingested));
 }
 
 /* A string that came from outside: bytes that are not UTF-8 must not cost us the report. */

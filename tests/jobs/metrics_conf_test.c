@@ -222,7 +222,7 @@ test_memo_saves_listing(void **state)
 			    "{\"discovered_ms\":1767226800000,\"entries\":[{\"dimensions\":{"
 			    "\"ClusterName\":\"c\",\"ServiceName\":\"web\"},"
 			    "\"metrics\":{\"CpuUtilized\":1767226800000},\"namespace\":\"ECS/"
-			    "ContainerInsights\"}],\"recent\":true,\"version\":2}");
+			    "ContainerInsights\"}],\"pages\":1,\"recent\":true,\"version\":2}");
 	json_decref(memo);
 
 	memo = memo_after(&r, NULL, LIST_OF(CPU), NOW);
