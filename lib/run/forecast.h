@@ -117,6 +117,7 @@ struct forecast_schedule {
 	int64_t every_ms;
 	struct forecast_day day;
 	const struct job *cannot; /* a job that cannot have such cells, left out; NULL: none */
+	const char *too_old; /* a sink that would be too late for the first points of such cells; NULL: none */
 };
 int forecast_schedule(const struct forecast *f, int64_t every_ms, struct forecast_schedule *ret,
 		      struct err *err);

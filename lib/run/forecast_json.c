@@ -160,13 +160,13 @@ schedules_json(const struct forecast_shown *s)
 		const struct forecast_schedule *v = &s->schedules[i];
 
 		(void)json_array_append_new(
-		    list,
-		    json_pack("{s:f,s:o,s:s?,s:o}", "every_seconds", (double)v->every_ms / 1000,
-			      "day", day_json(p, &v->day), "without_job",
-			      v->cannot ? v->cannot->name : NULL, "estimated_dollars",
-			      json_pack("{s:f,s:f}", "day", forecast_day_dollars(p, &v->day),
-					"month",
-					forecast_day_dollars(p, &v->day) * FORECAST_MONTH)));
+		    list, json_pack("{s:f,s:o,s:s?,s:s?,s:o}", "every_seconds",
+				    (double)v->every_ms / 1000, "day", day_json(p, &v->day),
+				    "without_job", v->cannot ? v->cannot->name : NULL,
+				    "too_old_for", v->too_old, "estimated_dollars",
+				    json_pack("{s:f,s:f}", "day", forecast_day_dollars(p, &v->day),
+					      "month",
+					      forecast_day_dollars(p, &v->day) * FORECAST_MONTH)));
 	}
 	return list;
 }

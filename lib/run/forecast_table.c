@@ -183,8 +183,8 @@ put_bill(const struct forecast *f, struct buf *out)
 	const struct billed *b = &f->billed;
 	char run[CELL_MAX], day[CELL_MAX], month[CELL_MAX];
 
-	buf_fmt(out, "\n  %-24s %-26s%12s %12s %14s %12s\n", "ESTIMATED COST", "PRICE", "THIS RUN",
-		"", "A DAY", "");
+	buf_fmt(out, "\n  %-24s %-26s%12s %12s %14s\n", "ESTIMATED COST", "PRICE", "THIS RUN", "",
+		"A DAY");
 	put_item(out, "metrics asked for", b->metrics, f->day.metrics, 1e3, "1,000",
 		 p->get_metric_data_per_1000);
 	put_item(out, "other CloudWatch calls", b->calls, f->day.other_calls, 1e3, "1,000",
@@ -276,9 +276,13 @@ put_schedules(const struct forecast_shown *s, struct buf *out)
 		num_duration_format(v->every_ms, every);
 		dollars(d, day);
 		dollars(d * FORECAST_MONTH, month);
-		buf_fmt(out, "%-8s %12.0f %14.0f %14.0f %12s %12s%s%s\n", every, v->day.calls,
-			v->day.metrics, v->day.puts, day, month, v->cannot ? "  without job " : "",
-			v->cannot ? v->cannot->name : "");
+		buf_fmt(out, "%-8s %12.0f %14.0f %14.0f %12s %12s", every, v->day.calls,
+			v->day.metrics, v->day.puts, day, month);
+		if (v->cannot)
+			buf_fmt(out, "  without job %s", v->cannot->name);
+		if (v->too_old)
+			buf_fmt(out, "  too old for %s", v->too_old);
+		buf_ch(out, '\n');
 	}
 	buf_str(out, "  Cells, and runs, of that length; the points are the same, and come so much "
 		     "later.\n");

@@ -35,6 +35,17 @@ check_every(const struct job *job, int64_t every_ms, bool *fits, struct err *err
 	return faults && opts ? 0 : err_nomem(err);
 }
 
+/* The first point of a cell is this old when the cell is due. */
+static const char *
+too_old_for(const struct job *job, int64_t every_ms)
+{
+	for (size_t k = 0; k < job->n_to; k++)
+		if (job->to[k]->max_age_ms &&
+		    every_ms + job->common.delay_ms > job->to[k]->max_age_ms)
+			return job->to[k]->name;
+	return NULL;
+}
+
 static void
 add_stream(const struct forecast_stream *s, struct forecast_schedule *to)
 {
@@ -66,6 +77,8 @@ forecast_schedule(const struct forecast *f, int64_t every_ms, struct forecast_sc
 			return -1;
 		if (!fits[j] && !ret->cannot)
 			ret->cannot = &c->jobs[j];
+		if (fits[j] && !ret->too_old)
+			ret->too_old = too_old_for(&c->jobs[j], every_ms);
 	}
 	for (size_t i = 0; i < f->n_streams; i++)
 		if (fits[f->streams[i].job - c->jobs])

@@ -316,6 +316,9 @@ class Sums(Plans):
         self.assertAlmostEqual(scraper["dollars_a_month"], 15 * asked, places=6)
         text = self.plan(lab, "--every", "1m,15m").stdout
         self.assertIn("without job slow", text)
+        lab.settings["sinks"]["prom"]["max_age"] = "1h"
+        told = {row["every_seconds"]: row["too_old_for"] for row in self.document(lab, "--every", "30m,1h")["schedules"]}
+        self.assertEqual(told, {1800: None, 3600: "prom"})
         self.assertIn(scraper["sum"], text)
 
 
