@@ -184,13 +184,19 @@ finish(struct pull *p)
 			    (struct job_gap){p->start_ms, p->end_ms, math_flaw(p->math, i), false};
 }
 
+static int
+math_new(const struct pull *p, struct arena *a, struct math **ret, struct err *err)
+{
+	const struct math_span span = {p->start_ms, p->end_ms, p->s->common->every_ms, p->slots};
+
+	return math_begin(p->s, &p->inv, &span, a, ret, err);
+}
+
 /* All that is listed has been had: on to the expressions. */
 static int
 math_start(struct pull *p, struct err *err)
 {
-	const struct math_span span = {p->start_ms, p->end_ms, p->s->common->every_ms, p->slots};
-
-	if (math_begin(p->s, &p->inv, &span, &p->mem, &p->math, err))
+	if (math_new(p, &p->mem, &p->math, err))
 		return -1;
 	p->restarts = 0;
 	pages_begin(p);
@@ -810,9 +816,24 @@ count_series(const struct pull *p, size_t *ret, struct err *err)
 	return 0;
 }
 
+/* Of the inventory as it is, too. */
+static int
+foresee_math(const struct pull *p, struct math_forecast *ret, struct err *err)
+{
+	CLEANUP(arena_done) struct arena mem = ARENA_INIT(PULL_ARENA_MAX);
+	struct math *math = NULL;
+	int r = math_new(p, &mem, &math, err);
+
+	if (!r)
+		math_foresee(math, ret);
+	math_done(math);
+	return r;
+}
+
 static int
 metrics_foresee(const struct pull *p, uint64_t assumed, struct job_forecast *f, struct err *err)
 {
+	struct math_forecast math;
 	size_t n = p->plan.n;
 
 	*f = (struct job_forecast){.known = p->phase != LIST || p->inv.discovered_ms};
@@ -824,12 +845,15 @@ metrics_foresee(const struct pull *p, uint64_t assumed, struct job_forecast *f, 
 		if (count_series(p, &n, err))
 			return -1;
 	}
-	f->series = f->known ? n : assumed;
-	f->metrics = f->series;
+	if (foresee_math(p, &math, err))
+		return -1;
+	n = f->known ? n : assumed;
+	f->series = n + math.series;
+	f->metrics = n + math.metrics;
 	f->samples = f->series * (uint64_t)(p->s->common->every_ms / p->o->period_ms);
 	f->n_calls = 1;
-	f->calls[0] =
-	    (struct job_calls){"GetMetricData", (f->series + CW_QUERIES_MAX - 1) / CW_QUERIES_MAX};
+	f->calls[0] = (struct job_calls){"GetMetricData",
+					 (n + CW_QUERIES_MAX - 1) / CW_QUERIES_MAX + math.calls};
 	return 0;
 }
 

@@ -176,6 +176,11 @@ int math_answer(struct math *m, const struct cw_data_page *page, uint64_t *bille
 /* Is this a refusal of the expression that was asked for? Then that is given up, and the others go on. */
 bool math_refused(struct math *m, const struct err *err);
 void math_missing(const struct math *m, char *out, size_t size);
+/* What it is going to take, before anything was asked: of what a SEARCH finds, one. */
+struct math_forecast {
+	size_t calls, series, metrics;
+};
+void math_foresee(const struct math *m, struct math_forecast *ret);
 /* Its series, of expressions that can be had; NULL without memory. What is still open has no values. */
 struct wanted **math_series(struct math *m, size_t *ret_n);
 /* Points that can be of no series: of another account's, or of no time asked for. Then 0. */

@@ -700,7 +700,7 @@ end_question(struct math *m, const struct cw_data_page *page)
 
 /* Each metric is billed, and those that a SEARCH finds. */
 static uint64_t
-bill(const struct math *m, const struct question *q, const struct cw_data_page *page)
+bill(const struct math *m, const struct question *q, size_t found)
 {
 	size_t n, metrics = 0;
 	const struct metrics_from *from = metrics_from_list(m->o, &n);
@@ -709,7 +709,7 @@ bill(const struct math *m, const struct question *q, const struct cw_data_page *
 		metrics += !from[q->f->math->uses[i]].expression;
 	metrics *= q->f->label ? 1 : q->n;
 	if (q->f->math->searches)
-		metrics += page->n ? page->n : 1;
+		metrics += found ? found : 1;
 	return metrics;
 }
 
@@ -726,10 +726,20 @@ math_answer(struct math *m, const struct cw_data_page *page, uint64_t *billed, s
 	for (size_t i = 0; i < page->n; i++)
 		if (take_result(m, q, &page->results[i], err))
 			return -1;
-	*billed += bill(m, q, page);
+	*billed += bill(m, q, page->n);
 	if (!page->token)
 		end_question(m, page);
 	return 0;
+}
+
+void
+math_foresee(const struct math *m, struct math_forecast *ret)
+{
+	*ret = (struct math_forecast){.calls = m->n};
+	for (size_t i = 0; i < m->n; i++)
+		ret->metrics += bill(m, &m->v[i], 0);
+	for (size_t i = 0; i < m->n_formulas; i++)
+		ret->series += m->formulas[i].label ? 1 : m->formulas[i].n;
 }
 
 bool

@@ -102,6 +102,19 @@ class ComesTrue(Plans):
         self.assertEqual(plan["totals"]["calls"]["monitoring"]["ListMetrics"], 4)
         self.assertGreater(plan["streams"][0]["pulls"], 2)
 
+    def test_expressions(self):
+        """In calls of their own; one that looks back, cell by cell."""
+        lab = self.lab(tenants=2, services=3)
+        used = {"namespace": "AWS/ECS", "statistics": ["Average"]}
+        lab.settings["jobs"] = {"any": {"kind": "metrics", "to": ["lake", "prom"], "from": [
+            {"namespace": "AWS/ECS", "statistics": ["Average"]},
+            {**used, "id": "cpu", "metrics": ["CPUUtilization"]}, {**used, "id": "memory", "metrics": ["MemoryUtilization"]},
+            {"expression": "cpu + memory", "name": "both"}, {"expression": "RATE(cpu)", "name": "rate"}]}}
+        self.report(lab)
+        lab.tell(lab.now + 900)
+        plan = self.assert_comes_true(lab, units=("metrics_requested", "calls_billed", "objects_put"))
+        self.assertGreater(plan["totals"]["calls"]["monitoring"]["GetMetricData"], 2 * 5)
+
     def test_alarms(self):
         lab = self.lab(tenants=2)
         lab.settings["jobs"] = {"alarms": {"kind": "alarms", "every": "1m", "to": ["lake"]}}
