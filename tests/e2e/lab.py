@@ -288,12 +288,13 @@ class Receiver:
         self.process.wait(10)
 
 
-def start_prometheus(folder):
-    """No scraping, so its newest sample is what a test has written."""
+def start_prometheus(folder, rules=None):
+    """No scraping, so its newest sample is what a test has written. `rules`: a file of them, evaluated each second."""
     def command(folder, address):
         config_file = os.path.join(folder, "prometheus.yml")
         with open(config_file, "w", encoding="ascii") as file:
-            file.write("scrape_configs: []\n")
+            file.write(json.dumps({"global": {"evaluation_interval": "1s"}, "rule_files": [rules]} if rules else
+                                  {"scrape_configs": []}))
         return ["prometheus", f"--config.file={config_file}", f"--storage.tsdb.path={folder}/data",
                 "--web.enable-remote-write-receiver", f"--web.listen-address={address}",
                 "--storage.tsdb.retention.time=30y"]
