@@ -571,6 +571,26 @@ alarms_foresee(const struct pull *p, uint64_t assumed, struct job_forecast *f, s
 	return 0;
 }
 
+static const struct job_column alarms_columns[] = {
+    {"alarm", "string"},  {"arn", "string"},
+    {"state", "string"},  {"previous_state", "string"},
+    {"reason", "string"}, {"labels", "map<string,string>"},
+    {NULL, NULL},
+};
+
+static const struct job_example alarms_examples[] = {
+    {"{tenant}: what its alarms did", "SELECT ts, alarm, previous_state, state, reason\n"
+				      "FROM \"{table}\"\n"
+				      "WHERE tenant = '{tenant}' AND {week}\n"
+				      "ORDER BY ts"},
+    {"all tenants: which alarms go off most",
+     "SELECT tenant, region, alarm, count(*) AS times, max(ts) AS last\n"
+     "FROM \"{table}\"\n"
+     "WHERE {week} AND state = 'ALARM'\n"
+     "GROUP BY tenant, region, alarm ORDER BY times DESC LIMIT 50"},
+    {NULL, NULL},
+};
+
 const struct job_kind job_alarms = {
     .name = "alarms",
     .summary = "states and transitions of CloudWatch alarms",
@@ -591,5 +611,7 @@ const struct job_kind job_alarms = {
     .gaps = alarms_gaps,
     .foresee = alarms_foresee,
     .close = pull_free,
+    .columns = alarms_columns,
+    .examples = alarms_examples,
     .probes = alarms_probes,
 };

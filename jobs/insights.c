@@ -1097,6 +1097,28 @@ insights_alone(const struct job_stream *s)
 	return ((const struct insights_opts *)s->opts)->scan_budget != 0;
 }
 
+static const struct job_column insights_columns[] = {
+    {"log_group", "string"}, {"log_stream", "string"},	       {"message", "string"},
+    {"ptr", "string"},	     {"fields", "map<string,string>"}, {NULL, NULL},
+};
+
+static const struct job_example insights_examples[] = {
+    {"{tenant}: the newest rows", "SELECT ts, log_group, log_stream, message, fields\n"
+				  "FROM \"{table}\"\n"
+				  "WHERE tenant = '{tenant}' AND {day}\n"
+				  "ORDER BY ts DESC LIMIT 100"},
+    {"all tenants: rows hour by hour", "SELECT tenant, dt, hh, count(*) AS found\n"
+				       "FROM \"{table}\"\n"
+				       "WHERE {day}\n"
+				       "GROUP BY tenant, dt, hh ORDER BY tenant, dt, hh"},
+    {"all tenants: rows by a field of the query (here `level`)",
+     "SELECT tenant, log_group, element_at(fields, 'level') AS level, count(*) AS found\n"
+     "FROM \"{table}\"\n"
+     "WHERE {day}\n"
+     "GROUP BY 1, 2, 3 ORDER BY found DESC"},
+    {NULL, NULL},
+};
+
 const struct job_kind job_insights = {
     .name = "insights",
     .summary = "results of Logs Insights queries",
@@ -1128,6 +1150,8 @@ const struct job_kind job_insights = {
     .billed = insights_billed,
     .close = pull_free,
     .adopt = insights_adopt,
+    .columns = insights_columns,
+    .examples = insights_examples,
     .probes = insights_probes,
     .doubt = insights_doubt,
 };

@@ -920,6 +920,47 @@ metrics_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
 	return metric_lines_decode(d, &origin, err);
 }
 
+static const struct job_column metrics_columns[] = {
+    {"name", "string"},
+    {"stat", "string"},
+    {"unit", "string"},
+    {"period", "bigint"},
+    {"labels", "map<string,string>"},
+    {"values", "array<double>"},
+    {NULL, NULL},
+};
+
+static const struct job_example metrics_examples[] = {
+    {"{tenant}: samples of a series, each at its time",
+     "SELECT date_add('second', (nth - 1) * period, from_iso8601_timestamp(ts)) AS moment,\n"
+     "  labels, value\n"
+     "FROM \"{table}\" CROSS JOIN UNNEST(\"values\") WITH ORDINALITY AS sample (value, nth)\n"
+     "WHERE tenant = '{tenant}' AND {day} AND name = 'ecs_task_cpu_utilized' AND value IS NOT "
+     "NULL\n"
+     "ORDER BY moment"},
+    {"{tenant}: the most memory of each service, hour by hour",
+     "SELECT dt, hh, element_at(labels, 'cluster') AS cluster,\n"
+     "  element_at(labels, 'service') AS service, max(value) AS highest\n"
+     "FROM \"{table}\" CROSS JOIN UNNEST(\"values\") AS sample (value)\n"
+     "WHERE tenant = '{tenant}' AND {day} AND name = 'ecs_task_memory_utilized'\n"
+     "GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"},
+    {"all tenants: how much of the CPU reserved for a task it uses on average",
+     "SELECT tenant,\n"
+     "  sum(value) FILTER (WHERE name = 'ecs_task_cpu_utilized') AS used,\n"
+     "  sum(value) FILTER (WHERE name = 'ecs_task_cpu_reserved') AS reserved,\n"
+     "  sum(value) FILTER (WHERE name = 'ecs_task_cpu_utilized')\n"
+     "    / nullif(sum(value) FILTER (WHERE name = 'ecs_task_cpu_reserved'), 0) AS share\n"
+     "FROM \"{table}\" CROSS JOIN UNNEST(\"values\") AS sample (value)\n"
+     "WHERE {day} AND name IN ('ecs_task_cpu_utilized', 'ecs_task_cpu_reserved')\n"
+     "GROUP BY tenant ORDER BY share DESC"},
+    {"all tenants: which series there are",
+     "SELECT name, stat, unit, count(DISTINCT tenant) AS tenants, count(*) AS cells\n"
+     "FROM \"{table}\"\n"
+     "WHERE {day}\n"
+     "GROUP BY name, stat, unit ORDER BY name"},
+    {NULL, NULL},
+};
+
 const struct job_kind job_metrics = {
     .name = "metrics",
     .summary = "ECS, Container Insights and any other CloudWatch metrics",
@@ -946,6 +987,8 @@ const struct job_kind job_metrics = {
     .billed = metrics_billed,
     .close = pull_free,
     .adopt = metrics_adopt,
+    .columns = metrics_columns,
+    .examples = metrics_examples,
     .probes = metrics_probes,
     .advise = metrics_advise,
     .shares = metrics_shares,

@@ -14,5 +14,7 @@ int cmd_state(int argc, char **argv);
 int cmd_init(int argc, char **argv);
 int cmd_record(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
+/* `muster help athena [-c FILE]`; argv[0] is "athena". */
+int cmd_athena(int argc, char **argv);
 
 #endif

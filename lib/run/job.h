@@ -87,6 +87,16 @@ struct job_forecast {
 	bool known; /* false: nothing is on record, and what was assumed was taken for it */
 };
 
+/* A column of a kind's lines in the lake, and Hive's type for what it holds. */
+struct job_column {
+	const char *name, *type;
+};
+/* A question to ask of such a table, in the SQL of Athena and Trino. What is filled in: {table}, {tenant}, and {day} or
+ * {week}, a condition on how old rows are. */
+struct job_example {
+	const char *what, *sql;
+};
+
 struct pull; /* each kind embeds it first in its own struct */
 
 struct job_kind {
@@ -179,6 +189,12 @@ struct job_kind {
 	 * and their number. NULL: the lines do not hold them, and the service tells the same of a
 	 * time whenever it is asked; a frozen cell is then pulled again. */
 	int (*adopt)(const struct job_stream *s, struct cell_data *d, struct err *err);
+
+	/* The lines' columns behind the common ones (ts, tenant, account_id, region, job), and
+	 * examples, for `muster help athena`; each ends with a row without a name. NULL: the lines
+	 * are nothing that a table could show. */
+	const struct job_column *columns;
+	const struct job_example *examples;
 
 	/* What `muster check` tries in each tenant's account: ends with a row without an action. */
 	const struct job_probe *probes;

@@ -41,7 +41,8 @@ static const struct command {
     {"init", cmd_init, "write a minimal, commented configuration"},
     {"version", cmd_version, "print the version"},
     {"help", cmd_help,
-     "help [COMMAND | config]: this text, a command's options, or every key of the configuration"},
+     "help [COMMAND | config | athena]: this text, a command's options, every key of the "
+     "configuration, or tables over the lake"},
 };
 
 static int
@@ -105,6 +106,8 @@ cmd_help(int argc, char **argv)
 		buf_done(&text);
 		return EXIT_OK;
 	}
+	if (!strcmp(argv[1], "athena"))
+		return cmd_athena(argc - 1, argv + 1);
 	c = find(argv[1]);
 	if (!c)
 		return unknown(argv[1]);

@@ -37,7 +37,7 @@ enum {
 
 #define FOR_PULLING  (FOR_RUN | FOR_BACKFILL)
 #define FOR_CHOOSING (FOR_PULLING | FOR_PLAN | FOR_CHECK | FOR_STATUS | FOR_STATE | FOR_COMPACT)
-#define FOR_ALL	     (FOR_CHOOSING | FOR_INIT)
+#define FOR_ALL	     (FOR_CHOOSING | FOR_INIT | FOR_ATHENA)
 
 static const struct row {
 	unsigned commands; /* enum options_for */

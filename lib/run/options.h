@@ -24,6 +24,7 @@ enum options_for {
 	FOR_STATE = 32,
 	FOR_COMPACT = 64,
 	FOR_INIT = 128,
+	FOR_ATHENA = 256,
 };
 
 enum progress_mode { PROGRESS_AUTO, PROGRESS_ALWAYS, PROGRESS_NEVER };

@@ -1,9 +1,11 @@
 """The lake as DuckDB reads it, which knows nothing of muster: compressed JSON lines with partitions in their names. Rows,
 samples and their times must be the truth, from files and, through DuckDB's own S3 client, from versitygw.
 """
+import datetime
 import glob
 import math
 import os
+import time
 import unittest
 
 import duckdb
@@ -11,6 +13,7 @@ import duckdb_extension_httpfs
 
 from gateway import BINARY, BUCKET, GatewayCase
 
+import tables
 from expected import Expected, windows
 from lab import NOW, REGION
 
@@ -24,6 +27,14 @@ SAMPLES = """CREATE VIEW samples AS
     SELECT * EXCLUDE ("values", nth), ts + to_seconds(nth * period) AS moment
     FROM (SELECT *, unnest("values") AS value, unnest(range(len("values"))) AS nth FROM lake)
     WHERE value IS NOT NULL"""
+# Functions of Athena's that DuckDB has by another name, or with its arguments in another order.
+DIALECT = """
+    CREATE MACRO from_iso8601_timestamp(text) AS text::TIMESTAMPTZ AT TIME ZONE 'UTC';
+    CREATE MACRO date_format(day, format) AS strftime(day, format);
+    CREATE MACRO date_add(unit, amount, moment) AS moment + to_seconds(amount);
+    CREATE MACRO element_at(entries, key) AS entries[key];"""
+DUCK_TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "array<double>": "DOUBLE[]",
+              "map<string,string>": "MAP(VARCHAR, VARCHAR)"}
 
 
 def connect():
@@ -101,6 +112,55 @@ class DuckDB(GatewayCase):
             ENDPOINT '{lab.address}', REGION '{REGION}', URL_STYLE 'path', USE_SSL false)""")
         define(database, f"s3://{BUCKET}/telemetry")
         self.assert_received(lab, windows(lab.world, *lab.window()), identified(database))
+
+
+class Athena(GatewayCase):
+    """The tables that `muster help athena` prints, with their columns and types as they are there, and its questions, word for
+    word, but for the functions of DIALECT."""
+
+    def asked(self):
+        lab = self.lab(tenants=3, now=int(time.time()) // 300 * 300)
+        lab.settings["jobs"].update(tables.JOBS)
+        lab.daemon.control("rw/policy", {"max_age": 1200})  # so that some samples are refused
+        self.assertIn(lab.run().status, (0, 1))
+        found, queries, _ = tables.printed(lab)
+        database = connect()
+        database.execute(DIALECT)
+        for table in found:
+            columns = ", ".join(f"'{name}': '{DUCK_TYPES[kind]}'" for name, kind in {**table.columns, **table.partitions}.items())
+            partitions = ", ".join(f"'{name}': VARCHAR" for name in table.partitions)
+            database.execute(f"""CREATE VIEW "{table.name}" AS FROM read_json('{table.location}**/*.ndjson.zst',
+                format = 'newline_delimited', columns = {{{columns}}}, hive_partitioning = true, hive_types = {{{partitions}}})""")
+        return lab, database, queries
+
+    def test_every_question_has_an_answer(self):
+        _, database, queries = self.asked()
+        self.assertGreater(len(queries), 8)
+        for query in queries:
+            with self.subTest(query):
+                self.assertTrue(database.execute(query).fetchall())
+
+    def test_answers_are_the_truth(self):
+        lab, database, queries = self.asked()
+        rows = [row for cell in Expected(lab.world).objects(windows(lab.world, *lab.window())).values() for row in cell]
+
+        def samples(tenant, name):
+            return [item for row in rows if row["tenant"] == tenant and row["name"] == name for item in row["values"].items()]
+
+        def values(tenant, name):
+            return [value for _, value in samples(tenant, name)]
+
+        def answer(words):
+            (query,) = [query for query in queries if words in query]
+            return database.execute(query).fetchall()
+
+        self.assertEqual(sorted((moment.replace(tzinfo=datetime.timezone.utc).timestamp(), value)
+                                for moment, _, value in answer("AS moment")), sorted(samples("t0001", "ecs_task_cpu_utilized")))
+        self.assertEqual(max(highest for *_, highest in answer("AS highest")), max(values("t0001", "ecs_task_memory_utilized")))
+        for tenant, used, reserved, share in answer("AS share"):
+            self.assertTrue(math.isclose(used, math.fsum(values(tenant, "ecs_task_cpu_utilized")), rel_tol=1e-12))
+            self.assertTrue(math.isclose(share, used / reserved, rel_tol=1e-12))
+        self.assertEqual({(name, tenants) for name, _, _, tenants, _ in answer("AS cells")}, {(row["name"], 3) for row in rows})
 
 
 if __name__ == "__main__":
