@@ -134,14 +134,15 @@ list_tenants(const struct config *c, const struct job *job, struct buf *out)
 }
 
 static void
-add_enum(struct buf *out, const char *column, struct buf *values)
+add_enum(struct buf *out, const char *column, const struct buf *values)
 {
-	if (values->n > VALUES_MAX || !buf_ok(values))
+	if (!buf_ok(values))
+		out->failed = true;
+	if (values->n > VALUES_MAX)
 		buf_fmt(out, "  'projection.%s.type' = 'injected',\n", column);
 	else
 		buf_fmt(out, "  'projection.%s.type' = 'enum',\n  'projection.%s.values' = '%s',\n",
 			column, column, buf_cstr(values));
-	buf_done(values);
 }
 
 static void
@@ -163,6 +164,12 @@ add_partitions(const struct tables *t, const struct job *job, const char *locati
 			"  'storage.location.template' = '");
 	add_escaped(t->out, location);
 	buf_str(t->out, "tenant=${tenant}/region=${region}/dt=${dt}/hh=${hh}/'\n);\n");
+	if (tenants.n > VALUES_MAX)
+		buf_str(t->out,
+			"\n-- These tenants are too many to be listed: each query has to name "
+			"those it wants.\n");
+	buf_done(&tenants);
+	buf_done(&regions);
 }
 
 /* A table */

@@ -122,6 +122,7 @@ class Athena(Case):
         found, _, text = tables.printed(lab)
         self.assertEqual(found[0].properties["projection.tenant.type"], "injected")
         self.assertNotIn("projection.tenant.values", found[0].properties)
+        self.assertIn("has to name", text)
         self.assertLess(max(len(one) for one in text.split(";\n")), 262144)
 
     def test_without_a_configuration(self):
