@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/num.h"
+#include "run/shard.h"
 
 enum {
 	OPT_JOB = 256,
@@ -164,18 +165,6 @@ add_glob(const char **list, size_t *n, const char *value, struct err *err)
 }
 
 static int
-parse_shard(const char *text, struct options *o, struct err *err)
-{
-	const char *slash = strchr(text, '/');
-
-	if (slash && num_i64((struct sv){text, (size_t)(slash - text)}, &o->shard) &&
-	    num_i64(sv_of(slash + 1), &o->shards) && o->shards >= 1 && o->shard >= 0 &&
-	    o->shard < o->shards)
-		return 0;
-	return err_set(err, ERR_USAGE, "--shard %s: expected I/N with 0 <= I < N", text);
-}
-
-static int
 parse_progress(const char *text, struct options *o, struct err *err)
 {
 	static const char *const words[] = {"auto", "always", "never"};
@@ -226,7 +215,7 @@ parse_one(int c, const char *arg, struct options *o, struct err *err)
 			return 0;
 		return err_set(err, ERR_USAGE, "--workers %s: expected 1 to 1024", arg);
 	case OPT_SHARD:
-		return parse_shard(arg, o, err);
+		return shard_parse(arg, &o->shard, &o->shards, err);
 	case OPT_NOW:
 		o->now = arg;
 		return 0;
@@ -265,34 +254,6 @@ parse_one(int c, const char *arg, struct options *o, struct err *err)
 	}
 }
 
-/* An array job's place comes from its engine, unless --shard says otherwise. */
-static int
-shard_from_env(struct options *o, struct err *err)
-{
-	static const char *const pairs[][2] = {
-	    {"AWS_BATCH_JOB_ARRAY_INDEX", "MUSTER_SHARDS"},
-	    {"JOB_COMPLETION_INDEX", "MUSTER_SHARDS"},
-	    {"SLURM_ARRAY_TASK_ID", "SLURM_ARRAY_TASK_COUNT"},
-	};
-
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
-		const char *index = getenv(pairs[i][0]);
-		const char *count = getenv(pairs[i][1]);
-
-		if (!index || !*index)
-			continue;
-		if (!count || !num_i64(sv_of(index), &o->shard) ||
-		    !num_i64(sv_of(count), &o->shards) || o->shards < 1 || o->shard < 0 ||
-		    o->shard >= o->shards)
-			return err_set(
-			    err, ERR_USAGE,
-			    "%s=%s and %s=%s do not name a shard: expected 0 <= index < count",
-			    pairs[i][0], index, pairs[i][1], count ? count : "(unset)");
-		return 0;
-	}
-	return 0;
-}
-
 /* The rows of a command, as getopt wants them. */
 static void
 pick_rows(enum options_for command, struct option longs[N_ROWS + 1])
@@ -315,6 +276,18 @@ takes(enum options_for command, int c)
 	return false;
 }
 
+/* What was typed goes before what the engine of an array job says. */
+static int
+place(struct options *o, struct err *err)
+{
+	if (o->shards)
+		return 0;
+	if (takes(o->command, OPT_SHARD) && !o->help)
+		return shard_from_env(&o->shard, &o->shards, err);
+	o->shards = 1;
+	return 0;
+}
+
 int
 options_parse(enum options_for command, size_t max_words, int argc, char **argv,
 	      struct options *ret, struct err *err)
@@ -322,12 +295,9 @@ options_parse(enum options_for command, size_t max_words, int argc, char **argv,
 	struct option longs[N_ROWS + 1];
 	int c;
 
-	*ret = (struct options){
-	    .command = command, .shards = 1, .log_level = LOG_INFO, .max_lag_ms = -1};
+	*ret = (struct options){.command = command, .log_level = LOG_INFO, .max_lag_ms = -1};
 	ret->log_format = isatty(STDERR_FILENO) ? LOG_TEXT : LOG_LOGFMT;
 	pick_rows(command, longs);
-	if (shard_from_env(ret, err))
-		return -1;
 	opterr = 0;
 	optind = 1;
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
@@ -344,7 +314,7 @@ options_parse(enum options_for command, size_t max_words, int argc, char **argv,
 			return err_set(err, ERR_USAGE, "unexpected argument: %s", argv[optind]);
 		ret->words[ret->n_words++] = argv[optind];
 	}
-	return 0;
+	return place(ret, err);
 }
 
 bool

@@ -16,6 +16,7 @@
 #include "base/num.h"
 #include "base/timefmt.h"
 #include "run/others.h"
+#include "run/shard.h"
 
 #define RETRY_ATTEMPTS 3      /* the SDKs' standard mode */
 #define FIND_MS	       300000 /* the longest that accounts may be listed for */
@@ -42,24 +43,6 @@ int
 session_configure(struct config *c, struct err *err)
 {
 	return hooks->configure ? hooks->configure(hooks->arg, c, err) : 0;
-}
-
-int64_t
-shard_of(const char *tenant, int64_t n)
-{
-	uint64_t key = fnv1a64(sv_of(tenant));
-	uint64_t best = 0;
-	int64_t owner = 0;
-
-	for (int64_t i = 0; i < n; i++) {
-		uint64_t weight = mix64(key ^ mix64((uint64_t)i + 1));
-
-		if (i == 0 || weight > best) {
-			best = weight;
-			owner = i;
-		}
-	}
-	return owner;
 }
 
 static int

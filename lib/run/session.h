@@ -119,7 +119,4 @@ void session_sink_env(const struct session *s, struct sink_env *ret);
 bool session_has_tenant(const struct session *s, const char *tenant);
 bool session_has_job(const struct session *s, const struct tenant *t, const struct job *job);
 
-/* Rendezvous hashing: which of n shards owns a tenant. Adding a shard moves 1/n of the tenants. */
-int64_t shard_of(const char *tenant, int64_t n);
-
 #endif
