@@ -94,7 +94,7 @@ $(B)/tests/sim/powercut.so: tests/sim/powercut.c
 HEADERS   := $(wildcard lib/*/*.h jobs/*.h tests/*/*.h)
 C_SRC     := $(LIB_SRC) $(JOB_SRC) $(wildcard tests/*/*.c)
 PY_SRC     = $(shell grep -lsE '^\#!.*python3' $(wildcard scripts/* tests/*/*)) $(shell find tests -name '*.py')
-SH_SRC     = $(filter-out $(PY_SRC),$(wildcard scripts/* .ci/run))
+SH_SRC     = $(filter-out $(PY_SRC),$(wildcard scripts/* schedules/*.sh .ci/run))
 # Sanitizers want their shadow where the kernel's widest randomisation may already be.
 FIXED     := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 MEMCHECK  := valgrind -q --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=9

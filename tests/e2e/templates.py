@@ -24,7 +24,7 @@ def resources(name, **parameters):
             text = text.replace("${" + word + "}", value)
         return text
 
-    for short in ("!Equals", "!Not"):
+    for short in ("!Equals", "!If", "!Not"):
         Loader.add_constructor(short, lambda loader, node: loader.construct_sequence(node))
     Loader.add_constructor("!Ref", lambda _loader, node: known.get(node.value, node.value))
     Loader.add_constructor("!GetAtt", lambda _loader, node: {"Bucket.Arn": f"arn:aws:s3:::{BUCKET}"}.get(node.value, node.value))
