@@ -47,7 +47,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
 SEED ?= 1
 
-.PHONY: all debug test unit e2e sim-tools model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench check install clean help \
+.PHONY: all debug test unit e2e sim-tools model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench scale check install clean help \
 	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
@@ -197,6 +197,9 @@ analyze:                  ## gcc's own analyzer over lib/ and jobs/ (slow, and n
 
 bench: all $(B)/bench/pages  ## CPU, memory and growth of whole runs beside a script's (BENCH= options of tests/bench/bench.py)
 	$(Q)/usr/bin/python3 tests/bench/bench.py $(BENCH)
+
+scale: all $(B)/bench/pages  ## 1 to 1,000 tenants at realistic latencies, and which quota binds first (SCALE= options of tests/bench/scale.py)
+	$(Q)/usr/bin/python3 tests/bench/scale.py $(SCALE)
 
 $(B)/bench/pages: $(B)/tests/bench/pages.o $(B)/libmuster.a
 	$(call say,LD,$@)

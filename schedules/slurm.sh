@@ -1,14 +1,14 @@
 #!/bin/sh
-# muster as a Slurm job array: each task does the tenants that fall to it. As a user that may submit jobs:
+# muster as a Slurm job array: each task does the tenants that fall to it. Copy it to the home of a user that may submit jobs:
 #
-#     sbatch /usr/local/share/muster/slurm.sh                  now, in four tasks
-#     sbatch --array=0-15 /usr/local/share/muster/slurm.sh     in sixteen: from 0, and without gaps
-#     MUSTER_SHARDS=4 sbatch --array=2 /usr/local/share/muster/slurm.sh      number 2 of four once more, alone
-#     sbatch /usr/local/share/muster/slurm.sh --job ecs        with further options of `muster run`
+#     sbatch slurm.sh                                   now, in four tasks
+#     sbatch --array=0-15 slurm.sh                      in sixteen: from 0, and without gaps
+#     MUSTER_SHARDS=4 sbatch --array=2 slurm.sh         number 2 of four once more, alone
+#     sbatch slurm.sh --job ecs                         with further options of `muster run`
 #
-# and every five minutes by a line of scrontab (or of that user's crontab):
+# and every five minutes by a line of scrontab, or of that user's crontab:
 #
-#     */5 * * * * sbatch --quiet /usr/local/share/muster/slurm.sh
+#     */5 * * * * sbatch --quiet $HOME/slurm.sh
 #
 # `state` has to be where all nodes reach it: on S3. A task whose node fails, or that is preempted, is queued again; what it
 # had begun is finished by that or by the next run, and tasks that run twice do no harm. One that ends with 1 has tenants that
@@ -20,7 +20,8 @@
 #SBATCH --cpus-per-task=1
 #SBATCH --mem=256M
 #SBATCH --requeue
-#SBATCH --output=muster-%A_%a.log
+#SBATCH --output=muster-%a.log
+#SBATCH --open-mode=append
 # Set `run.deadline` below this. It stops within five seconds of the signal.
 #SBATCH --time=10
 #SBATCH --signal=B:TERM@30

@@ -4,7 +4,7 @@
  * counts, so that the client is what is measured: pages are made once for each question and then
  * sent from memory. A thread for each connection, HTTP/1.1, TLS where a certificate is given.
  *
- *   pages PORT_FILE [--tls CERT KEY] [--series N] [--latency MS] [--no-cbor]
+ *   pages PORT_FILE [--tls CERT KEY] [--series N] [--latency MS[-MS]] [--no-cbor]
  *
  * GET /stats says what came. Not part of the program or of its tests: those have tests/aws.
  */
@@ -39,7 +39,7 @@ enum speech { JSON, QUERY, CBOR };
 
 static struct {
 	size_t series;
-	long latency_ms;
+	long latency_ms, longest_ms; /* each call waits for something between */
 	bool cbor;
 	SSL_CTX *tls;
 } options = {.series = 100, .cbor = true};
@@ -586,6 +586,17 @@ say_stats(const struct connection *c)
 	return answer(c, "200 OK", "application/json", (struct sv){text, (size_t)n});
 }
 
+/* Of so many calls each wait comes equally often; the sequence is the same each time. */
+static void
+wait_for(uint64_t nth)
+{
+	uint64_t span = (uint64_t)(options.longest_ms - options.latency_ms) + 1;
+	uint64_t ms = (uint64_t)options.latency_ms + (nth * 0x9E3779B97F4A7C15u >> 32) % span;
+
+	if (ms)
+		(void)usleep((useconds_t)ms * 1000);
+}
+
 static bool
 serve_one(const struct connection *c, const struct request *r)
 {
@@ -593,9 +604,7 @@ serve_one(const struct connection *c, const struct request *r)
 
 	if (find(r->line, " /stats "))
 		return say_stats(c);
-	counts.calls++;
-	if (options.latency_ms)
-		(void)usleep((useconds_t)options.latency_ms * 1000);
+	wait_for(counts.calls++);
 	if (find(r->line, "/api/v1/write"))
 		return take_push(c, r->body);
 	if (find(r->line, "/operation/") && options.cbor)
@@ -667,14 +676,19 @@ read_options(int argc, char **argv)
 		} else if (!strcmp(argv[i], "--series") && i + 1 < argc) {
 			options.series = strtoul(argv[++i], NULL, 10);
 		} else if (!strcmp(argv[i], "--latency") && i + 1 < argc) {
-			options.latency_ms = strtol(argv[++i], NULL, 10);
+			char *end;
+
+			options.latency_ms = strtol(argv[++i], &end, 10);
+			options.longest_ms =
+			    *end == '-' ? strtol(end + 1, NULL, 10) : options.latency_ms;
 		} else if (!strcmp(argv[i], "--no-cbor")) {
 			options.cbor = false;
 		} else {
 			return false;
 		}
 	}
-	return argc > 1 && options.series <= QUERIES_MAX;
+	return argc > 1 && options.series <= QUERIES_MAX && options.latency_ms >= 0 &&
+	       options.longest_ms >= options.latency_ms;
 }
 
 int
@@ -686,9 +700,10 @@ main(int argc, char **argv)
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	if (!read_options(argc, argv) || (fd = listen_on(argv[1])) < 0) {
-		(void)fprintf(stderr,
-			      "usage: pages PORT_FILE [--tls CERT KEY] [--series N] [--latency MS] "
-			      "[--no-cbor]\n");
+		(void)fprintf(
+		    stderr,
+		    "usage: pages PORT_FILE [--tls CERT KEY] [--series N] [--latency MS[-MS]] "
+		    "[--no-cbor]\n");
 		return 2;
 	}
 	(void)pthread_attr_init(&detached);
