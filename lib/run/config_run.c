@@ -73,7 +73,8 @@ const struct conf_key config_run_keys[] = {
      .type = CONF_TABLE,
      .offset = RUN(limits),
      .table = limits_keys,
-     .help = "What is asked of one account and region at most; a rate may be none."},
+     .help = "What this process asks of one account and region at most (several shards: each of "
+	     "them); a rate may be none."},
     {.name = "prices",
      .type = CONF_TABLE,
      .offset = RUN(prices),
