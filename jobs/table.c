@@ -1,9 +1,10 @@
 /* The job kinds there are. A new one is a row here. */
 #include "run/job.h"
 
-extern const struct job_kind job_alarms, job_insights, job_metrics;
+extern const struct job_kind job_alarms, job_insights, job_metrics, job_traces;
 
-const struct job_kind *const job_kinds[] = {&job_metrics, &job_insights, &job_alarms, NULL};
+const struct job_kind *const job_kinds[] = {&job_metrics, &job_insights, &job_alarms, &job_traces,
+					    NULL};
 
 const struct job_kind *
 job_kind_find(const char *name)

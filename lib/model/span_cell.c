@@ -106,6 +106,7 @@ same_span(const struct span_row *x, const struct span_row *y)
 /* Reading lines */
 
 struct each {
+	int (*line)(struct each *e, struct sv line, struct err *err);
 	int (*fn)(void *arg, const struct span *s, struct err *err);
 	void *arg;
 	struct buf rest; /* of a line that goes on in the next piece */
@@ -120,8 +121,6 @@ each_line(struct each *e, struct sv line, struct err *err)
 	const struct json_node *doc;
 	struct span s;
 
-	arena_reset(&e->mem);
-	e->lines++;
 	doc = json_tree_parse(line, &e->mem);
 	if (!doc || !span_read(doc, &e->mem, &s, &why))
 		return err_set(err, ERR_DATA, "line %llu is no span: %s",
@@ -147,7 +146,9 @@ each_piece(void *arg, struct sv piece, struct err *err)
 				return -1;
 			line = buf_view(&e->rest);
 		}
-		rc = each_line(e, line, err);
+		arena_reset(&e->mem);
+		e->lines++;
+		rc = e->line(e, line, err);
 		buf_reset(&e->rest);
 		if (rc)
 			return -1;
@@ -175,10 +176,52 @@ span_lines_each(const struct cell_data *d,
 		int (*fn)(void *arg, const struct span *s, struct err *err), void *arg,
 		struct err *err)
 {
-	struct each e = {
-	    .fn = fn, .arg = arg, .rest = BUF_INIT(LINE_MAX), .mem = ARENA_INIT(READ_MAX)};
+	struct each e = {.line = each_line,
+			 .fn = fn,
+			 .arg = arg,
+			 .rest = BUF_INIT(LINE_MAX),
+			 .mem = ARENA_INIT(READ_MAX)};
 
 	return lines_each(d, &e, err);
+}
+
+/* Rows of a query */
+
+struct taking {
+	struct span_rows *to;
+	int64_t cell_ms;
+	uint64_t rejected;
+};
+
+static int
+take_row(struct each *e, struct sv line, struct err *err)
+{
+	struct taking *t = e->arg;
+	const struct json_node *row = json_tree_parse(line, &e->mem), *doc;
+	const char *why;
+	struct span s;
+
+	if (!row)
+		return err_set(err, ERR_DATA, "a row that is no JSON");
+	doc = json_tree_parse(json_tree_str(row, "message"), &e->mem);
+	if (!doc || !span_read(doc, &e->mem, &s, &why)) {
+		t->rejected++;
+		return 0;
+	}
+	return span_rows_add(t->to, &s, t->cell_ms, err);
+}
+
+int
+span_rows_take(struct span_rows *r, const struct cell_data *logs, int64_t cell_ms,
+	       uint64_t *rejected, struct err *err)
+{
+	struct taking t = {.to = r, .cell_ms = cell_ms};
+	struct each e = {
+	    .line = take_row, .arg = &t, .rest = BUF_INIT(LINE_MAX), .mem = ARENA_INIT(READ_MAX)};
+	int rc = lines_each(logs, &e, err);
+
+	*rejected += t.rejected;
+	return rc;
 }
 
 /* Cells */
@@ -195,6 +238,7 @@ add_line(struct each *e, const struct span_row *row, struct cell_data *d, struct
 	if (!d->rows_only && cell_lines_add(d, (struct sv){row->line, row->n}, err))
 		return -1;
 	d->n_lines++;
+	arena_reset(&e->mem);
 	return each_line(e, (struct sv){row->line, row->n - 1}, err);
 }
 
@@ -230,7 +274,8 @@ int
 span_cell_adopt(struct cell_data *d, const struct span_owner *o, int64_t period_ms, struct err *err)
 {
 	struct span_counts counts;
-	struct each e = {.fn = count_span,
+	struct each e = {.line = each_line,
+			 .fn = count_span,
 			 .arg = &counts,
 			 .rest = BUF_INIT(LINE_MAX),
 			 .mem = ARENA_INIT(READ_MAX)};

@@ -38,6 +38,9 @@ int span_rows_init(struct span_rows *r, const struct span_owner *o, struct err *
 void span_rows_done(struct span_rows *r);
 /* Made the owner's first (span_own). */
 int span_rows_add(struct span_rows *r, struct span *s, int64_t cell_ms, struct err *err);
+/* The spans of aws/spans, from lines of a Logs Insights query (model/insights_rows.h): each one's message is a document. What is none is
+ * counted in *rejected. */
+int span_rows_take(struct span_rows *r, const struct cell_data *logs, int64_t cell_ms, uint64_t *rejected, struct err *err);
 /* Before the first span_rows_fill(): by cell and line. */
 void span_rows_sort(struct span_rows *r);
 /* Lines (none where d->rows_only), rows and counts of one cell. Of spans that are there twice the one that ends last stays; the others count

@@ -48,6 +48,14 @@ add_service(struct hosts *h, const char *service, const char *region)
 }
 
 static void
+add_services(struct hosts *h, const struct job_kind *kind, const char *region)
+{
+	add_service(h, kind->service, region);
+	if (kind->also)
+		add_service(h, kind->also, region);
+}
+
+static void
 collect(const struct check *c, struct hosts *h)
 {
 	const struct config *config = c->s->config;
@@ -62,8 +70,7 @@ collect(const struct check *c, struct hosts *h)
 		for (size_t j = 0; session_has_tenant(c->s, one->id) && j < config->n_jobs; j++)
 			for (size_t r = 0; r < one->n_regions; r++)
 				if (session_has_job(c->s, one, &config->jobs[j]))
-					add_service(h, config->jobs[j].kind->service,
-						    one->regions[r]);
+					add_services(h, config->jobs[j].kind, one->regions[r]);
 	}
 }
 

@@ -288,6 +288,7 @@ struct asking {
 	struct aws_target to;
 	struct aws_call call;
 	struct http_resp resp;
+	struct buf url; /* of the call's service */
 	json_t *seen;
 };
 
@@ -301,8 +302,11 @@ ask(struct asking *a, const struct job_probe *probe, struct err *err)
 		err_clear(err);
 		aws_call_reset(&a->call);
 		resp_reset(&a->resp);
-		if (probe->ask(a->stream, a->seen, s->env.now_ms, &a->call, err))
+		buf_reset(&a->url);
+		if (probe->ask(a->stream, a->seen, s->env.now_ms, &a->call, err) ||
+		    endpoint_url(a->call.service, a->to.region, &a->url, err))
 			return;
+		a->to.endpoint = buf_cstr(&a->url);
 		a->to.deadline_mono_ms = clock_mono_ms(s->clock) + CALL_MS;
 		a->call.max_reply = REPLY_MAX;
 		(void)aws_call_send(&a->call, &a->to, &a->resp, err);
@@ -317,6 +321,8 @@ try_probe(struct asking *a, const struct job_probe *probe)
 	struct visit *v = a->v;
 	struct err err = {0};
 
+	if (probe->needed && !probe->needed(a->seen))
+		return;
 	if (probe->resource)
 		probe->resource(a->stream, &resource);
 	buf_fmt(&key, "%s %s %s", probe->action, a->stream->region, buf_cstr(&resource));
@@ -334,7 +340,7 @@ try_probe(struct asking *a, const struct job_probe *probe)
 static void
 try_stream(struct visit *v, const struct job *job, const char *region)
 {
-	CLEANUP(buf_done) struct buf url = BUF_INIT(4096), doubt = BUF_INIT(TEXT_MAX);
+	CLEANUP(buf_done) struct buf doubt = BUF_INIT(TEXT_MAX);
 	const struct job_stream stream = {
 	    .common = &job->common,
 	    .opts = job->opts,
@@ -347,6 +353,7 @@ try_stream(struct visit *v, const struct job *job, const char *region)
 	    .v = v,
 	    .stream = &stream,
 	    .to = {.t = v->s->top, .creds = v->creds, .account = v->t->account, .region = region},
+	    .url = BUF_INIT(4096),
 	    .seen = json_object(),
 	};
 	struct err err = {0};
@@ -355,16 +362,16 @@ try_stream(struct visit *v, const struct job *job, const char *region)
 	v->place.region = region;
 	aws_call_init(&a.call, REQUEST_MAX);
 	resp_init(&a.resp, REPLY_MAX);
-	if (endpoint_url(job->kind->service, region, &url, &err))
+	if (endpoint_url(job->kind->service, region, &a.url, &err))
 		check_fault(&v->place, "endpoint", NULL, NULL, &err);
-	a.to.endpoint = buf_cstr(&url);
-	for (const struct job_probe *p = job->kind->probes; url.n && p && p->action; p++)
-		if (!clock_cancelled(v->s->clock))
+	for (const struct job_probe *p = job->kind->probes; p && p->action; p++)
+		if (err.kind == ERR_NONE && !clock_cancelled(v->s->clock))
 			try_probe(&a, p);
 	if (job->kind->doubt && job->kind->doubt(&stream, a.seen, &doubt))
 		check_say(&v->place, CHECK_WARN, job->kind->name, buf_cstr(&doubt));
 	resp_done(&a.resp);
 	aws_call_done(&a.call);
+	buf_done(&a.url);
 	json_decref(a.seen);
 }
 

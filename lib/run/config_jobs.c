@@ -88,34 +88,15 @@ const struct conf_key config_job_keys[] = {
     CONF_END,
 };
 
-static const char *const later_kinds[] = {"traces"};
-
-static void
-join_kinds(struct buf *out)
-{
-	for (size_t i = 0; job_kinds[i]; i++)
-		buf_fmt(out, "%s%s", i ? ", " : "", job_kinds[i]->name);
-}
-
 static const struct job_kind *
 find_kind(struct config_read *r, const struct conf_node *at, const char *name)
 {
 	const struct job_kind *k = job_kind_find(name);
-	struct buf known = BUF_INIT(4096);
 	const char *names[64];
 	size_t n = 0;
 
 	if (k)
 		return k;
-	for (size_t i = 0; i < ARRAY_LEN(later_kinds); i++) {
-		if (strcmp(later_kinds[i], name) != 0)
-			continue;
-		join_kinds(&known);
-		conf_fault(r->f, at, "kind %s is not supported by this version (known: %s)", name,
-			   buf_cstr(&known));
-		buf_done(&known);
-		return NULL;
-	}
 	for (; n < ARRAY_LEN(names) && job_kinds[n]; n++)
 		names[n] = job_kinds[n]->name;
 	config_unknown(r, at, "kind", name, names, n);
@@ -197,10 +178,10 @@ check_once(struct config_read *r, const struct job_read *in, const struct job *j
 	num_duration_format(c->hold_ms, hold);
 	num_duration_format(c->delay_ms, delay);
 	if (!job->kind->open_again)
-		conf_fault(
-		    r->f, in->revisit_node,
-		    "`once` is for cells that are paid for with each asking (kind insights): "
-		    "expected a duration such as 90s, 5m or 1h30m");
+		conf_fault(r->f, in->revisit_node,
+			   "`once` is for cells that are paid for with each asking (kinds insights "
+			   "and traces): "
+			   "expected a duration such as 90s, 5m or 1h30m");
 	else if (c->hold_ms <= c->delay_ms)
 		conf_fault(
 		    r->f, in->revisit_node,

@@ -60,6 +60,8 @@ struct job_probe {
 	/* The least "Resource" of the statement that allows it, as JSON; NULL: "*", as for actions
 	 * that know no resources. */
 	void (*resource)(const struct job_stream *s, struct buf *out);
+	/* By what has been seen: is the permission needed at all? NULL: always. */
+	bool (*needed)(const json_t *seen);
 	/* Fill *call (reset before). */
 	int (*ask)(const struct job_stream *s, const json_t *seen, int64_t now_ms,
 		   struct aws_call *call, struct err *err);
@@ -106,8 +108,9 @@ struct job_kind {
 	size_t opts_size;
 	/* Defaults, in ms. */
 	int64_t every_ms, delay_ms, revisit_ms;
-	/* Service whose endpoint the calls go to (signing name). */
-	const char *service;
+	/* Service whose endpoint the calls go to (signing name); and another that some go to, NULL:
+	 * none. */
+	const char *service, *also;
 	bool linked; /* it heeds linked_account */
 	bool states; /* it tells how things stand: what sinks of states take */
 

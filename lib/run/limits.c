@@ -19,6 +19,7 @@ const struct conf_key limits_keys[] = {
     RATE("logs_start_query", start_query, "5/s", "StartQuery."),
     RATE("logs_get_query_results", get_query_results, "8/s", "GetQueryResults."),
     RATE("logs", logs, "8/s", "Each other call of CloudWatch Logs."),
+    RATE("xray", xray, "10/s", "Each call of X-Ray."),
     RATE("sts", sts, "300/s", "Each call of STS."),
     RATE("organizations", organizations, "15/s", "Each call of Organizations."),
     RATE("oam", oam, "8/s", "Each call of OAM."),
@@ -44,6 +45,7 @@ limits_rows(const struct limits *l, struct rate_row rows[LIMITS_ROWS])
 	    {"logs", "StartQuery", l->start_query},
 	    {"logs", "GetQueryResults", l->get_query_results},
 	    {"logs", NULL, l->logs},
+	    {"xray", NULL, l->xray},
 	    {"sts", NULL, l->sts},
 	    {"organizations", NULL, l->organizations},
 	    {"oam", NULL, l->oam},
@@ -116,6 +118,12 @@ counts(const struct division *d, const struct tenant_job *tj)
 	return in_front < d->tenant_workers;
 }
 
+static bool
+asks_queries(const struct job_kind *kind)
+{
+	return !strcmp(kind->service, "logs") || (kind->also && !strcmp(kind->also, "logs"));
+}
+
 static int
 each_tenant(struct division *d, struct tenant_run *t, struct err *err)
 {
@@ -123,8 +131,8 @@ each_tenant(struct division *d, struct tenant_run *t, struct err *err)
 		for (size_t i = 0; i < t->jobs[j].n_streams; i++) {
 			struct stream *s = &t->jobs[j].streams[i];
 
-			if (!strcmp(s->job->kind->service, "logs") &&
-			    (d->counted || counts(d, &t->jobs[j])) && each_stream(d, s, err))
+			if (asks_queries(s->job->kind) && (d->counted || counts(d, &t->jobs[j])) &&
+			    each_stream(d, s, err))
 				return -1;
 		}
 	return 0;

@@ -19,13 +19,13 @@
 struct limits {
 	/* Calls a second; 0: not limited. */
 	double get_metric_data, list_metrics, alarm_history, cloudwatch;
-	double start_query, get_query_results, logs;
+	double start_query, get_query_results, logs, xray;
 	double sts, organizations, oam;
 	int64_t concurrent_queries; /* of Logs Insights */
 };
 extern const struct conf_key limits_keys[]; /* of a struct limits */
 
-#define LIMITS_ROWS 11
+#define LIMITS_ROWS 12
 /* The same as rows for limit_transport_new, with its last row. */
 void limits_rows(const struct limits *l, struct rate_row rows[LIMITS_ROWS]);
 

@@ -35,6 +35,14 @@ wait_for_call(const struct stream *s, struct pull *p, int64_t wait_ms, struct er
 		       missing);
 }
 
+static const char *
+endpoint_of(const struct stream *s, const struct aws_call *call)
+{
+	const char *also = s->job->kind->also;
+
+	return also && !strcmp(also, call->service) ? s->endpoint_also : s->endpoint;
+}
+
 /* Send one call; expired credentials are worth one more try than the retry layer gave them. */
 static int
 send_call(const struct stream *s, struct worker_mem *mem, int64_t deadline_mono_ms, struct err *err)
@@ -42,7 +50,7 @@ send_call(const struct stream *s, struct worker_mem *mem, int64_t deadline_mono_
 	const struct aws_target to = {
 	    .t = s->env->transport,
 	    .creds = s->creds,
-	    .endpoint = s->endpoint,
+	    .endpoint = endpoint_of(s, &mem->call),
 	    /* Calls about a linked account are this one's, and so are their quotas. */
 	    .account = s->js.linked_account ? s->env->account : s->tenant->account,
 	    .region = s->js.region,

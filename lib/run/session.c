@@ -342,12 +342,26 @@ session_job_stream(const struct tenant *t, const struct job *job, const char *re
 	};
 }
 
+/* NULL for no service. */
+static int
+make_endpoint(const char *service, const char *region, char **ret, struct err *err)
+{
+	struct buf url = BUF_INIT(4096);
+
+	if (!service)
+		return 0;
+	if (endpoint_url(service, region, &url, err) || buf_check(&url, "endpoint", err)) {
+		buf_done(&url);
+		return -1;
+	}
+	*ret = buf_steal(&url);
+	return *ret ? 0 : err_nomem(err);
+}
+
 static int
 make_stream(struct session *s, struct stream *st, const struct tenant *t, struct job_plan *p,
 	    const struct plan *plan, const char *region, struct err *err)
 {
-	struct buf url = BUF_INIT(4096);
-
 	*st = (struct stream){
 	    .env = &s->env,
 	    .job = p->job,
@@ -357,13 +371,13 @@ make_stream(struct session *s, struct stream *st, const struct tenant *t, struct
 	    .lake = p->lake,
 	    .js = session_job_stream(t, p->job, region),
 	};
-	if (endpoint_url(p->job->kind->service, region, &url, err) ||
-	    buf_check(&url, "endpoint", err)) {
-		buf_done(&url);
+	if (make_endpoint(p->job->kind->service, region, &st->endpoint, err))
 		return -1;
-	}
-	st->endpoint = buf_steal(&url);
-	return st->endpoint ? 0 : err_nomem(err);
+	if (!make_endpoint(p->job->kind->also, region, &st->endpoint_also, err))
+		return 0;
+	free(st->endpoint);
+	st->endpoint = NULL;
+	return -1;
 }
 
 static int
@@ -712,6 +726,7 @@ free_tenants(struct session *s)
 		for (size_t j = 0; j < tr->n_jobs; j++) {
 			for (size_t k = 0; k < tr->jobs[j].n_streams; k++) {
 				free(tr->jobs[j].streams[k].endpoint);
+				free(tr->jobs[j].streams[k].endpoint_also);
 				free(tr->jobs[j].streams[k].sink_bytes);
 				others_free(tr->jobs[j].streams[k].others);
 				err_forget(&tr->jobs[j].streams[k].error);

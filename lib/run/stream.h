@@ -89,6 +89,7 @@ struct stream {
 	size_t lake;		 /* the job's sink that freezes; n_sinks if none */
 	struct job_stream js;
 	char *endpoint;		   /* of the job kind's service in this region */
+	char *endpoint_also;	   /* of its other one; NULL: it has none */
 	struct cred_source *creds; /* borrowed from the tenant */
 	struct commit *commit;	   /* NULL while nobody works on the tenant's job */
 

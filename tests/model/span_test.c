@@ -827,7 +827,7 @@ test_documents_of_others(void **state)
 	(void)state;
 	data_or_skip();
 	for (size_t i = 0; i < ARRAY_LEN(files); i++) {
-		buf_reset(&doc);
+		buf_done(&doc);
 		data_read(files[i].path, &doc);
 		convert(&r, buf_cstr(&doc));
 		assert_int_equal(r.spans.n, files[i].spans);
@@ -836,7 +836,7 @@ test_documents_of_others(void **state)
 		rig_done(&r);
 	}
 	for (int i = 0; i < 2; i++) {
-		buf_reset(&doc);
+		buf_done(&doc);
 		data_read(i ? "xray/invalid/otel-invalidNamespace.json"
 			    : "xray/segments/otel-ddbSample.json",
 			  &doc);
