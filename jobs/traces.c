@@ -667,6 +667,7 @@ const struct job_kind job_traces = {
     .delay_ms = DELAY_MS,
     .service = "xray",
     .also = "logs",
+    .spans = true,
     .check = traces_check,
     .definition = traces_definition,
     .span_max = traces_span_max,

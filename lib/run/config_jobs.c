@@ -140,6 +140,8 @@ resolve_to(struct config_read *r, const struct job_read *in, struct job *job)
 			conf_fault(r->f, at, "sink %s is named twice", sink->name);
 		else if (sink->kind == SINK_ALERTMANAGER && !job->kind->states)
 			conf_fault(r->f, at, "sink %s takes alarms only", sink->name);
+		else if (sink->kind == SINK_OTLP && !job->kind->spans)
+			conf_fault(r->f, at, "sink %s takes traces only", sink->name);
 		else
 			job->to[job->n_to++] = sink;
 	}

@@ -150,6 +150,14 @@ static const struct conf_key alertmanager_keys[] = {
 	     "runs."},
     CONF_END,
 };
+static const struct conf_key otlp_keys[] = {
+    KIND_KEY,
+    URL_KEY("http:// or https:// URL of an OTLP receiver such as Jaeger (port 4318), up to "
+	    "/v1/traces."),
+    ROLE_KEY,
+    AUTH_KEYS,
+    CONF_END,
+};
 static const struct conf_key objects_keys[] = {
     KIND_KEY,
     URL_KEY("s3://bucket/prefix or file:///dir."),
@@ -202,6 +210,8 @@ const struct config_sink_kind config_sink_kinds[] = {
     {"s3", SINK_OBJECTS, NULL, objects_keys},
     {"alertmanager", SINK_ALERTMANAGER,
      "alarms as they are now, as alerts of Alertmanager's API v2", alertmanager_keys},
+    {"otlp", SINK_OTLP, "spans by OTLP over HTTP, in protobuf: Jaeger, OpenTelemetry collectors",
+     otlp_keys},
     {"stdout", SINK_STDOUT, "NDJSON lines on standard output", stdout_keys},
     {"openmetrics", SINK_OPENMETRICS,
      "OpenMetrics text for samples that came too late: cells of which a receiver of the job with a "
@@ -210,7 +220,6 @@ const struct config_sink_kind config_sink_kinds[] = {
      openmetrics_keys},
     {.name = NULL},
 };
-static const char *const later_kinds[] = {"otlp"};
 
 static const struct config_sink_kind *
 find_kind(struct config_read *r, const struct conf_node *sink, const char *kind)
@@ -224,15 +233,6 @@ find_kind(struct config_read *r, const struct conf_node *sink, const char *kind)
 			return k;
 		if (k->summary)
 			names[n++] = k->name;
-	}
-	for (size_t i = 0; i < ARRAY_LEN(later_kinds); i++) {
-		if (!strcmp(later_kinds[i], kind)) {
-			conf_fault(r->f, at,
-				   "kind %s is not supported by this version (known: remote_write, "
-				   "objects, alertmanager, stdout, openmetrics)",
-				   kind);
-			return NULL;
-		}
 	}
 	config_unknown(r, at, "kind", kind, names, n);
 	return NULL;
@@ -412,6 +412,7 @@ static void (*const finish[])(struct config_read *r, struct sink_read *s) = {
     [SINK_STDOUT] = NULL,
     [SINK_OPENMETRICS] = finish_objects,
     [SINK_ALERTMANAGER] = finish_receiver,
+    [SINK_OTLP] = finish_receiver,
 };
 
 static void

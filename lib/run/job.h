@@ -113,6 +113,7 @@ struct job_kind {
 	const char *service, *also;
 	bool linked; /* it heeds linked_account */
 	bool states; /* it tells how things stand: what sinks of states take */
+	bool spans;  /* its lines are spans: what sinks of those take */
 
 	/* Cross-checks after reading; faults go to `f`, derived values may be stored in opts
 	 * (memory from `a`). */

@@ -105,6 +105,8 @@ put_receiver(const struct sink_conf *c, json_t *obj, bool *ok)
 			put(sigv4, "region", literal(c->sigv4_region), ok);
 		put(obj, "sigv4", sigv4, ok);
 	}
+	if (c->kind == SINK_OTLP)
+		return;
 	if (c->kind == SINK_ALERTMANAGER) {
 		put(obj, "ends_after", duration(c->ends_after_ms), ok);
 		return;

@@ -15,6 +15,7 @@
 #include "base/fsx.h"
 #include "base/map.h"
 #include "base/num.h"
+#include "fmt/codec.h"
 #include "fmt/json.h"
 #include "fmt/snappy.h"
 #include "fmt/zst.h"
@@ -212,6 +213,83 @@ decode_alerts(struct sv body, struct buf *out, struct err *err)
 	return rc ? rc : buf_check(out, "alerts", err);
 }
 
+/* ---- spans ---- */
+
+static void
+add_hex(struct buf *out, const char *before, struct sv bytes)
+{
+	buf_str(out, before);
+	for (size_t i = 0; i < bytes.n; i++)
+		buf_fmt(out, "%02x", (unsigned char)bytes.p[i]);
+	buf_ch(out, '"');
+}
+
+static void
+add_base64(struct buf *out, const char *before, struct sv bytes)
+{
+	buf_str(out, before);
+	base64_encode(out, bytes);
+	buf_ch(out, '"');
+}
+
+/* A line for each span: its ids and name to look at, and all of it, with its resource. */
+static bool
+add_span(struct sv span, struct sv resource, struct buf *out)
+{
+	struct sv trace = SV(""), id = SV(""), name = SV("");
+	struct field f = {0};
+
+	for (struct sv in = span; in.n && f.number < 5;) {
+		if (!read_field(&in, &f) || f.type != 2)
+			return false;
+		if (f.number == 1)
+			trace = f.bytes;
+		else if (f.number == 2)
+			id = f.bytes;
+		else if (f.number == 5)
+			name = f.bytes;
+	}
+	add_hex(out, "{\"trace_id\":\"", trace);
+	add_hex(out, ",\"span_id\":\"", id);
+	buf_str(out, ",\"name\":");
+	(void)json_escape(out, name);
+	add_base64(out, ",\"span\":\"", span);
+	add_base64(out, ",\"resource\":\"", resource);
+	buf_str(out, "}\n");
+	return true;
+}
+
+/* Resource first, then scopes with their spans. */
+static bool
+add_resource_spans(struct sv in, struct buf *out)
+{
+	struct sv resource = SV("");
+	struct field f, g;
+
+	while (in.n) {
+		if (!read_field(&in, &f) || f.type != 2)
+			return false;
+		if (f.number == 1)
+			resource = f.bytes;
+		for (struct sv scope = f.bytes; f.number == 2 && scope.n;)
+			if (!read_field(&scope, &g) || g.type != 2 ||
+			    (g.number == 2 && !add_span(g.bytes, resource, out)))
+				return false;
+	}
+	return true;
+}
+
+static int
+decode_spans(struct sv body, struct buf *out, struct err *err)
+{
+	struct field f;
+
+	while (body.n)
+		if (!read_field(&body, &f) || f.type != 2 || !add_resource_spans(f.bytes, out))
+			return err_set(err, ERR_DATA, "spans: a broken request");
+	return buf_check(out, "spans", err);
+}
+
 /* ---- taking ---- */
 
 static const struct {
@@ -220,6 +298,7 @@ static const struct {
 } decoders[] = {
     {"RemoteWrite", decode_remote_write},
     {"PostAlerts", decode_alerts},
+    {"ExportTraces", decode_spans},
 };
 
 static int

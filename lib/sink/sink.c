@@ -18,6 +18,7 @@ static const struct sink_row {
     {SINK_STDOUT, sink_stdout_open, NULL},
     {SINK_OPENMETRICS, sink_openmetrics_open, sink_openmetrics_try},
     {SINK_ALERTMANAGER, sink_alertmanager_open, sink_alertmanager_try},
+    {SINK_OTLP, sink_otlp_open, sink_otlp_try},
 };
 
 static const struct sink_row *

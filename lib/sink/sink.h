@@ -17,7 +17,7 @@
 #include "net/transport.h"
 #include "store/store.h"
 
-enum sink_kind { SINK_REMOTE_WRITE, SINK_OBJECTS, SINK_STDOUT, SINK_OPENMETRICS, SINK_ALERTMANAGER };
+enum sink_kind { SINK_REMOTE_WRITE, SINK_OBJECTS, SINK_STDOUT, SINK_OPENMETRICS, SINK_ALERTMANAGER, SINK_OTLP };
 
 /* One sink as configured; strings live in the configuration. */
 struct sink_conf {
@@ -105,6 +105,8 @@ int sink_objects_open(const struct sink_conf *c, const struct sink_env *env, str
 int sink_openmetrics_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_alertmanager_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_alertmanager_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
+int sink_otlp_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
+int sink_otlp_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 int sink_stdout_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret, struct err *err);
 int sink_remote_write_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);
 int sink_openmetrics_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to, struct err *err);

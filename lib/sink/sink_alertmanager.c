@@ -228,21 +228,6 @@ static const struct sink_ops alertmanager_ops = {
     .free = am_free,
 };
 
-/* The API's path behind what is configured, unless it stands there already. */
-static int
-set_url(struct alertmanager *am, const char *url, struct err *err)
-{
-	struct sv base = sv_of(url);
-	size_t n = strlen(PATH);
-
-	while (base.n && base.p[base.n - 1] == '/')
-		base.n--;
-	buf_sv(&am->url, base);
-	if (base.n < n || memcmp(base.p + base.n - n, PATH, n) != 0)
-		buf_str(&am->url, PATH);
-	return buf_check(&am->url, "url", err);
-}
-
 int
 sink_alertmanager_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
 		       struct err *err)
@@ -253,7 +238,8 @@ sink_alertmanager_open(const struct sink_conf *c, const struct sink_env *env, st
 		return err_nomem(err);
 	am->base = (struct sink){.ops = &alertmanager_ops, .conf = c};
 	am->url = BUF_INIT(URL_MAX);
-	if (sink_http_open(&am->http, c, env, err) < 0 || set_url(am, c->url, err) < 0) {
+	if (sink_http_open(&am->http, c, env, err) < 0 ||
+	    sink_http_url(&am->url, c->url, PATH, err) < 0) {
 		am_free(&am->base);
 		return -1;
 	}

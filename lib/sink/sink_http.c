@@ -144,6 +144,19 @@ sink_http_fill(struct sink_http *h, struct http_req *req, struct secret *auth, s
 	return fill_headers(c, req, err);
 }
 
+int
+sink_http_url(struct buf *out, const char *url, const char *path, struct err *err)
+{
+	struct sv base = sv_of(url);
+
+	while (base.n && base.p[base.n - 1] == '/')
+		base.n--;
+	buf_sv(out, base);
+	if (!sv_ends(base, sv_of(path)))
+		buf_str(out, path);
+	return buf_check(out, "url", err);
+}
+
 void
 sink_http_reason(struct sv body, char out[SINK_REASON_MAX])
 {

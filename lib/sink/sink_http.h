@@ -35,6 +35,8 @@ void sink_http_done(struct sink_http *h);
 /* Region, authentication and the headers of all requests onto one that says the rest (`service`: its name where it is not signed). `auth`
  * is the caller's, empty at first; it holds the Authorization value while the request lasts. Thread-safe. */
 int sink_http_fill(struct sink_http *h, struct http_req *req, struct secret *auth, struct err *err);
+/* An API's path behind what is configured, unless it stands there already. */
+int sink_http_url(struct buf *out, const char *url, const char *path, struct err *err);
 /* The receiver's words as one line: control characters and broken UTF-8 become blanks, of which one is enough. */
 void sink_http_reason(struct sv body, char out[SINK_REASON_MAX]);
 

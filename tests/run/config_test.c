@@ -474,7 +474,7 @@ test_faults_in_jobs(void **state)
 				 "90s, 5m or 1h30m\n"},
 	    {", revisit: once",
 	     "t.yaml:6:45: jobs.ecs.revisit: `once` is for cells that are paid for with each "
-	     "asking (kind insights): expected a duration such as 90s, 5m or 1h30m\n"},
+	     "asking (kinds insights and traces): expected a duration such as 90s, 5m or 1h30m\n"},
 	    {", naming: adto", "t.yaml:6:44: jobs.ecs.naming: unknown value 'adto' (did you mean "
 			       "adot?)\n"},
 	    {", keep: 'a('", "t.yaml:6:42: jobs.ecs.keep: not an extended regular expression: "
@@ -495,8 +495,8 @@ test_faults_in_jobs(void **state)
 	     "t.yaml:7:35: jobs.app.to[1]: sink lake is named twice\n"},
 	    {"}\n  app: {kind: metric, to: lake",
 	     "t.yaml:7:15: jobs.app.kind: unknown kind 'metric' (did you mean metrics?)\n"},
-	    {"}\n  app: {kind: dns, to: lake",
-	     "t.yaml:7:15: jobs.app.kind: unknown kind 'dns' (known: metrics, insights, alarms)\n"},
+	    {"}\n  app: {kind: dns, to: lake", "t.yaml:7:15: jobs.app.kind: unknown kind 'dns' "
+					       "(known: metrics, insights, alarms, traces)\n"},
 	    {"}\n  app: {kind: insights, query: x, to: lake",
 	     "t.yaml:7:8: jobs.app.log_groups: missing\n"},
 	    {"}\n  app: {kind: alarms, every: 1m, period: 45s, to: lake",
@@ -513,9 +513,14 @@ test_faults_in_jobs(void **state)
 	     "t.yaml:7:66: jobs.app.revisit: expected `once` (each cell is asked for a second "
 	     "time, "
 	     "`hold` after its end) or off\n"},
-	    {"}\n  app: {kind: traces, to: lake",
-	     "t.yaml:7:15: jobs.app.kind: kind traces is not supported by this version (known: "
-	     "metrics, insights, alarms)\n"},
+	    {"}\n  app: {kind: traces, every: 5m, period: 2m, filter: '', to: lake",
+	     "t.yaml:7:42: jobs.app.period: every (5m) is not a multiple of the period (2m)\n"
+	     "t.yaml:7:54: jobs.app.filter: empty: leave it out for all traces\n"},
+	    {"}\n  app: {kind: traces, spans_filter: 'a | stats count()', to: lake",
+	     "t.yaml:7:37: jobs.app.spans_filter: expected a condition and nothing behind it\n"},
+	    {"}\n  app: {kind: traces, revisit: 1h, to: lake",
+	     "t.yaml:7:32: jobs.app.revisit: expected `once` (each cell is asked for a second "
+	     "time, `hold` after its end) or off\n"},
 	    {"}\n  ecs: {kind: metrics, to: lake",
 	     "t.yaml:7:3: jobs.ecs: given twice, first in line 6\n"},
 	    {"}\n  app: 5\n  b: {kind: metrics, to: lake",
@@ -653,9 +658,10 @@ test_faults_in_sinks(void **state)
 	     "t.yaml:9:27: sinks.x.url: '?' and '#' in a file URL are written %3F and %23\n"},
 	    {"}\n  x: {kind: objects, url: \"gopher://x\"",
 	     "t.yaml:9:27: sinks.x.url: should be s3://bucket/prefix or file:///dir\n"},
-	    {"}\n  x: {kind: otlp, url: \"http://jaeger:4318\"",
-	     "t.yaml:9:13: sinks.x.kind: kind otlp is not supported by this version (known: "
-	     "remote_write, objects, alertmanager, stdout, openmetrics)\n"},
+	    {"}\n  x: {kind: otlp, url: \"jaeger:4318\"",
+	     "t.yaml:9:24: sinks.x.url: URL: must start with http:// or https://\n"},
+	    {"}\n  x: {kind: otlp, url: \"http://jaeger:4318\", max_age: 1h",
+	     "t.yaml:9:45: sinks.x.max_age: unknown key\n"},
 	    {"}\n  x: {kind: alertmanager, url: \"http://a:9093\", max_age: 1h",
 	     "t.yaml:9:49: sinks.x.max_age: unknown key\n"},
 	    {"}\n  x: {kind: openmetrics, url: \"http://a\"",
