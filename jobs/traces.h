@@ -12,7 +12,7 @@ struct traces_opts {
 	const char *filter;	  /* X-Ray's; NULL: all */
 	const char *spans_filter; /* of Logs Insights; NULL: all */
 	int64_t period_ms;
-	const struct conf_node *filter_node, *spans_node, *period_node;
+	const struct conf_node *spans_node, *period_node;
 	struct insights_opts spans; /* the query of TRACES_GROUP, by traces_check */
 };
 

@@ -13,7 +13,6 @@ const struct conf_key traces_keys[] = {
     {.name = "filter",
      .type = CONF_STRING,
      .offset = OFF(filter),
-     .node_offset = OFF(filter_node),
      .help = "X-Ray filter expression: only traces that it is true of, such as responsetime > 1 OR "
 	     "error. Accounts with Transaction Search have `spans_filter` instead. Default: all"},
     {.name = "spans_filter",
@@ -85,10 +84,6 @@ traces_check(const struct job_common *c, void *opts, const struct conf_node *nod
 	struct traces_opts *o = opts;
 
 	check_period(c, o, node, f);
-	if (o->filter && !*o->filter)
-		conf_fault(f, o->filter_node, "empty: leave it out for all traces");
-	if (o->spans_filter && !*o->spans_filter)
-		conf_fault(f, o->spans_node, "empty: leave it out for all spans");
 	o->spans.limit = LOGS_PAGED_MAX;
 	o->spans.concurrency = CONCURRENCY;
 	o->spans.discover_every_ms = LISTED_MS;

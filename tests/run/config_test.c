@@ -515,7 +515,7 @@ test_faults_in_jobs(void **state)
 	     "`hold` after its end) or off\n"},
 	    {"}\n  app: {kind: traces, every: 5m, period: 2m, filter: '', to: lake",
 	     "t.yaml:7:42: jobs.app.period: every (5m) is not a multiple of the period (2m)\n"
-	     "t.yaml:7:54: jobs.app.filter: empty: leave it out for all traces\n"},
+	     "t.yaml:7:54: jobs.app.filter: should not be empty\n"},
 	    {"}\n  app: {kind: traces, spans_filter: 'a | stats count()', to: lake",
 	     "t.yaml:7:37: jobs.app.spans_filter: expected a condition and nothing behind it\n"},
 	    {"}\n  app: {kind: traces, revisit: 1h, to: lake",
@@ -661,7 +661,7 @@ test_faults_in_sinks(void **state)
 	    {"}\n  x: {kind: otlp, url: \"jaeger:4318\"",
 	     "t.yaml:9:24: sinks.x.url: URL: must start with http:// or https://\n"},
 	    {"}\n  x: {kind: otlp, url: \"http://jaeger:4318\", max_age: 1h",
-	     "t.yaml:9:45: sinks.x.max_age: unknown key\n"},
+	     "t.yaml:9:46: sinks.x.max_age: unknown key\n"},
 	    {"}\n  x: {kind: alertmanager, url: \"http://a:9093\", max_age: 1h",
 	     "t.yaml:9:49: sinks.x.max_age: unknown key\n"},
 	    {"}\n  x: {kind: openmetrics, url: \"http://a\"",
