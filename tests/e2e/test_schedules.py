@@ -102,6 +102,7 @@ class ScheduleLab(Lab):
                        "url": f"{self.daemon.url}/workspaces/ws-1/alertmanager"}}
         self.settings["jobs"]["ecs"]["to"] = ["amp", "lake"]
         self.settings["jobs"]["alarms"] = {"kind": "alarms", "to": ["amp", "lake", "oncall"]}
+        self.settings["jobs"]["traces"] = {"kind": "traces", "to": ["amp", "lake"]}
         self.settings["jobs"]["app"] = {"kind": "insights", "log_groups": ["/ecs/app-*"], "to": ["lake"],
                                         "query": "fields @timestamp, @message"}
 

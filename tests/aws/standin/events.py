@@ -21,6 +21,7 @@ import struct
 from dataclasses import dataclass
 
 from .messages import draw, message, nominal_size
+from .traces import Traces, span_document
 from .world import digest
 
 DAY = 86400_000
@@ -33,7 +34,7 @@ class Group:
     account: str
     region: str
     name: str
-    kind: str            # app, access, emf or performance
+    kind: str            # app, access, emf, performance or spans
     rate: float          # events a second
     streams: tuple
     huge: float          # share of events of a megabyte
@@ -43,6 +44,7 @@ class Group:
     storage: str         # STANDARD or INFREQUENT_ACCESS
     tasks: tuple         # of (cluster, service, family, task)
     key: bytes
+    traces: object       # the truth about spans, of a group of these
 
     @property
     def arn(self):
@@ -83,6 +85,8 @@ class Event:
             return _performance(self)
         if self.group.kind == "emf":
             return _embedded(self)
+        if self.group.kind == "spans":
+            return _span(self)
         return message(self.group.kind, self.word, self.huge)
 
     @property
@@ -95,6 +99,7 @@ class Event:
 class Events:
     def __init__(self, world):
         self.world = world
+        self.traces = Traces(world)
         self.delay = int(world["log_delay"] * 1000)
         self.late_below = world["log_late_rate"] * 2**32
         self.late_max = int(world["log_late_max"] * 1000)
@@ -129,10 +134,11 @@ class Events:
         bursts = tuple((one["at"], one["events"], one["within"]) for one in row.get("bursts", []))
         return Group(account, region, name, kind, row.get("rate", 1.0), _streams(kind, key, row.get("streams", 3)),
                      row.get("huge", 0.0), bursts, row.get("created"), row.get("retention"),
-                     row.get("class", "STANDARD"), _tasks(place, name) if kind == "performance" else (), key)
+                     row.get("class", "STANDARD"), _tasks(place, name) if kind == "performance" else (), key,
+                     self.traces if kind == "spans" else None)
 
     def _second(self, group, second):
-        pairs = _reports(group, second) if group.kind == "performance" else _steady(group, second)
+        pairs = MADE.get(group.kind, _steady)(group, second)
         pairs += [pair for burst in group.bursts for pair in _burst(group, burst, second)]
         events = [Event(group, ms, ordinal, word, self._ingested(ms, word)) for ordinal, (ms, word) in enumerate(pairs)]
         return sorted(events, key=lambda event: event.ms)
@@ -230,3 +236,16 @@ def _streams(kind, key, count):
     if kind == "performance":
         return tuple(f"FargateTelemetry-{number + 1}" for number in range(count))
     return tuple(f"{kind}/main/{digest(key.hex(), 'stream', number).hex()}" for number in range(count))
+
+
+def _ends(group, second):
+    """(ms, word) of the spans that end in this second; the word is the span's number."""
+    return [(span.ms, number) for number, span in enumerate(group.traces.ended(group.account, group.region, second))]
+
+
+def _span(event):
+    span = event.group.traces.ended(event.group.account, event.group.region, event.ms // 1000)[event.word]
+    return span_document(span, event.group.account, event.group.region)
+
+
+MADE = {"performance": _reports, "spans": _ends}  # of other kinds than these: a steady stream

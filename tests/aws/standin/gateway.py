@@ -13,6 +13,7 @@ from .faults import Faults, read_rules
 from .ledger import Ledger
 from .receiver import Policy, Receiver
 from .services import TABLE
+from .traces import Traces
 from .truth import Truth
 from .wire import Reply
 
@@ -26,6 +27,7 @@ class Standin:
         self.options = options
         self.truth = Truth(world)
         self.alarms = Alarms(world)
+        self.traces = Traces(world)
         self.credentials = Credentials(world)
         self.ledger = Ledger(options.log)
         self.receiver = Receiver(options.state_dir, Policy.of(options))

@@ -24,6 +24,8 @@ DEFAULTS = {
     "log_delay": 2,     # seconds from an event's timestamp until it is ingested, and can be found
     "log_late_rate": 0.0,  # share of events that are ingested later
     "log_late_max": 900,   # ... by up to this many seconds
+    "trace_delay": 30,  # seconds from a trace's end until X-Ray shows it
+    "trace_unprocessed": 0.0,  # share of ids that BatchGetTraces leaves unprocessed at first
     "alarm_history_delay": 0,  # seconds until a change of an alarm's state is in the history
 }
 LOGS = {
