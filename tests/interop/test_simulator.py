@@ -105,6 +105,45 @@ class Simulator(Outside):
                 shutil.rmtree(self.path("lake"))
                 shutil.rmtree(self.path("state"))
 
+    def true_traces(self, start, end):
+        """{(account, region, id): number of segments} that can be seen now and tell a second in [start, end)."""
+        found = {}
+        for tenant in self.world["tenants"]:
+            for region in tenant["regions"]:
+                command = ["node", os.path.join(os.path.dirname(PROGRAM), "truth.mjs"), "traces", "--world",
+                           self.path("world.json"), "--start", start, "--end", end - 1e-6, "--now", self.now,
+                           "--account", tenant["account"], "--region", region]
+                text = subprocess.run([*map(str, command)], check=True, capture_output=True, text=True, timeout=120).stdout
+                for row in map(json.loads, text.splitlines()):
+                    found[row["account"], row["region"], row["id"][2:].replace("-", "")] = row["segments"]
+        return found
+
+    def test_every_trace_and_nothing_else(self):
+        self.begin({}, "--tps", "off")
+        self.configure(jobs={"traces": {"kind": "traces", "to": ["amp", "lake", "otlp"]}},
+                       run={"limits": {"xray": "1000/s"}})
+        with open(self.path("muster.yaml"), encoding="utf-8") as file:
+            config = json.load(file)
+        config["sinks"]["otlp"] = {"kind": "otlp", "url": self.url}
+        self.path("muster.yaml", json.dumps(config))
+        for later in (0, 300):
+            self.tell(NOW + later)
+            self.run_once()
+        truth = self.true_traces(first_start(NOW), due_end(self.now, delay=600))
+        self.assertTrue(truth)
+        tops = {}
+        for key in arrivals.lake_keys(self.path("lake")):
+            for row in map(json.loads, arrivals.unpack(os.path.join(self.path("lake"), key)).decode().split("\n")[:-1]):
+                place = (row["account_id"], row["region"], row["trace_id"])
+                tops[place] = tops.get(place, 0) + (row["kind"] == 2)
+        self.assertEqual(tops, truth)
+        with urllib.request.urlopen(f"{self.url}/_sim/otlp/dump", timeout=60) as answer:
+            spans = [json.loads(line) for line in answer.read().decode().split("\n") if line]
+        self.assertEqual({(s["resource"]["cloud.account.id"], s["resource"]["cloud.region"], s["traceId"]) for s in spans},
+                         set(truth))
+        stats = arrivals.get_json(f"{self.url}/_sim/stats")
+        self.assertEqual(stats["violations"], [])
+
     def test_check_names_what_each_role_lacks(self):
         lacks = ["cloudwatch:ListMetrics", "cloudwatch:GetMetricData", "logs:StartQuery", "logs:StopQuery"]
 
