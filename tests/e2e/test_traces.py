@@ -8,110 +8,17 @@ import signal
 import unittest
 
 import arrivals
-from expected import due_end, first_start, lake_key, rfc3339
+from expected import first_start, rfc3339
 from lab import NOW, Case, Killer, Lab, finish
+from spans import EVERY, covered, expected_lines, expected_samples, lines_in, rounded, sent, told, true_spans
 from standin.traces import TICK, Traces
 from test_replay import ReplayCase, tree
 
-EVERY, DELAY, PERIOD = 300, 600, 60
-NANOS = 10**9 // TICK
-ERROR = 2
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 LOGS = {"name": "aws/spans", "kind": "spans", "rate": 0, "streams": 2}
 
 
 def span_of(lab, first=NOW):
-    """What runs from `first` to the lab's present cover."""
-    return first_start(first, EVERY), due_end(lab.now, EVERY, DELAY)
-
-
-def in_logs(tenant, region):
-    return tenant["regions"][region].get("traces", {}).get("destination") == "CloudWatchLogs"
-
-
-def true_spans(lab, start, end, wanted=lambda trace: True):
-    """(tenant, region, cell, span) for all there is."""
-    truth = Traces(lab.world)
-    for tenant in lab.world.tenants:
-        for region in tenant["regions"]:
-            logs = in_logs(tenant, region)
-            for trace in truth.between(tenant["account"], region, start - 10 * logs, end):
-                for span in trace.spans() if wanted(trace) else ():
-                    at = span.ms // 1000 if logs else trace.second
-                    if start <= at < end:
-                        yield tenant, region, at // EVERY * EVERY, span
-
-
-def told(span):
-    """What has to be said of a span, wherever it arrives."""
-    return (span.trace, span.id, span.parent, span.name, span.kind, span.start * NANOS, span.end * NANOS,
-            ERROR if span.fate else 0, span.service)
-
-
-def expected_lines(lab, start, end, **more):
-    """{lake key: what its lines say, in order}"""
-    found = {}
-    for tenant, region, cell, span in true_spans(lab, start, end, **more):
-        found.setdefault(lake_key("traces", tenant["id"], region, cell, cell + EVERY), []).append(span)
-    return {key: [told(span) for span in sorted(spans, key=lambda span: (span.start * 1000 // TICK, span.trace, span.id))]
-            for key, spans in found.items()}
-
-
-def attributes(pairs):
-    values = {pair["key"]: next(iter(pair["value"].values())) for pair in pairs}
-    if len(values) != len(pairs):
-        raise arrivals.Malformed(f"an attribute is there twice: {pairs}")
-    return values
-
-
-def lines_in(folder):
-    return {key: [_said(key, json.loads(line)) for line in
-                  arrivals.unpack(os.path.join(folder, key)).decode().split("\n")[:-1]]
-            for key in arrivals.lake_keys(folder)}
-
-
-def _said(key, row):
-    start = int(row["startTimeUnixNano"])
-    resource = attributes(row["resource"]["attributes"])
-    tenant = key.split("/")[1].removeprefix("tenant=")
-    stamp = f"{rfc3339(start // 10**9)}.{start // 10**6 % 1000:03d}Z"
-    if list(row)[:5] != ["ts", "tenant", "account_id", "region", "job"] or row["tenant"] != tenant or \
-            row["ts"] != stamp or row["traceId"] != row["trace_id"] or row["spanId"] != row["span_id"] or \
-            resource["tenant"] != tenant or resource["cloud.account.id"] != row["account_id"]:
-        raise arrivals.Malformed(f"{key}: {row}")
-    return (row["trace_id"], row["span_id"], row.get("parentSpanId", ""), row["name"], row["kind"], start,
-            int(row["endTimeUnixNano"]), row["status"]["code"], row["service"])
-
-
-def sent(lab):
-    """What the receiver was sent, in order, as told() has it."""
-    return [(span["trace"], span["id"], span["parent"], span["name"], span["kind"], span["start"], span["end"],
-             span["status"], span["resource"]["service.name"]) for span in lab.daemon.control("spans")]
-
-
-def expected_samples(lab, start, end, **more):
-    """{labels: {ms: value}} of calls and durations."""
-    found = {}
-    for tenant, region, cell, span in true_spans(lab, start, end, **more):
-        if span.kind != 2 and span.parent:
-            continue
-        at = min(max(span.start // TICK, cell), cell + EVERY - 1) // PERIOD * PERIOD * 1000
-        own = {**tenant.get("labels", {}), "tenant": tenant["id"], "account_id": tenant["account"], "region": region,
-               "service": span.service}
-        lasts = (span.end - span.start) / TICK
-        rows = [("trace_calls", {"status": word}, (span.fate or "ok") == word) for word in ("ok", "error", "fault", "throttle")]
-        rows += [("trace_duration_seconds_bucket", {"le": f"{bound:g}"}, lasts <= bound) for bound in BOUNDS]
-        rows += [("trace_duration_seconds_bucket", {"le": "+Inf"}, 1), ("trace_duration_seconds_count", {}, 1),
-                 ("trace_duration_seconds_sum", {}, lasts)]
-        for name, labels, value in rows:
-            series = found.setdefault(tuple(sorted({**own, **labels, "__name__": name}.items())), {})
-            series[at] = series.get(at, 0) + value
-    return rounded(found)
-
-
-def rounded(found):
-    """Sums are of whole ticks, but for what a double loses."""
-    return {labels: {ms: round(value * TICK) for ms, value in series.items()} for labels, series in found.items()}
+    return covered(first, lab.now)
 
 
 class TracesCase(Case):
@@ -120,7 +27,7 @@ class TracesCase(Case):
         for tenant in document["tenants"]:
             tenant.update({"labels": labels} if labels else {})
             for place in tenant["regions"].values():
-                place["traces"] = how or {}
+                place["traces"] = {"broken": 0.05, "large": 0.03, **(how or {})}
                 if "destination" in place["traces"]:
                     place["log_groups"].append({**LOGS, "created": (now - 86400) * 1000})
         return self.served(document, to, now)
@@ -134,14 +41,14 @@ class TracesCase(Case):
 
     def assert_traces(self, lab, first=NOW, twice=False, **more):
         start, end = span_of(lab, first)
-        lines = expected_lines(lab, start, end, **more)
+        lines = expected_lines(lab.world, start, end, **more)
         self.assertTrue(lines, "a test that expects nothing proves nothing")
         self.assert_same(lines, lines_in(lab.lake), "the lake")
-        arrived = sent(lab)
+        arrived = sent(lab.daemon.url)
         self.assertEqual(set(arrived), {span for found in lines.values() for span in found})
         if not twice:
             self.assertEqual(len(arrived), len(set(arrived)))
-        self.assert_same(expected_samples(lab, start, end, **more), rounded(arrivals.stand_in(lab.daemon)), "the receiver")
+        self.assert_same(expected_samples(lab.world, start, end, **more), rounded(arrivals.stand_in(lab.daemon)), "the receiver")
 
 
 class Exact(TracesCase):
@@ -158,7 +65,7 @@ class Exact(TracesCase):
         lab = self.trace_lab(tenants=1)
         self.assert_status(lab.run(), 0)
         start, end = span_of(lab)
-        true = {span.id: span for _, _, _, span in true_spans(lab, start, end)}
+        true = {span.id: span for _, _, _, span in true_spans(lab.world, start, end)}
         for span in lab.daemon.control("spans"):
             for name, value in true[span["id"]].attributes.items():
                 self.assertEqual(span["attributes"][name], value)
@@ -179,7 +86,7 @@ class Exact(TracesCase):
                            trace.segments[0].end - trace.segments[0].start > TICK)
 
     def test_traces_that_are_too_large_are_on_record(self):
-        lab = self.trace_lab(tenants=1, how={"rate": 0.5})
+        lab = self.trace_lab(tenants=1, how={"rate": 0.5, "large": 0.05})
         result = lab.run("--report", lab.path("report.json"))
         self.assert_status(result, 0)
         start, end = span_of(lab)
@@ -209,7 +116,7 @@ class Exact(TracesCase):
         lab.daemon.control("faults", [{"match": {"service": "otlp"}, "kind": "error", "code": "Forbidden", "status": 403,
                                        "every": 1}])
         self.assert_status(lab.run(), 1)
-        self.assertEqual(sent(lab), [])
+        self.assertEqual(sent(lab.daemon.url), [])
         lab.daemon.control("faults", method="DELETE")
         before = sum(lab.daemon.control("stats")["calls"]["xray"]["BatchGetTraces"].values())
         self.assert_status(lab.run(), 0)
@@ -260,9 +167,9 @@ class Exact(TracesCase):
         lab = self.trace_lab(tenants=2, to=("lake", "jaeger"))
         words = ("--from", f"{rfc3339(NOW - 7200)}Z", "--to", f"{rfc3339(NOW - 3600)}Z")
         self.assert_status(lab.run(*words, command="backfill"), 0)
-        lines = expected_lines(lab, NOW - 7200, NOW - 3600)
+        lines = expected_lines(lab.world, NOW - 7200, NOW - 3600)
         self.assert_same(lines, lines_in(lab.lake), "the lake")
-        self.assertEqual(sorted(sent(lab)), sorted(span for found in lines.values() for span in found))
+        self.assertEqual(sorted(sent(lab.daemon.url)), sorted(span for found in lines.values() for span in found))
 
 
 class TransactionSearch(TracesCase):
@@ -289,7 +196,7 @@ class TransactionSearch(TracesCase):
         lab = self.trace_lab(tenants=1, how=self.HOW, to=("lake", "jaeger"))
         lab.settings["jobs"]["traces"]["spans_filter"] = 'kind = "SERVER"'
         self.assert_status(lab.run(), 0)
-        lines = {key: [span for span in spans if span[4] == 2] for key, spans in expected_lines(lab, *span_of(lab)).items()}
+        lines = {key: [span for span in spans if span[4] == 2] for key, spans in expected_lines(lab.world, *span_of(lab)).items()}
         self.assert_same(lines, lines_in(lab.lake), "the lake")
 
     def test_killed_and_run_again(self):
@@ -301,12 +208,12 @@ class TransactionSearch(TracesCase):
         for later in range(0, 3000, 300):
             self.assert_status(lab.run(now=NOW + later), 0)
         start, end = first_start(NOW, EVERY), lab.now - 1800
-        true = {told(span) for _, _, _, span in true_spans(lab, start, end)}
+        true = {told(span) for _, _, _, span in true_spans(lab.world, start, end)}
         rows = [row for key, found in lines_in(lab.lake).items() for row in found]
         self.assertTrue(any(".late-1." in key for key in lines_in(lab.lake)))
         self.assertEqual(len(rows), len(set(rows)))
         self.assertLessEqual(true, set(rows))
-        self.assertEqual(sorted(sent(lab)), sorted(rows))
+        self.assertEqual(sorted(sent(lab.daemon.url)), sorted(rows))
 
 
 class Replayed(TracesCase, ReplayCase):

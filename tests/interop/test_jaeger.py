@@ -20,6 +20,7 @@ from outside import Outside
 import arrivals
 import test_traces as traces
 from lab import free_port
+from spans import expected_lines
 
 BINARY = os.path.join(os.path.dirname(sys.executable), "jaeger")
 KINDS = {1: "internal", 2: "server", 3: "client"}
@@ -149,7 +150,7 @@ class Jaeger(traces.TracesCase, Outside):
             lab.settings["sinks"]["jaeger"]["url"] = self.otlp
             self.assert_status(lab.run(), 0)
             wanted = {}
-            for key, spans in traces.expected_lines(lab, *traces.span_of(lab)).items():
+            for key, spans in expected_lines(lab.world, *traces.span_of(lab)).items():
                 tenant = key.split("/")[1].removeprefix("tenant=")
                 for span in spans:
                     wanted.setdefault(span[0], {})[span[1]] = (tenant, *as_kept(span))

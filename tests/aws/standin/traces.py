@@ -3,7 +3,8 @@
 A second of an account and region has int(rate + u) traces, u in [0, 1), `rate` as its place has it under `traces`. A
 trace begins in the second that its id tells. A service answers a request: a segment, with a part of its own work, a call
 of DynamoDB (of which X-Ray infers a segment) and often a call of another service, whose segment hangs on that call.
-Some of it fails. Now and then the call comes as a document of its own, and behind it one that is no segment at all.
+Some of it fails. Now and then the call comes as a document of its own. `broken` is the share of traces with a document
+that is no segment at all, `large` of those that X-Ray says LimitExceeded of.
 
 Times have seven digits behind the point, which is more than a double has: as JSON they are written digit by digit.
 """
@@ -130,11 +131,12 @@ class Traces:
         services = [service["name"] for cluster in place["clusters"] for service in cluster["services"]] if place else []
         rate = place.get("traces", {}).get("rate", RATE) if services else 0
         draw = functools.partial(fraction, self.world.seed, "trace", account, region, second)
-        return tuple(_trace(second, services, functools.partial(draw, number))
+        how = self.how(account, region)
+        return tuple(_trace(second, services, functools.partial(draw, number), how)
                      for number in range(int(rate + draw("count"))))
 
 
-def _trace(second, services, draw):
+def _trace(second, services, draw, how):
     trace = f"{second:08x}{int(draw('id') * 2**48):012x}{int(draw('id 2') * 2**48):012x}"
 
     def make(what, parent, name, kind, start, end, service, **more):
@@ -165,7 +167,8 @@ def _trace(second, services, draw):
         else:
             top.parts.append(call)
         segments.append(make("called", call.id, there, SERVER, begin + 600, last - 200, there))
-    return Trace(f"1-{trace[:8]}-{trace[8:]}", second, segments, lone, draw("broken") < 0.05, draw("large") < 0.03)
+    return Trace(f"1-{trace[:8]}-{trace[8:]}", second, segments, lone, draw("broken") < how.get("broken", 0),
+                 draw("large") < how.get("large", 0))
 
 
 def span_document(span, account, region):
