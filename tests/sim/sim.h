@@ -86,6 +86,7 @@ struct sim {
 	int64_t every_ms; /* of both jobs */
 	bool late; /* a world of the job `app` alone, which looks for what comes late: some events do */
 	bool numbers; /* of log events samples are made, too: else the lake is all they have */
+	bool traces; /* a world of the job `traces` alone */
 	int64_t now_ms;	   /* the present of the data */
 	int64_t passed_ms; /* since the present run began, or the first of several */
 	int64_t call_ms;   /* that a call takes, SIM_CALL_MS: checkpoints move while a run is at work */
@@ -98,6 +99,7 @@ struct sim {
 	struct sim_query *queries;
 	size_t n_queries;
 	struct receiver *receiver;
+	struct map spans; /* that came by OTLP, by their ids */
 	char config[64]; /* path of the configuration */
 	bool trace;
 };
@@ -116,10 +118,17 @@ void sim_events(const struct sim *s, size_t tenant, size_t region, int64_t from_
 		void (*fn)(void *arg, const struct sim_event *e), void *arg);
 void sim_message(const struct sim_event *e, char out[64]);
 
+/* ---- sim_traces.c: X-Ray, and a receiver of spans ---- */
+
+/* A minute has one trace of one segment, or none: when it began, and its span's id; false: none. */
+bool sim_span(const struct sim *s, size_t tenant, size_t region, int64_t minute_ms, int64_t *ret_ms, char id[17]);
+
 /* ---- sim_send.c: the transport, and the services behind it ---- */
 
 /* A new world with its own configuration file. Aborts without memory: it is a test. */
-struct sim *sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit, bool late);
+enum sim_jobs { SIM_USUAL, SIM_LATE, SIM_TRACES };
+struct sim *sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit,
+		    enum sim_jobs jobs);
 void sim_free(struct sim *s);
 int sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err);
 /* What the world's clock shows. */
@@ -130,6 +139,8 @@ void sim_monitoring(struct sim *s, const struct http_req *req, struct http_resp 
 void sim_logs(struct sim *s, const struct http_req *req, struct http_resp *resp);
 void sim_s3(struct sim *s, const struct http_req *req, struct http_resp *resp);
 void sim_receive(struct sim *s, const struct http_req *req, struct http_resp *resp);
+void sim_xray(struct sim *s, const struct http_req *req, struct http_resp *resp);
+void sim_otlp(struct sim *s, const struct http_req *req, struct http_resp *resp);
 /* The tenant and region a call is for; false: none. */
 bool sim_place(const struct sim *s, const struct http_req *req, size_t *tenant, size_t *region);
 const struct sim_object *sim_object(const struct sim *s, const char *key);

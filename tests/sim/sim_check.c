@@ -21,9 +21,10 @@
 
 static uint64_t known[KNOWN_SLOTS]; /* hashes of (seed, key, etag) of objects found good */
 
-enum sim_job { JOB_ECS, JOB_APP, JOBS };
-static const char *const job_names[JOBS] = {"ecs", "app"};
-static const int64_t job_delay[JOBS] = {SIM_DELAY, SIM_DELAY_LOGS};
+enum sim_job { JOB_ECS, JOB_APP, JOB_TRACES, JOBS };
+static const char *const job_names[JOBS] = {"ecs", "app", "traces"};
+static const int64_t job_delay[JOBS] = {SIM_DELAY, SIM_DELAY_LOGS, SIM_DELAY_LOGS};
+static const size_t job_sinks[JOBS] = {2, 1, 3};
 
 /* What is checked now. */
 struct place {
@@ -175,6 +176,26 @@ rows_match(const struct place *p, json_t *const *lines, size_t n, int64_t from)
 	return m.found == n && (want == n || p->some);
 }
 
+/* A line for each span, in order of time. */
+static bool
+spans_match(const struct place *p, json_t *const *lines, size_t n, int64_t from)
+{
+	size_t at = 0;
+
+	for (int64_t minute = from; minute < from + p->s->every_ms; minute += SIM_MIN) {
+		char id[17];
+		int64_t ms;
+
+		if (!sim_span(p->s, p->tenant, p->region, minute, &ms, id))
+			continue;
+		if (at == n || !common_fields(p, lines[at], ms) ||
+		    !is_str(lines[at], "span_id", id))
+			return false;
+		at++;
+	}
+	return at == n;
+}
+
 /* ---- objects ---- */
 
 static void
@@ -196,6 +217,8 @@ cell_key(const struct place *p, int64_t from, unsigned late, char out[SIM_WORDS]
 static bool
 lines_match(const struct place *p, char *text, int64_t from)
 {
+	static bool (*const match[JOBS])(const struct place *p, json_t *const *lines, size_t n,
+					 int64_t from) = {metrics_match, rows_match, spans_match};
 	json_t *lines[MAX_LINES];
 	size_t n = 0;
 	bool ok = true;
@@ -209,7 +232,7 @@ lines_match(const struct place *p, char *text, int64_t from)
 		if (!end)
 			break;
 	}
-	ok = ok && (p->job == JOB_ECS ? metrics_match : rows_match)(p, lines, n, from);
+	ok = ok && match[p->job](p, lines, n, from);
 	for (size_t i = 0; i < n; i++)
 		json_decref(lines[i]);
 	return ok;
@@ -247,7 +270,11 @@ static size_t
 wanted_lines(const struct place *p, int64_t from)
 {
 	size_t n = 0;
+	char id[17];
+	int64_t ms;
 
+	for (int64_t at = from; p->job == JOB_TRACES && at < from + p->s->every_ms; at += SIM_MIN)
+		n += sim_span(p->s, p->tenant, p->region, at, &ms, id);
 	if (p->job == JOB_APP)
 		sim_events(p->s, p->tenant, p->region, from, from + p->s->every_ms, count_event,
 			   &n);
@@ -396,6 +423,34 @@ check_events(const struct place *p, size_t group, int64_t from, int64_t to)
 	check_end(&ew.w);
 }
 
+/* Each span has arrived, once or again, and is one call of its minute. */
+static void
+check_spans(const struct place *p, int64_t from, int64_t to)
+{
+	const struct db_series *db;
+	char key[512], id[17];
+	size_t at = 0;
+	int64_t ms;
+
+	(void)snprintf(key, sizeof(key),
+		       "__name__=trace_calls;account_id=%s;region=%s;service=web;status=ok;"
+		       "tenant=%s;",
+		       p->account, sim_regions[p->region], p->id);
+	db = db_find(p->s->receiver, key);
+	for (int64_t minute = from; minute < to; minute += SIM_MIN) {
+		if (!sim_span(p->s, p->tenant, p->region, minute, &ms, id))
+			continue;
+		if (!map_get(&p->s->spans, sv_of(id)))
+			wrong(p, &p->v->lost, "no span", ms);
+		if (!db || at == db->n || db->samples[at].ts > minute)
+			wrong(p, &p->v->lost, "no sample", minute);
+		else if (db->samples[at].ts != minute || db->samples[at++].value != 1)
+			wrong(p, &p->v->mismatched, "sample differs", minute);
+	}
+	if (db && at < db->n)
+		wrong(p, &p->v->mismatched, "sample from nowhere", db->samples[at].ts);
+}
+
 /* ---- checkpoints ---- */
 
 static bool
@@ -420,7 +475,7 @@ stream_is_done(const struct place *p, const json_t *stream, int64_t due, int64_t
 	json_object_foreach((json_t *)(uintptr_t)sinks, name,
 			    sink) if (!read_time(sink, "cursor", &cursor) ||
 				      cursor != due) return false;
-	return json_object_size(sinks) == (p->job == JOB_ECS || p->s->numbers ? 2 : 1);
+	return json_object_size(sinks) == job_sinks[p->job] + (p->job == JOB_APP && p->s->numbers);
 }
 
 /* Returns how many objects its cells have. */
@@ -443,6 +498,8 @@ check_stream(struct place *p, const json_t *checkpoint)
 		check_series(p, i, first, due);
 	for (size_t i = 0; p->job == JOB_APP && p->s->numbers && i < SIM_GROUPS; i++)
 		check_events(p, i, first, due);
+	if (p->job == JOB_TRACES)
+		check_spans(p, first, due);
 	return n;
 }
 
@@ -480,6 +537,14 @@ lake_objects(const struct sim *s)
 	return n;
 }
 
+static bool
+has_job(const struct sim *s, enum sim_job job)
+{
+	if (s->traces || job == JOB_TRACES)
+		return s->traces && job == JOB_TRACES;
+	return !s->late || job == JOB_APP;
+}
+
 void
 sim_check(struct sim *s, struct sim_verdict *v)
 {
@@ -489,8 +554,9 @@ sim_check(struct sim *s, struct sim_verdict *v)
 	*v = (struct sim_verdict){0};
 	for (p.tenant = 0; p.tenant < s->tenants; p.tenant++) {
 		sim_tenant(p.tenant, p.id, p.account);
-		for (p.job = s->late ? JOB_APP : JOB_ECS; p.job < JOBS; p.job++)
-			n += check_checkpoint(&p);
+		for (p.job = 0; p.job < JOBS; p.job++)
+			if (has_job(s, p.job))
+				n += check_checkpoint(&p);
 	}
 	if (n != lake_objects(s) && !v->what[0]) {
 		v->mismatched++;

@@ -41,8 +41,9 @@ serve(struct sim *s, const struct http_req *req, struct http_resp *resp)
 		const char *name;
 		void (*answer)(struct sim *s, const struct http_req *req, struct http_resp *resp);
 	} services[] = {
-	    {"sts", sim_sts}, {"monitoring", sim_monitoring}, {"logs", sim_logs},
-	    {"s3", sim_s3},   {"remote_write", sim_receive},
+	    {"sts", sim_sts},	{"monitoring", sim_monitoring}, {"logs", sim_logs},
+	    {"s3", sim_s3},	{"remote_write", sim_receive},	{"xray", sim_xray},
+	    {"otlp", sim_otlp},
 	};
 
 	resp->status = 501;
@@ -152,30 +153,38 @@ write_config(struct sim *s)
 		(void)fprintf(f, "  - {id: %s, account: \"%s\"}\n", id, account);
 	}
 	(void)fprintf(f, "jobs:\n");
-	if (!s->late)
+	if (!s->late && !s->traces)
 		(void)fprintf(
 		    f,
 		    "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]%s}\n",
 		    every, 4 * every, s->seed % 2 ? by_expression : "");
-	(void)fprintf(
-	    f,
-	    "  app: {kind: insights, every: %lldm, lookback: %lldm, %s,\n"
-	    "        log_groups: [\"/app/*\"], query: \"fields @timestamp, @message, n\"}\n"
-	    "sinks:\n"
-	    "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
-	    "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
-	    "run: {max_catchup: 1d}\n",
-	    every, 5 * every,
-	    s->late ? "to: [lake], revisit: once, hold: 15m"
-	    : s->numbers
-		? "to: [prom, lake], series: {values: {n: app_event}, labels: {\"@log\": group}}"
-		: "to: [lake]");
+	if (s->traces)
+		(void)fprintf(f,
+			      "  traces: {kind: traces, every: %lldm, lookback: %lldm, "
+			      "to: [prom, lake, jaeger]}\n",
+			      every, 5 * every);
+	else
+		(void)fprintf(f,
+			      "  app: {kind: insights, every: %lldm, lookback: %lldm, %s,\n"
+			      "        log_groups: [\"/app/*\"], query: \"fields @timestamp, "
+			      "@message, n\"}\n",
+			      every, 5 * every,
+			      s->late	   ? "to: [lake], revisit: once, hold: 15m"
+			      : s->numbers ? "to: [prom, lake], series: {values: {n: app_event}, "
+					     "labels: {\"@log\": group}}"
+					   : "to: [lake]");
+	(void)fprintf(f, "sinks:\n"
+			 "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
+			 "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
+			 "  jaeger: {kind: otlp, url: \"http://sim:4318\"}\n"
+			 "run: {max_catchup: 1d}\n");
 	if (fclose(f))
 		abort();
 }
 
 struct sim *
-sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit, bool late)
+sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit,
+	enum sim_jobs jobs)
 {
 	struct sim *s = calloc(1, sizeof(*s));
 
@@ -185,9 +194,10 @@ sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit hab
 	s->regions = SIM_REGIONS;
 	s->every_ms = every_ms;
 	s->call_ms = SIM_CALL_MS;
-	s->late = late;
+	s->late = jobs == SIM_LATE;
+	s->traces = jobs == SIM_TRACES;
 	/* Where the receiver has room for as many series. */
-	s->numbers = !late && seed / 2 % 2 == 0 &&
+	s->numbers = jobs == SIM_USUAL && seed / 2 % 2 == 0 &&
 		     tenants * SIM_REGIONS * (SIM_SERIES + SIM_GROUPS) <= RECEIVER_SERIES;
 	s->receiver = receiver_new(habit, WORDS_BARE);
 	need(s->receiver);
@@ -199,6 +209,7 @@ void
 sim_free(struct sim *s)
 {
 	map_done(&s->objects, sim_object_free);
+	map_done(&s->spans, NULL);
 	free(s->queries);
 	transport_free(&s->receiver->base);
 	(void)unlink(s->config);

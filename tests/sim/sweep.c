@@ -4,12 +4,13 @@
  *
  *   sweep points            every call of one scenario, each kind of fault
  *   sweep late [SEEDS]      the same where log events come late, and so many random worlds
+ *   sweep traces [SEEDS]    the same for traces
  *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
  *   sweep seeds FIRST N     random worlds, workers, faults and delays
  *   sweep races FIRST N     the same with two to five runs at once, in any order
  *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
- *   sweep plan|late-plan|race-plan SEED [KIND@CALL...]   one, with every call shown (what a failure
- * prints)
+ *   sweep plan|late-plan|race-plan|traces-plan SEED [KIND@CALL...]   one, with every call shown
+ * (what a failure prints)
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
  */
@@ -33,8 +34,9 @@ struct totals {
 struct plan_of_faults {
 	uint64_t seed;
 	size_t tenants;
-	bool late; /* some log events come late, and are looked for when the first run's cells are
-		      due again */
+	bool late;   /* some log events come late, and are looked for when the first run's cells are
+			due again */
+	bool traces; /* a world of traces alone */
 	size_t
 	    racers; /* runs that begin at once, each with another `now`; 0: one after the other */
 	size_t workers;
@@ -50,9 +52,10 @@ static void
 say_plan(const struct plan_of_faults *p, const char *what)
 {
 	(void)printf("FAIL %s\n     again: sweep %s %llu", what,
-		     p->racers ? "race-plan"
-		     : p->late ? "late-plan"
-			       : "plan",
+		     p->racers	 ? "race-plan"
+		     : p->late	 ? "late-plan"
+		     : p->traces ? "traces-plan"
+				 : "plan",
 		     (unsigned long long)p->seed);
 	for (size_t i = 0; i < p->n; i++)
 		(void)printf(" %s@%llu", kinds[p->faults[i].kind],
@@ -78,7 +81,10 @@ static struct sim *
 open_world(const struct plan_of_faults *p)
 {
 	struct sim *s =
-	    sim_new(p->seed, p->tenants, EVERY, p->seed % 2 ? HABIT_WHOLE : HABIT_KEEPER, p->late);
+	    sim_new(p->seed, p->tenants, EVERY, p->seed % 2 ? HABIT_WHOLE : HABIT_KEEPER,
+		    p->late	? SIM_LATE
+		    : p->traces ? SIM_TRACES
+				: SIM_USUAL);
 
 	s->now_ms = p->first_now;
 	s->trace = p->trace;
@@ -172,6 +178,9 @@ static const struct plan_of_faults scenario = {
 
 static const struct plan_of_faults late_scenario = {
     .seed = 1, .tenants = 1, .late = true, .workers = 1, .first_now = SIM_EPOCH + 60 * SIM_MIN};
+
+static const struct plan_of_faults traces_scenario = {
+    .seed = 1, .tenants = 1, .traces = true, .workers = 1, .first_now = SIM_EPOCH + 60 * SIM_MIN};
 
 /* How many calls an undisturbed scenario makes. */
 static uint64_t
@@ -300,11 +309,24 @@ sweep_late(uint64_t seeds)
 	}
 }
 
+static void
+sweep_traces(uint64_t seeds)
+{
+	sweep_points(&traces_scenario);
+	for (uint64_t seed = 2; seed < 2 + seeds; seed++) {
+		struct plan_of_faults p;
+
+		random_plan(seed, &p);
+		p.traces = true;
+		(void)run_plan(&p);
+	}
+}
+
 /* Hourly runs; now and then one is killed, or never started, or the receiver is down for hours. */
 static void
 month(uint64_t seed)
 {
-	struct sim *s = sim_new(seed, SIM_MAX_TENANTS, HOUR, HABIT_KEEPER, false);
+	struct sim *s = sim_new(seed, SIM_MAX_TENANTS, HOUR, HABIT_KEEPER, SIM_USUAL);
 	struct sim_verdict v = {0};
 	uint64_t r = mix64(seed);
 	int status = 0;
@@ -364,14 +386,15 @@ static int
 show_plan(const char *mode, int argc, char **argv)
 {
 	uint64_t seed = strtoull(argv[0], NULL, 10);
-	bool late = *mode == 'l', races = *mode == 'r';
-	struct plan_of_faults p = late ? late_scenario : scenario;
+	bool late = *mode == 'l', races = *mode == 'r', traces = *mode == 't';
+	struct plan_of_faults p = late ? late_scenario : traces ? traces_scenario : scenario;
 
 	if (races)
 		random_race(seed, &p);
 	else if (seed != scenario.seed)
 		random_plan(seed, &p);
 	p.late = late || p.late;
+	p.traces = traces;
 	p.n = 0;
 	p.trace = true;
 	for (int i = 1; i < argc && p.n < SIM_MAX_FAULTS; i++)
@@ -389,6 +412,8 @@ sweep(int argc, char **argv)
 		sweep_points(&scenario);
 	else if (!strcmp(argv[1], "late"))
 		sweep_late(argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
+	else if (!strcmp(argv[1], "traces"))
+		sweep_traces(argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
 	else if (!strcmp(argv[1], "pairs") &&
 		 (argc == 2 || (sscanf(argv[2], "%llu/%llu", &share, &shares) == 2 && shares)))
 		sweep_pairs(share, shares);
