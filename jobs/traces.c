@@ -658,6 +658,16 @@ traces_billed(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned)
 		job_insights.billed(p->logs, metrics, bytes_scanned);
 }
 
+/* A service's calls are counted once. */
+static bool
+traces_shares(const void *opts, const void *other, struct buf *what)
+{
+	(void)opts;
+	(void)other;
+	buf_str(what, "trace_calls");
+	return true;
+}
+
 const struct job_kind job_traces = {
     .name = "traces",
     .summary = "spans of X-Ray and of Transaction Search, with calls and durations as series",
@@ -691,4 +701,5 @@ const struct job_kind job_traces = {
     .adopt = traces_adopt,
     .probes = traces_probes,
     .doubt = traces_doubt,
+    .shares = traces_shares,
 };

@@ -54,7 +54,8 @@ const struct conf_key config_job_keys[] = {
      .deflt = "20m",
      .help =
 	 "metrics: how long a cell with less than half the series of the one before waits for the "
-	 "rest. insights: how long after its end a cell is asked for again (`revisit: once`)."},
+	 "rest. insights and traces: how long after its end a cell is asked for again (`revisit: "
+	 "once`)."},
     {.name = "revisit",
      .type = CONF_DURATION,
      .offset = TIME(revisit_ms),
@@ -64,7 +65,8 @@ const struct conf_key config_job_keys[] = {
      .node_offset = offsetof(struct job_read, revisit_node),
      .help = "metrics: how far back late points are looked for, in the same requests; 0s: not at "
 	     "all, and "
-	     "what is born between two listings begins late. insights: `once` asks for each cell a "
+	     "what is born between two listings begins late. insights and traces: `once` asks for "
+	     "each cell a "
 	     "second "
 	     "time, `hold` after its end (which scans, and costs, as much again), for log events "
 	     "that were "
