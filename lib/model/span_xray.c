@@ -82,7 +82,7 @@ static struct sv
 joined(struct span_attrs *to, const char *prefix, struct sv name)
 {
 	CLEANUP(buf_done) struct buf key = BUF_INIT(KEY_MAX);
-	struct sv ret = {NULL, 0};
+	struct sv ret;
 
 	buf_str(&key, prefix);
 	buf_sv(&key, name);
