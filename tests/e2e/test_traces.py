@@ -163,6 +163,17 @@ class Exact(TracesCase):
         self.assertTrue(result.errors("t0002", "BatchGetTraces", "AccessDenied"), result.err)
         self.assertEqual({key.split("/")[1] for key in lines_in(lab.lake)}, {"tenant=t0001", "tenant=t0003"})
 
+    def test_without_a_lake(self):
+        for to in (("jaeger",), ("prom",)):
+            lab = self.trace_lab(tenants=2, to=to)
+            for later in (0, 300):
+                self.assert_status(lab.run(now=NOW + later), 0)
+            start, end = span_of(lab)
+            true = [span for lines in expected_lines(lab.world, start, end).values() for span in lines]
+            self.assertEqual(sorted(sent(lab.daemon.url)), sorted(true) if "jaeger" in to else [])
+            self.assert_same(expected_samples(lab.world, start, end) if "prom" in to else {},
+                             rounded(arrivals.stand_in(lab.daemon)), "the receiver")
+
     def test_backfilled(self):
         lab = self.trace_lab(tenants=2, to=("lake", "jaeger"))
         words = ("--from", f"{rfc3339(NOW - 7200)}Z", "--to", f"{rfc3339(NOW - 3600)}Z")
