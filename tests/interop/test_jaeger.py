@@ -116,11 +116,13 @@ def order(line):
 class Jaeger(traces.TracesCase, Outside):
     def setUp(self):
         Outside.setUp(self)
-        names = ("collector.otlp.http", "collector.otlp.grpc", "collector.http-server", "collector.grpc-server",
-                 "query.http-server", "query.grpc-server", "admin.http")
+        names = [f"{name}.host-port" for name in ("collector.otlp.http", "collector.otlp.grpc", "collector.http-server",
+                 "collector.grpc-server", "query.http-server", "query.grpc-server", "admin.http", "http-server")]
+        names += [f"processor.{name}.server-host-port" for name in ("jaeger-binary", "jaeger-compact", "zipkin-compact")]
         ports = {name: free_port() for name in names}
-        self.otlp, self.query = (f"http://127.0.0.1:{ports[name]}" for name in ("collector.otlp.http", "query.http-server"))
-        self.daemon([BINARY, *(f"--{name}.host-port=127.0.0.1:{port}" for name, port in ports.items())], self.ready,
+        self.otlp, self.query = (f"http://127.0.0.1:{ports[f'{name}.host-port']}"
+                                 for name in ("collector.otlp.http", "query.http-server"))
+        self.daemon([BINARY, *(f"--{name}=127.0.0.1:{port}" for name, port in ports.items())], self.ready,
                     {"SPAN_STORAGE_TYPE": "memory"})
 
     def ready(self):
