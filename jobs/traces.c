@@ -658,6 +658,24 @@ traces_billed(const struct pull *p, uint64_t *metrics, uint64_t *bytes_scanned)
 		job_insights.billed(p->logs, metrics, bytes_scanned);
 }
 
+/* The first page of each window. How many traces there will be nobody knows, nor how many calls it
+ * takes to fetch them. */
+static int
+traces_foresee(const struct pull *p, uint64_t assumed, struct job_forecast *f, struct err *err)
+{
+	uint64_t windows = 0;
+
+	(void)assumed;
+	(void)err;
+	for (size_t i = 0; i < p->n_cells; i++)
+		windows += (uint64_t)((p->cells[i].end_ms - p->cells[i].start_ms + WINDOW_MS - 1) /
+				      WINDOW_MS);
+	*f = (struct job_forecast){.n_calls = 2};
+	f->calls[0] = (struct job_calls){"GetTraceSegmentDestination", 1};
+	f->calls[1] = (struct job_calls){"GetTraceSummaries", windows};
+	return 0;
+}
+
 /* A service's calls are counted once. */
 static bool
 traces_shares(const void *opts, const void *other, struct buf *what)
@@ -694,6 +712,7 @@ const struct job_kind job_traces = {
     .memo_urgent = traces_memo_urgent,
     .leave = traces_leave,
     .gaps = traces_gaps,
+    .foresee = traces_foresee,
     .scanned = traces_scanned,
     .scanned_elsewhere = traces_scanned_elsewhere,
     .billed = traces_billed,
