@@ -12,60 +12,16 @@ import time
 import unittest
 
 import arrivals
-from expected import due_end, first_start, lake_key, rfc3339
+from alarm_truth import DELAY, EVERY, expected_lines, expected_samples, lines_in
+from expected import due_end, first_start, rfc3339
 from lab import NOW, Case, Killer, Lab, finish, start_alertmanager
 from standin.alarms import Alarms
 from test_replay import ReplayCase, tree
-
-EVERY = DELAY = 60
-STATES = {"OK": "ok", "ALARM": "alarm", "INSUFFICIENT_DATA": "insufficient_data"}
-FIELDS = ["ts", "tenant", "account_id", "region", "job", "alarm", "arn", "state", "previous_state", "reason", "labels"]
 
 
 def span(lab, first=NOW):
     """What runs from `first` to the lab's present cover."""
     return first_start(first, EVERY), due_end(lab.now, EVERY, DELAY)
-
-
-def expected_lines(lab, start, end):
-    """{lake key: its lines in order}"""
-    found = {}
-    for tenant, alarm in Alarms(lab.world).all():
-        for change in Alarms(lab.world).changes(alarm, start * 1000, end * 1000):
-            cell = change.ms // 1000 // EVERY * EVERY
-            row = {"ts": f"{rfc3339(change.ms // 1000)}.{change.ms % 1000:03d}Z", "tenant": tenant["id"],
-                   "account_id": tenant["account"], "region": alarm.region, "job": "alarms", "alarm": alarm.name,
-                   "arn": alarm.arn, "state": change.new, "previous_state": change.old, "reason": change.reason,
-                   "labels": {"alarm": alarm.name, **tenant.get("labels", {})}}
-            key = lake_key("alarms", tenant["id"], alarm.region, cell, cell + EVERY)
-            found.setdefault(key, []).append(row)
-    return {key: sorted(rows, key=lambda row: (row["ts"], row["alarm"])) for key, rows in found.items()}
-
-
-def expected_samples(lab, start, end):
-    found = {}
-    alarms = Alarms(lab.world)
-    for tenant, alarm in alarms.all():
-        for second in range(start, end, 60):
-            known = alarms.state(alarm, second * 1000)
-            for state, word in STATES.items() if known else ():
-                labels = {**tenant.get("labels", {}), "__name__": "aws_cloudwatch_alarm_state", "alarm": alarm.name,
-                          "state": word, "tenant": tenant["id"], "account_id": tenant["account"],
-                          "region": alarm.region}
-                series = found.setdefault(tuple(sorted(labels.items())), {})
-                series[second * 1000] = float(known[0] == state)
-    return found
-
-
-def lines_in(folder):
-    found = {}
-    for key in arrivals.lake_keys(folder):
-        rows = [json.loads(line) for line in arrivals.unpack(os.path.join(folder, key)).splitlines()]
-        for row in rows:
-            if list(row) != FIELDS:
-                raise arrivals.Malformed(f"{key}: fields {list(row)}")
-        found[key] = rows
-    return found
 
 
 class AlarmsCase(Case):
@@ -86,11 +42,11 @@ class AlarmsCase(Case):
 
     def assert_alarms(self, lab, first=NOW, since=None):
         start, end = span(lab, first)
-        lines = expected_lines(lab, start, end)
+        lines = expected_lines(lab.world, start, end)
         self.assertTrue(lines, "a test that expects nothing proves nothing")
         self.assert_same(lines, lines_in(lab.lake), "the lake")
         if since is None:
-            self.assert_same(expected_samples(lab, start, end), arrivals.stand_in(lab.daemon), "the receiver")
+            self.assert_same(expected_samples(lab.world, start, end), arrivals.stand_in(lab.daemon), "the receiver")
 
 
 class Exact(AlarmsCase):
@@ -121,8 +77,8 @@ class Exact(AlarmsCase):
         for later in (0, 300):
             self.assert_status(lab.run(now=NOW + later), 0)
         start, end = span(lab)
-        self.assert_same(expected_lines(lab, start, end), lines_in(lab.lake), "the lake")
-        found, wanted = arrivals.stand_in(lab.daemon), expected_samples(lab, start, end)
+        self.assert_same(expected_lines(lab.world, start, end), lines_in(lab.lake), "the lake")
+        found, wanted = arrivals.stand_in(lab.daemon), expected_samples(lab.world, start, end)
         self.assertLessEqual(set(found), set(wanted))
         for labels, samples in found.items():
             self.assertLessEqual(samples.items(), wanted[labels].items())
@@ -148,7 +104,7 @@ class Exact(AlarmsCase):
         self.assertTrue(rows)
         start, end = span(lab)
         true = {(row["alarm"], row["ts"], row["state"])
-                for found in expected_lines(lab, start, end).values() for row in found}
+                for found in expected_lines(lab.world, start, end).values() for row in found}
         for row in rows:
             self.assertIsNone(row["previous_state"])
             self.assertIn((row["alarm"], row["ts"], row["state"]), true)
@@ -168,8 +124,8 @@ class Exact(AlarmsCase):
             lab.daemon.control("faults", method="DELETE")
         self.assert_alarms(lab)
         start, end = span(lab)
-        samples = sum(len(series) for series in expected_samples(lab, start, end).values())
-        wanted = {"cells": 3 * (end - start) // EVERY, "lines": sum(map(len, expected_lines(lab, start, end).values())),
+        samples = sum(len(series) for series in expected_samples(lab.world, start, end).values())
+        wanted = {"cells": 3 * (end - start) // EVERY, "lines": sum(map(len, expected_lines(lab.world, start, end).values())),
                   "samples": samples, "acked": samples, "already_there": 0, "rejected": 0}
         self.assertEqual({key: sum(one[key] for one in totals) for key in wanted}, wanted)
 
@@ -371,8 +327,8 @@ class Alerts(AlarmsCase, ReplayCase):
         recorder.sent.clear()
         self.assert_status(once.run(*window, now=NOW + 300, command="backfill"), 0)
         self.assertEqual(recorder.sent, [])
-        self.assert_same(expected_lines(once, start, end), lines_in(once.lake), "the lake of a backfill")
-        self.assert_same(expected_samples(once, start, end), arrivals.stand_in(once.daemon), "its receiver")
+        self.assert_same(expected_lines(once.world, start, end), lines_in(once.lake), "the lake of a backfill")
+        self.assert_same(expected_samples(once.world, start, end), arrivals.stand_in(once.daemon), "its receiver")
         before = tree(twice.lake)
         self.assertLessEqual(tree(once.lake).items(), before.items())
         samples = arrivals.stand_in(twice.daemon)

@@ -33,8 +33,17 @@
 #define SIM_CALL_MS	 300
 #define SIM_DELAY	 (5 * SIM_MIN)	/* of the job `ecs` */
 #define SIM_DELAY_LOGS	 (10 * SIM_MIN) /* of the job `app` */
+#define SIM_DELAY_ALARMS SIM_MIN
 #define SIM_HOLD	 (15 * SIM_MIN) /* after which it asks again, in a late world */
 
+/* What a world has. */
+enum sim_jobs {
+	SIM_USUAL,  /* metrics and logs: the jobs `ecs` and `app` */
+	SIM_LATE,   /* the job `app` alone, which looks for what comes late: some events do */
+	SIM_TRACES, /* the job `traces` alone */
+	SIM_ALARMS, /* the job `alarms` alone */
+	SIM_WORLDS
+};
 enum sim_fault_kind {
 	SIM_CRASH_BEFORE, /* the process is gone, the call never came */
 	SIM_CRASH_AFTER,  /* it came, and the process never learned of it */
@@ -84,9 +93,8 @@ struct sim {
 	uint64_t seed;
 	size_t tenants, regions;
 	int64_t every_ms; /* of both jobs */
-	bool late; /* a world of the job `app` alone, which looks for what comes late: some events do */
+	enum sim_jobs jobs;
 	bool numbers; /* of log events samples are made, too: else the lake is all they have */
-	bool traces; /* a world of the job `traces` alone */
 	int64_t now_ms;	   /* the present of the data */
 	int64_t passed_ms; /* since the present run began, or the first of several */
 	int64_t call_ms;   /* that a call takes, SIM_CALL_MS: checkpoints move while a run is at work */
@@ -123,10 +131,15 @@ void sim_message(const struct sim_event *e, char out[64]);
 /* A minute has one trace of one segment, or none: when it began, and its span's id; false: none. */
 bool sim_span(const struct sim *s, size_t tenant, size_t region, int64_t minute_ms, int64_t *ret_ms, char id[17]);
 
+/* ---- sim_alarms.c: an alarm that is OK or firing ---- */
+
+/* Whether it changes in this minute: when, and to what. */
+bool sim_change(const struct sim *s, size_t tenant, size_t region, int64_t minute_ms, int64_t *ret_ms, bool *firing);
+bool sim_firing(const struct sim *s, size_t tenant, size_t region, int64_t ms);
+
 /* ---- sim_send.c: the transport, and the services behind it ---- */
 
 /* A new world with its own configuration file. Aborts without memory: it is a test. */
-enum sim_jobs { SIM_USUAL, SIM_LATE, SIM_TRACES };
 struct sim *sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit,
 		    enum sim_jobs jobs);
 void sim_free(struct sim *s);
@@ -136,6 +149,7 @@ int64_t sim_wall_ms(const struct sim *s);
 /* One service each: fill *resp. */
 void sim_sts(struct sim *s, const struct http_req *req, struct http_resp *resp);
 void sim_monitoring(struct sim *s, const struct http_req *req, struct http_resp *resp);
+void sim_alarms(struct sim *s, const struct http_req *req, struct http_resp *resp);
 void sim_logs(struct sim *s, const struct http_req *req, struct http_resp *resp);
 void sim_s3(struct sim *s, const struct http_req *req, struct http_resp *resp);
 void sim_receive(struct sim *s, const struct http_req *req, struct http_resp *resp);

@@ -141,6 +141,8 @@ sim_monitoring(struct sim *s, const struct http_req *req, struct http_resp *resp
 	resp->status = 200;
 	if (!strcmp(req->operation, "ListMetrics"))
 		list_metrics(resp);
+	else if (!strncmp(req->operation, "DescribeAlarm", strlen("DescribeAlarm")))
+		sim_alarms(s, req, resp);
 	else
 		metric_data(s, req, resp);
 }

@@ -21,10 +21,11 @@
 
 static uint64_t known[KNOWN_SLOTS]; /* hashes of (seed, key, etag) of objects found good */
 
-enum sim_job { JOB_ECS, JOB_APP, JOB_TRACES, JOBS };
-static const char *const job_names[JOBS] = {"ecs", "app", "traces"};
-static const int64_t job_delay[JOBS] = {SIM_DELAY, SIM_DELAY_LOGS, SIM_DELAY_LOGS};
-static const size_t job_sinks[JOBS] = {2, 1, 3};
+enum sim_job { JOB_ECS, JOB_APP, JOB_TRACES, JOB_ALARMS, JOBS };
+static const char *const job_names[JOBS] = {"ecs", "app", "traces", "alarms"};
+static const int64_t job_delay[JOBS] = {SIM_DELAY, SIM_DELAY_LOGS, SIM_DELAY_LOGS,
+					SIM_DELAY_ALARMS};
+static const size_t job_sinks[JOBS] = {2, 1, 3, 2};
 
 /* What is checked now. */
 struct place {
@@ -196,6 +197,27 @@ spans_match(const struct place *p, json_t *const *lines, size_t n, int64_t from)
 	return at == n;
 }
 
+/* A line for each change of the alarm. */
+static bool
+changes_match(const struct place *p, json_t *const *lines, size_t n, int64_t from)
+{
+	size_t at = 0;
+
+	for (int64_t minute = from; minute < from + p->s->every_ms; minute += SIM_MIN) {
+		bool firing;
+		int64_t ms;
+
+		if (!sim_change(p->s, p->tenant, p->region, minute, &ms, &firing))
+			continue;
+		if (at == n || !common_fields(p, lines[at], ms) ||
+		    !is_str(lines[at], "state", firing ? "ALARM" : "OK") ||
+		    !is_str(lines[at], "previous_state", firing ? "OK" : "ALARM"))
+			return false;
+		at++;
+	}
+	return at == n;
+}
+
 /* ---- objects ---- */
 
 static void
@@ -218,7 +240,8 @@ static bool
 lines_match(const struct place *p, char *text, int64_t from)
 {
 	static bool (*const match[JOBS])(const struct place *p, json_t *const *lines, size_t n,
-					 int64_t from) = {metrics_match, rows_match, spans_match};
+					 int64_t from) = {metrics_match, rows_match, spans_match,
+							  changes_match};
 	json_t *lines[MAX_LINES];
 	size_t n = 0;
 	bool ok = true;
@@ -271,10 +294,13 @@ wanted_lines(const struct place *p, int64_t from)
 {
 	size_t n = 0;
 	char id[17];
+	bool firing;
 	int64_t ms;
 
 	for (int64_t at = from; p->job == JOB_TRACES && at < from + p->s->every_ms; at += SIM_MIN)
 		n += sim_span(p->s, p->tenant, p->region, at, &ms, id);
+	for (int64_t at = from; p->job == JOB_ALARMS && at < from + p->s->every_ms; at += SIM_MIN)
+		n += sim_change(p->s, p->tenant, p->region, at, &ms, &firing);
 	if (p->job == JOB_APP)
 		sim_events(p->s, p->tenant, p->region, from, from + p->s->every_ms, count_event,
 			   &n);
@@ -451,6 +477,31 @@ check_spans(const struct place *p, int64_t from, int64_t to)
 		wrong(p, &p->v->mismatched, "sample from nowhere", db->samples[at].ts);
 }
 
+/* Whether it fires, as it stood at the start of each minute. */
+static void
+check_states(const struct place *p, int64_t from, int64_t to)
+{
+	const struct db_series *db;
+	char key[512];
+	size_t at = 0;
+
+	(void)snprintf(key, sizeof(key),
+		       "__name__=aws_cloudwatch_alarm_state;account_id=%s;alarm=a;region=%s;"
+		       "state=alarm;tenant=%s;",
+		       p->account, sim_regions[p->region], p->id);
+	db = db_find(p->s->receiver, key);
+	for (int64_t ms = from; ms < to; ms += SIM_MIN, at++) {
+		if (!db || at >= db->n)
+			wrong(p, &p->v->lost, "no sample", ms);
+		else if (db->samples[at].ts != ms ||
+			 db->samples[at].value !=
+			     (double)sim_firing(p->s, p->tenant, p->region, ms))
+			wrong(p, &p->v->mismatched, "sample differs", ms);
+	}
+	if (db && at < db->n)
+		wrong(p, &p->v->mismatched, "sample from nowhere", db->samples[at].ts);
+}
+
 /* ---- checkpoints ---- */
 
 static bool
@@ -493,13 +544,15 @@ check_stream(struct place *p, const json_t *checkpoint)
 		return 0;
 	}
 	for (int64_t from = first; from < due; from += p->s->every_ms)
-		n += p->s->late ? check_late_cell(p, from) : check_cell(p, from);
+		n += p->s->jobs == SIM_LATE ? check_late_cell(p, from) : check_cell(p, from);
 	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
 		check_series(p, i, first, due);
 	for (size_t i = 0; p->job == JOB_APP && p->s->numbers && i < SIM_GROUPS; i++)
 		check_events(p, i, first, due);
 	if (p->job == JOB_TRACES)
 		check_spans(p, first, due);
+	if (p->job == JOB_ALARMS)
+		check_states(p, first, due);
 	return n;
 }
 
@@ -540,9 +593,14 @@ lake_objects(const struct sim *s)
 static bool
 has_job(const struct sim *s, enum sim_job job)
 {
-	if (s->traces || job == JOB_TRACES)
-		return s->traces && job == JOB_TRACES;
-	return !s->late || job == JOB_APP;
+	static const bool has[SIM_WORLDS][JOBS] = {
+	    [SIM_USUAL] = {[JOB_ECS] = true, [JOB_APP] = true},
+	    [SIM_LATE] = {[JOB_APP] = true},
+	    [SIM_TRACES] = {[JOB_TRACES] = true},
+	    [SIM_ALARMS] = {[JOB_ALARMS] = true},
+	};
+
+	return has[s->jobs][job];
 }
 
 void

@@ -153,23 +153,24 @@ write_config(struct sim *s)
 		(void)fprintf(f, "  - {id: %s, account: \"%s\"}\n", id, account);
 	}
 	(void)fprintf(f, "jobs:\n");
-	if (!s->late && !s->traces)
+	if (s->jobs == SIM_USUAL)
 		(void)fprintf(
 		    f,
 		    "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]%s}\n",
 		    every, 4 * every, s->seed % 2 ? by_expression : "");
-	if (s->traces)
-		(void)fprintf(f,
-			      "  traces: {kind: traces, every: %lldm, lookback: %lldm, "
-			      "to: [prom, lake, jaeger]}\n",
-			      every, 5 * every);
+	if (s->jobs == SIM_TRACES || s->jobs == SIM_ALARMS)
+		(void)fprintf(
+		    f, "  %s: {kind: %s, every: %lldm, lookback: %lldm, to: [prom, lake%s]}\n",
+		    s->jobs == SIM_TRACES ? "traces" : "alarms",
+		    s->jobs == SIM_TRACES ? "traces" : "alarms", every, 5 * every,
+		    s->jobs == SIM_TRACES ? ", jaeger" : "");
 	else
 		(void)fprintf(f,
 			      "  app: {kind: insights, every: %lldm, lookback: %lldm, %s,\n"
 			      "        log_groups: [\"/app/*\"], query: \"fields @timestamp, "
 			      "@message, n\"}\n",
 			      every, 5 * every,
-			      s->late	   ? "to: [lake], revisit: once, hold: 15m"
+			      s->jobs == SIM_LATE ? "to: [lake], revisit: once, hold: 15m"
 			      : s->numbers ? "to: [prom, lake], series: {values: {n: app_event}, "
 					     "labels: {\"@log\": group}}"
 					   : "to: [lake]");
@@ -194,8 +195,7 @@ sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit hab
 	s->regions = SIM_REGIONS;
 	s->every_ms = every_ms;
 	s->call_ms = SIM_CALL_MS;
-	s->late = jobs == SIM_LATE;
-	s->traces = jobs == SIM_TRACES;
+	s->jobs = jobs;
 	/* Where the receiver has room for as many series. */
 	s->numbers = jobs == SIM_USUAL && seed / 2 % 2 == 0 &&
 		     tenants * SIM_REGIONS * (SIM_SERIES + SIM_GROUPS) <= RECEIVER_SERIES;

@@ -41,7 +41,7 @@ found_ms(const struct sim *s, const struct sim_event *e, uint64_t r)
 {
 	uint64_t late = mix64(r ^ (uint64_t)(e->ms * 4 + e->n) ^ e->group << 60);
 
-	if (!s->late || late % 4)
+	if (s->jobs != SIM_LATE || late % 4)
 		return e->ms;
 	return e->ms + SIM_DELAY_LOGS + (int64_t)(late >> 32) % (SIM_HOLD - SIM_DELAY_LOGS);
 }

@@ -5,12 +5,13 @@
  *   sweep points            every call of one scenario, each kind of fault
  *   sweep late [SEEDS]      the same where log events come late, and so many random worlds
  *   sweep traces [SEEDS]    the same for traces
+ *   sweep alarms [SEEDS]    and for alarms
  *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
  *   sweep seeds FIRST N     random worlds, workers, faults and delays
  *   sweep races FIRST N     the same with two to five runs at once, in any order
  *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
- *   sweep plan|late-plan|race-plan|traces-plan SEED [KIND@CALL...]   one, with every call shown
- * (what a failure prints)
+ *   sweep plan|late-plan|traces-plan|alarms-plan|race-plan SEED [KIND@CALL...]
+ *                           one, with every call shown (what a failure prints)
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
  */
@@ -27,6 +28,7 @@
 #define EVERY	      (5 * SIM_MIN)
 #define HOUR	      (60 * SIM_MIN)
 #define DAY	      (24 * HOUR)
+#define RACE_WINDOW   (2 * HOUR) /* those behind begin earlier, and all runs' waits add up */
 
 struct totals {
 	uint64_t points, restarts, lost, duplicated, mismatched;
@@ -34,9 +36,7 @@ struct totals {
 struct plan_of_faults {
 	uint64_t seed;
 	size_t tenants;
-	bool late;   /* some log events come late, and are looked for when the first run's cells are
-			due again */
-	bool traces; /* a world of traces alone */
+	enum sim_jobs jobs;
 	size_t
 	    racers; /* runs that begin at once, each with another `now`; 0: one after the other */
 	size_t workers;
@@ -46,17 +46,14 @@ struct plan_of_faults {
 	bool trace;
 };
 static struct totals totals;
+static const char *const modes[SIM_WORLDS] = {"plan", "late-plan", "traces-plan", "alarms-plan"};
 static const char *const kinds[SIM_FAULTS] = {"crash-before", "crash-after", "fail", "lost"};
 
 static void
 say_plan(const struct plan_of_faults *p, const char *what)
 {
 	(void)printf("FAIL %s\n     again: sweep %s %llu", what,
-		     p->racers	 ? "race-plan"
-		     : p->late	 ? "late-plan"
-		     : p->traces ? "traces-plan"
-				 : "plan",
-		     (unsigned long long)p->seed);
+		     p->racers ? "race-plan" : modes[p->jobs], (unsigned long long)p->seed);
 	for (size_t i = 0; i < p->n; i++)
 		(void)printf(" %s@%llu", kinds[p->faults[i].kind],
 			     (unsigned long long)p->faults[i].at);
@@ -81,12 +78,11 @@ static struct sim *
 open_world(const struct plan_of_faults *p)
 {
 	struct sim *s =
-	    sim_new(p->seed, p->tenants, EVERY, p->seed % 2 ? HABIT_WHOLE : HABIT_KEEPER,
-		    p->late	? SIM_LATE
-		    : p->traces ? SIM_TRACES
-				: SIM_USUAL);
+	    sim_new(p->seed, p->tenants, EVERY, p->seed % 2 ? HABIT_WHOLE : HABIT_KEEPER, p->jobs);
 
 	s->now_ms = p->first_now;
+	if (p->racers)
+		s->receiver->window_ms = RACE_WINDOW;
 	s->trace = p->trace;
 	memcpy(s->faults, p->faults, sizeof(s->faults));
 	s->n_faults = p->n;
@@ -144,7 +140,7 @@ live(struct sim *s, const struct plan_of_faults *p)
 {
 	if (!settle(s, p))
 		return false;
-	if (!p->late)
+	if (p->jobs != SIM_LATE)
 		return true;
 	s->now_ms += SIM_HOLD - SIM_DELAY_LOGS;
 	return settle(s, p);
@@ -176,11 +172,16 @@ run_plan(const struct plan_of_faults *p)
 static const struct plan_of_faults scenario = {
     .seed = 1, .tenants = 2, .workers = 1, .first_now = SIM_EPOCH + 60 * SIM_MIN};
 
-static const struct plan_of_faults late_scenario = {
-    .seed = 1, .tenants = 1, .late = true, .workers = 1, .first_now = SIM_EPOCH + 60 * SIM_MIN};
+/* The same with one tenant, in another world. */
+static struct plan_of_faults
+scenario_of(enum sim_jobs jobs)
+{
+	struct plan_of_faults p = scenario;
 
-static const struct plan_of_faults traces_scenario = {
-    .seed = 1, .tenants = 1, .traces = true, .workers = 1, .first_now = SIM_EPOCH + 60 * SIM_MIN};
+	p.jobs = jobs;
+	p.tenants = jobs == SIM_USUAL ? scenario.tenants : 1;
+	return p;
+}
 
 /* How many calls an undisturbed scenario makes. */
 static uint64_t
@@ -269,7 +270,7 @@ random_race(uint64_t seed, struct plan_of_faults *p)
 {
 	random_plan(seed, p);
 	p->racers = 2 + mix64(seed) % (SIM_MAX_RUNS - 1);
-	p->late = seed % 4 == 1;
+	p->jobs = seed % 4 == 1 ? SIM_LATE : SIM_USUAL;
 	if (seed % 3 == 0)
 		p->n = 0;
 }
@@ -297,27 +298,16 @@ sweep_races(uint64_t first, uint64_t n)
 }
 
 static void
-sweep_late(uint64_t seeds)
+sweep_world(enum sim_jobs jobs, uint64_t seeds)
 {
-	sweep_points(&late_scenario);
+	const struct plan_of_faults at_all = scenario_of(jobs);
+
+	sweep_points(&at_all);
 	for (uint64_t seed = 2; seed < 2 + seeds; seed++) {
 		struct plan_of_faults p;
 
 		random_plan(seed, &p);
-		p.late = true;
-		(void)run_plan(&p);
-	}
-}
-
-static void
-sweep_traces(uint64_t seeds)
-{
-	sweep_points(&traces_scenario);
-	for (uint64_t seed = 2; seed < 2 + seeds; seed++) {
-		struct plan_of_faults p;
-
-		random_plan(seed, &p);
-		p.traces = true;
+		p.jobs = jobs;
 		(void)run_plan(&p);
 	}
 }
@@ -385,16 +375,20 @@ read_fault(const char *text, struct sim_fault *f)
 static int
 show_plan(const char *mode, int argc, char **argv)
 {
+	struct plan_of_faults p = scenario;
 	uint64_t seed = strtoull(argv[0], NULL, 10);
-	bool late = *mode == 'l', races = *mode == 'r', traces = *mode == 't';
-	struct plan_of_faults p = late ? late_scenario : traces ? traces_scenario : scenario;
+	int jobs = 0;
 
-	if (races)
+	while (jobs < SIM_WORLDS && strcmp(modes[jobs], mode) != 0)
+		jobs++;
+	if (jobs == SIM_WORLDS)
 		random_race(seed, &p);
-	else if (seed != scenario.seed)
+	else if (seed == scenario.seed)
+		p = scenario_of(jobs);
+	else
 		random_plan(seed, &p);
-	p.late = late || p.late;
-	p.traces = traces;
+	if (jobs < SIM_WORLDS)
+		p.jobs = jobs;
 	p.n = 0;
 	p.trace = true;
 	for (int i = 1; i < argc && p.n < SIM_MAX_FAULTS; i++)
@@ -403,17 +397,28 @@ show_plan(const char *mode, int argc, char **argv)
 	return run_plan(&p) ? 0 : 1;
 }
 
+/* The world that goes by this name, but for the usual one; SIM_WORLDS: none. */
+static enum sim_jobs
+world_of(const char *word)
+{
+	unsigned jobs = SIM_LATE;
+
+	while (jobs < SIM_WORLDS && (strncmp(modes[jobs], word, strlen(word)) != 0 ||
+				     strcmp(modes[jobs] + strlen(word), "-plan") != 0))
+		jobs++;
+	return jobs;
+}
+
 static int
 sweep(int argc, char **argv)
 {
+	enum sim_jobs jobs = world_of(argv[1]);
 	unsigned long long share = 0, shares = 1;
 
 	if (!strcmp(argv[1], "points"))
 		sweep_points(&scenario);
-	else if (!strcmp(argv[1], "late"))
-		sweep_late(argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
-	else if (!strcmp(argv[1], "traces"))
-		sweep_traces(argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
+	else if (jobs != SIM_WORLDS)
+		sweep_world(jobs, argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
 	else if (!strcmp(argv[1], "pairs") &&
 		 (argc == 2 || (sscanf(argv[2], "%llu/%llu", &share, &shares) == 2 && shares)))
 		sweep_pairs(share, shares);
