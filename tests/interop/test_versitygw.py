@@ -91,7 +91,7 @@ class Versitygw(GatewayCase):
 
     def test_killed_over_and_over(self):
         """P1 and P2; and of all that was ever seen in the lake, nothing is gone and nothing is written again."""
-        lab = self.gateway_lab(tenants=8, regions=["eu-west-1", "us-east-1"])
+        lab = self.gateway_lab(tenants=4, regions=["eu-west-1", "us-east-1"])
         start, _ = lab.window()
         self.settle(lab)
         lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 200, "prob": 0.7}])

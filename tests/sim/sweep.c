@@ -377,7 +377,7 @@ show_plan(const char *mode, int argc, char **argv)
 {
 	struct plan_of_faults p = scenario;
 	uint64_t seed = strtoull(argv[0], NULL, 10);
-	int jobs = 0;
+	unsigned jobs = 0;
 
 	while (jobs < SIM_WORLDS && strcmp(modes[jobs], mode) != 0)
 		jobs++;
