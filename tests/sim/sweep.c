@@ -28,7 +28,7 @@
 #define EVERY	      (5 * SIM_MIN)
 #define HOUR	      (60 * SIM_MIN)
 #define DAY	      (24 * HOUR)
-#define RACE_WINDOW   (2 * HOUR) /* those behind begin earlier, and all runs' waits add up */
+#define WINDOW	      (2 * HOUR) /* for which the receiver takes samples */
 
 struct totals {
 	uint64_t points, restarts, lost, duplicated, mismatched;
@@ -62,7 +62,7 @@ say_plan(const struct plan_of_faults *p, const char *what)
 
 /*
  * How much later the next run begins: never within the lease of the one before, and all together
- * within the hour for which the receiver takes samples. Later than that a refusal may mean either
+ * within the time for which the receiver takes samples. Later than that a refusal may mean either
  * "too old" or "already there" where a cell was begun before, and no sender can tell (such samples
  * are counted apart).
  */
@@ -81,8 +81,7 @@ open_world(const struct plan_of_faults *p)
 	    sim_new(p->seed, p->tenants, EVERY, p->seed % 2 ? HABIT_WHOLE : HABIT_KEEPER, p->jobs);
 
 	s->now_ms = p->first_now;
-	if (p->racers)
-		s->receiver->window_ms = RACE_WINDOW;
+	s->receiver->window_ms = WINDOW;
 	s->trace = p->trace;
 	memcpy(s->faults, p->faults, sizeof(s->faults));
 	s->n_faults = p->n;
