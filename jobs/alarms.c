@@ -14,6 +14,7 @@
 #include "aws/cloudwatch_alarms.h"
 #include "aws/endpoint.h"
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/map.h"
 #include "base/num.h"
 #include "model/alarms.h"
@@ -119,23 +120,6 @@ pull_free(struct pull *p)
 }
 DEFINE_FREEP(struct pull, pull_free)
 
-/* Room for one more of an array that doubles. */
-static void *
-grown(void *v, size_t n, size_t *cap, size_t size, struct err *err)
-{
-	size_t want = *cap ? *cap * 2 : 64;
-	void *p;
-
-	if (n < *cap)
-		return v;
-	p = reallocarray(v, want, size);
-	if (!p)
-		(void)err_nomem(err);
-	else
-		*cap = want;
-	return p;
-}
-
 /* Tracks */
 
 /* The alarm's track, made where there is none; NULL without memory. */
@@ -147,7 +131,7 @@ track_of(struct pull *p, const char *name, struct err *err)
 
 	if (at)
 		return &p->tracks[at - 1];
-	v = grown(p->tracks, p->n_tracks, &p->cap_tracks, sizeof(*v), err);
+	v = array_grow(p->tracks, p->n_tracks, &p->cap_tracks, sizeof(*v), err);
 	if (!v)
 		return NULL;
 	p->tracks = v;
@@ -188,7 +172,8 @@ static int
 add_change(struct pull *p, const struct alarm_track *t, int64_t ts_ms, enum alarm_state from,
 	   enum alarm_state to, const char *reason, struct err *err)
 {
-	struct alarm_change *v = grown(p->changes, p->n_changes, &p->cap_changes, sizeof(*v), err);
+	struct alarm_change *v =
+	    array_grow(p->changes, p->n_changes, &p->cap_changes, sizeof(*v), err);
 	const char *text;
 
 	if (!v)

@@ -19,6 +19,7 @@
 
 #include "aws/xray.h"
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/map.h"
 #include "jobs/traces.h"
 #include "model/span_cell.h"
@@ -230,18 +231,14 @@ window_end_ms(const struct pull *p)
 static int
 want(struct pull *p, const char *id, struct err *err)
 {
-	size_t cap = p->cap_wanted ? p->cap_wanted * 2 : 64;
-	struct wanted *v = p->wanted;
+	struct wanted *v;
 
 	if (map_get(&p->by_id, sv_of(id)))
 		return 0;
-	if (p->n_wanted == p->cap_wanted) {
-		v = reallocarray(v, cap, sizeof(*v));
-		if (!v)
-			return err_nomem(err);
-		p->wanted = v;
-		p->cap_wanted = cap;
-	}
+	v = array_grow(p->wanted, p->n_wanted, &p->cap_wanted, sizeof(*v), err);
+	if (!v)
+		return -1;
+	p->wanted = v;
 	v += p->n_wanted;
 	*v = (struct wanted){.id = arena_strdup(&p->ids_mem, sv_of(id)), .cell = p->cell};
 	if (!v->id)

@@ -96,14 +96,6 @@ alarm_state_at(const struct alarm_track *t, int64_t ts_ms)
 
 /* Series */
 
-static int
-cmp_labels(const void *a, const void *b)
-{
-	const struct label *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
 static bool
 is_taken(const char *name)
 {
@@ -136,7 +128,7 @@ make_series(const struct alarm_owner *o, const char *alarm, const char *state, i
 	for (size_t i = 0; i < o->n_labels; i++)
 		if (!is_taken(o->labels[i].name) && *o->labels[i].value)
 			labels[n++] = o->labels[i];
-	qsort(labels, n, sizeof(*labels), cmp_labels);
+	qsort(labels, n, sizeof(*labels), label_by_name);
 	*s = (struct series){
 	    .name = SERIES_NAME, .labels = labels, .n_labels = n, .period_ms = period_ms};
 	return s;

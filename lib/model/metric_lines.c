@@ -181,14 +181,6 @@ dup_str(struct arena *a, const json_t *line, const char *key, bool required, con
 }
 
 static int
-label_by_name(const void *a, const void *b)
-{
-	const struct label *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
-static int
 dup_label(struct arena *a, struct label *l, struct sv name, struct sv value, struct err *err)
 {
 	if (memchr(value.p, '\0', value.n))

@@ -459,14 +459,6 @@ put_yace(struct label_set *set, const struct series_owner *o, const struct metri
 	put_ours(set, "name", keep(set, &arn));
 }
 
-static int
-label_by_name(const void *a, const void *b)
-{
-	const struct label *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
 static void
 put_owner(struct label_set *set, const struct series_owner *o)
 {

@@ -4,10 +4,18 @@
 #include <math.h>
 #include <stdlib.h>
 
+int
+label_by_name(const void *a, const void *b)
+{
+	const struct label *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
 static int
 label_cmp(const struct label *a, const struct label *b)
 {
-	int c = strcmp(a->name, b->name);
+	int c = label_by_name(a, b);
 
 	return c ? c : strcmp(a->value, b->value);
 }

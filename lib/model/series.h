@@ -18,6 +18,8 @@
 struct label {
 	const char *name, *value;
 };
+/* For qsort: labels stand in the order of their names. */
+int label_by_name(const void *a, const void *b);
 
 struct series {
 	const char *name;           /* the metric's final name, valid for Prometheus */

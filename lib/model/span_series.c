@@ -174,14 +174,6 @@ struct making {
 	struct err *err;
 };
 
-static int
-cmp_labels(const void *a, const void *b)
-{
-	const struct label *x = a, *y = b;
-
-	return strcmp(x->name, y->name);
-}
-
 static bool
 is_taken(const char *name)
 {
@@ -217,7 +209,7 @@ make_series(const struct making *m, const char *name, const char *service, const
 	for (size_t i = 0; i < m->o->n_labels; i++)
 		if (!is_taken(m->o->labels[i].name) && *m->o->labels[i].value)
 			labels[n++] = m->o->labels[i];
-	qsort(labels, n, sizeof(*labels), cmp_labels);
+	qsort(labels, n, sizeof(*labels), label_by_name);
 	*s = (struct series){
 	    .name = name, .labels = labels, .n_labels = n, .period_ms = m->c->period_ms};
 	return s;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/num.h"
 #include "base/utf8.h"
 #include "fmt/codec.h"
@@ -311,23 +312,6 @@ otlp_batch_reset(struct otlp_batch *b)
 	b->n_items = b->n_groups = 0;
 }
 
-/* Room for one more of an array that doubles. */
-static void *
-grown(void *v, size_t n, size_t *cap, size_t size, struct err *err)
-{
-	size_t want = *cap ? *cap * 2 : 64;
-	void *p;
-
-	if (n < *cap)
-		return v;
-	p = reallocarray(v, want, size);
-	if (!p)
-		(void)err_nomem(err);
-	else
-		*cap = want;
-	return p;
-}
-
 /* The span's group, as its number plus one; 0 without memory. */
 static size_t
 group_of(struct otlp_batch *b, const struct span *s, struct err *err)
@@ -351,7 +335,7 @@ group_of(struct otlp_batch *b, const struct span *s, struct err *err)
 	at = (uintptr_t)map_get(&b->by_key, buf_view(&b->key));
 	if (at)
 		return at;
-	v = grown(b->groups, b->n_groups, &b->cap_groups, sizeof(*v), err);
+	v = array_grow(b->groups, b->n_groups, &b->cap_groups, sizeof(*v), err);
 	if (!v)
 		return 0;
 	b->groups = v;
@@ -371,7 +355,7 @@ otlp_batch_add(struct otlp_batch *b, const struct span *s, struct err *err)
 {
 	size_t group = group_of(b, s, err), at = b->spans.n;
 	struct otlp_item *v =
-	    group ? grown(b->items, b->n_items, &b->cap_items, sizeof(*v), err) : NULL;
+	    group ? array_grow(b->items, b->n_items, &b->cap_items, sizeof(*v), err) : NULL;
 
 	if (!v)
 		return -1;

@@ -254,6 +254,27 @@ check_dump(const char *text, bool indent, const char *expected)
 	assert_true(json_equal(j, back));
 }
 
+/* Two blanks a level, however deep. */
+static void
+test_indent(void **state)
+{
+	enum { DEPTH = 12 };
+	CLEANUP(buf_done) struct buf text = BUF_INIT(1000), expected = BUF_INIT(1000);
+
+	(void)state;
+	for (int d = 0; d < DEPTH; d++) {
+		buf_ch(&text, '[');
+		buf_fmt(&expected, "[\n%*s", 2 * (d + 1), "");
+	}
+	buf_ch(&text, '1');
+	buf_ch(&expected, '1');
+	for (int d = DEPTH; d-- > 0;) {
+		buf_ch(&text, ']');
+		buf_fmt(&expected, "\n%*s]", 2 * d, "");
+	}
+	check_dump(buf_cstr(&text), true, buf_cstr(&expected));
+}
+
 static void
 test_dump(void **state)
 {
@@ -295,11 +316,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_parse),	cmocka_unit_test(test_parse_bad),
-	    cmocka_unit_test(test_no_quoting),	cmocka_unit_test(test_depth),
-	    cmocka_unit_test(test_getters),	cmocka_unit_test(test_absent),
-	    cmocka_unit_test(test_wrong_types), cmocka_unit_test(test_escape),
-	    cmocka_unit_test(test_dump),	cmocka_unit_test(test_dump_ceilings),
+	    cmocka_unit_test(test_parse),	  cmocka_unit_test(test_parse_bad),
+	    cmocka_unit_test(test_no_quoting),	  cmocka_unit_test(test_depth),
+	    cmocka_unit_test(test_getters),	  cmocka_unit_test(test_absent),
+	    cmocka_unit_test(test_wrong_types),	  cmocka_unit_test(test_escape),
+	    cmocka_unit_test(test_indent),	  cmocka_unit_test(test_dump),
+	    cmocka_unit_test(test_dump_ceilings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
