@@ -91,17 +91,10 @@ add_one(struct groups *g, const struct logs_group *one, struct arena *a, struct 
 {
 	struct logs_group *to;
 
-	if (g->n == g->cap) {
-		size_t cap = g->cap ? 2 * g->cap : 64;
-		struct logs_group *v = arena_array(a, cap, sizeof(*v));
-
-		if (!v)
-			return err_nomem(err);
-		if (g->n)
-			memcpy(v, g->v, g->n * sizeof(*v));
-		g->v = v;
-		g->cap = cap;
-	}
+	to = arena_grow(a, g->v, g->n, &g->cap, sizeof(*to));
+	if (!to)
+		return err_nomem(err);
+	g->v = to;
 	to = &g->v[g->n];
 	*to = *one;
 	to->name = arena_strdup(a, sv_of(one->name));

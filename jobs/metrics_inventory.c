@@ -16,18 +16,11 @@
 static int
 grow(struct inventory *inv, struct arena *a, struct err *err)
 {
-	size_t cap = inv->cap ? inv->cap * 2 : 64;
-	struct inventory_entry *v;
+	struct inventory_entry *v = arena_grow(a, inv->v, inv->n, &inv->cap, sizeof(*v));
 
-	if (inv->n < inv->cap)
-		return 0;
-	v = arena_array(a, cap, sizeof(*v));
 	if (!v)
 		return err_nomem(err);
-	if (inv->n)
-		memcpy(v, inv->v, inv->n * sizeof(*v));
 	inv->v = v;
-	inv->cap = cap;
 	return 0;
 }
 

@@ -102,18 +102,11 @@ static struct term *
 add_term(struct math *m, struct formula *f, struct err *err)
 {
 	struct term *t = arena_alloc(m->a, sizeof(*t));
-	size_t cap = f->cap ? f->cap * 2 : 16;
-	struct term **v;
+	struct term **v = arena_grow(m->a, f->v, f->n, &f->cap, sizeof(struct term *));
 
-	if (f->n == f->cap) {
-		v = arena_array(m->a, cap, sizeof(struct term *));
-		if (!v)
-			return err_nomem(err), NULL;
-		if (f->n)
-			memcpy(v, f->v, f->n * sizeof(struct term *));
-		f->v = v;
-		f->cap = cap;
-	}
+	if (!v)
+		return err_nomem(err), NULL;
+	f->v = v;
 	if (t)
 		t->w.values = arena_array(m->a, m->span.slots, sizeof(double));
 	if (!t || !t->w.values)

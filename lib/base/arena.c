@@ -10,6 +10,7 @@
 #define BLOCK_MIN 4096
 #define BLOCK_MAX ((size_t)64 << 10)
 #define ALIGN	  alignof(max_align_t)
+#define FIRST	  8 /* elements of an array that grows */
 
 struct arena_block {
 	struct arena_block *next;
@@ -84,6 +85,23 @@ arena_array(struct arena *a, size_t n, size_t size)
 	if (__builtin_mul_overflow(n, size, &bytes))
 		return NULL;
 	return arena_alloc(a, bytes);
+}
+
+void *
+arena_grow(struct arena *a, void *v, size_t n, size_t *cap, size_t size)
+{
+	size_t want = *cap ? *cap * 2 : FIRST;
+	void *p;
+
+	if (n < *cap)
+		return v;
+	p = arena_array(a, want, size);
+	if (!p)
+		return NULL;
+	if (n)
+		memcpy(p, v, n * size);
+	*cap = want;
+	return p;
 }
 
 char *

@@ -23,6 +23,9 @@ struct arena {
 void *arena_alloc(struct arena *a, size_t n);
 /* Room for n elements of `size`, overflow checked. */
 void *arena_array(struct arena *a, size_t n, size_t size);
+/* Room in the array v (NULL: none yet) for one more than its n elements of that size: v itself, or a copy of twice the size,
+ * with *cap set anew. NULL without memory, and v is as it was. */
+void *arena_grow(struct arena *a, void *v, size_t n, size_t *cap, size_t size);
 /* A NUL-terminated copy. */
 char *arena_strdup(struct arena *a, struct sv s);
 /* Forget the contents, keep the largest block. */

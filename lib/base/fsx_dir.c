@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/num.h"
 
 #define DEPTH_MAX 32
@@ -146,16 +147,11 @@ names_done(struct names *l)
 static int
 names_add(struct names *l, const char *name, struct err *err)
 {
-	size_t cap = l->cap ? l->cap * 2 : 16;
-	char **p;
+	char **p = array_grow(l->p, l->n, &l->cap, sizeof(*p), err);
 
-	if (l->n == l->cap) {
-		p = reallocarray(l->p, cap, sizeof(*p));
-		if (!p)
-			return err_nomem(err);
-		l->p = p;
-		l->cap = cap;
-	}
+	if (!p)
+		return -1;
+	l->p = p;
 	l->p[l->n] = sv_dup(sv_of(name));
 	if (!l->p[l->n])
 		return err_nomem(err);

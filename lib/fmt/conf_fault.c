@@ -8,6 +8,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 
+#include "base/grow.h"
+
 #define FAULT_TEXT_MAX 2000
 #define PATH_MAX_TEXT  512
 
@@ -159,16 +161,11 @@ add_path(struct buf *out, const struct conf_node *n)
 static bool
 grow(struct fault_list *l)
 {
-	size_t cap = l->cap ? l->cap * 2 : 16;
-	struct fault *v;
+	struct fault *v = array_grow(l->v, l->n, &l->cap, sizeof(*v), NULL);
 
-	if (l->n < l->cap)
-		return true;
-	v = reallocarray(l->v, cap, sizeof(*v));
 	if (!v)
 		return false;
 	l->v = v;
-	l->cap = cap;
 	return true;
 }
 

@@ -294,18 +294,13 @@ read_line(struct decoder *dec, struct sv text, struct sample_row *row, struct er
 static int
 grow_rows(struct decoder *dec, struct err *err)
 {
-	size_t cap = dec->cap ? dec->cap * 2 : 64;
-	struct sample_row *rows;
+	struct cell_data *d = dec->d;
+	struct sample_row *rows =
+	    arena_grow(&d->arena, d->rows, d->n_rows, &dec->cap, sizeof(*rows));
 
-	if (dec->d->n_rows < dec->cap)
-		return 0;
-	rows = arena_array(&dec->d->arena, cap, sizeof(*rows));
 	if (!rows)
 		return err_nomem(err);
-	if (dec->d->n_rows)
-		memcpy(rows, dec->d->rows, dec->d->n_rows * sizeof(*rows));
-	dec->d->rows = rows;
-	dec->cap = cap;
+	d->rows = rows;
 	return 0;
 }
 

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/hash.h"
 #include "fmt/json_scan.h"
 
@@ -173,15 +174,11 @@ know(struct sv line, struct row_id *ret, struct err *err)
 static int
 add_id(struct row_ids *ids, struct sv line, struct err *err)
 {
-	if (ids->n == ids->cap) {
-		size_t cap = ids->cap ? 2 * ids->cap : 64;
-		struct row_id *v = reallocarray(ids->v, cap, sizeof(*v));
+	struct row_id *v = array_grow(ids->v, ids->n, &ids->cap, sizeof(*v), err);
 
-		if (!v)
-			return err_nomem(err);
-		ids->v = v;
-		ids->cap = cap;
-	}
+	if (!v)
+		return -1;
+	ids->v = v;
 	ids->v[ids->n] = (struct row_id){.place = ids->n};
 	return know(line, &ids->v[ids->n++], err);
 }

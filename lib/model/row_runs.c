@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 
 #define READ_BYTES ((size_t)16 << 10)
 
@@ -37,18 +38,14 @@ int
 row_runs_add(struct row_runs *r, struct insights_row *rows, size_t n, struct err *err)
 {
 	struct row_run run = {.start = spool_size(&r->spool), .n = n, .cut_ms = INT64_MAX};
+	struct row_run *v;
 
 	if (!n)
 		return 0;
-	if (r->n == r->cap) {
-		size_t cap = r->cap ? 2 * r->cap : 16;
-		struct row_run *v = reallocarray(r->v, cap, sizeof(*v));
-
-		if (!v)
-			return err_nomem(err);
-		r->v = v;
-		r->cap = cap;
-	}
+	v = array_grow(r->v, r->n, &r->cap, sizeof(*v), err);
+	if (!v)
+		return -1;
+	r->v = v;
 	insights_rows_sort(rows, n);
 	for (size_t i = 0; i < n; i++)
 		if (put_row(r, &rows[i], err))

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/hash.h"
 #include "fmt/codec.h"
 #include "fmt/json.h"
@@ -103,7 +104,7 @@ seen_find(const struct seen *s, int64_t start_ms)
 struct seen_cell *
 seen_put(struct seen *s, int64_t start_ms, struct err *err)
 {
-	size_t at = cell_at(s, start_ms), cap = s->cap ? s->cap * 2 : 16;
+	size_t at = cell_at(s, start_ms);
 	struct seen_cell *v;
 
 	if (at < s->n && s->cells[at].start_ms == start_ms)
@@ -113,15 +114,10 @@ seen_put(struct seen *s, int64_t start_ms, struct err *err)
 			      SEEN_CELLS_MAX);
 		return NULL;
 	}
-	if (s->n == s->cap) {
-		v = reallocarray(s->cells, cap, sizeof(*v));
-		if (!v) {
-			(void)err_nomem(err);
-			return NULL;
-		}
-		s->cells = v;
-		s->cap = cap;
-	}
+	v = array_grow(s->cells, s->n, &s->cap, sizeof(*v), err);
+	if (!v)
+		return NULL;
+	s->cells = v;
 	memmove(s->cells + at + 1, s->cells + at, (s->n++ - at) * sizeof(*s->cells));
 	s->cells[at] = (struct seen_cell){.start_ms = start_ms};
 	return &s->cells[at];

@@ -108,7 +108,6 @@ static struct span_attr *
 add(struct span_attrs *to, struct sv key)
 {
 	struct span_attr *v;
-	size_t cap = to->cap ? to->cap * 2 : 8;
 
 	if (!key.n || is_there(to, key))
 		return NULL;
@@ -116,17 +115,12 @@ add(struct span_attrs *to, struct sv key)
 		to->dropped++;
 		return NULL;
 	}
-	if (to->n == to->cap) {
-		v = arena_array(to->a, cap, sizeof(*v));
-		if (!v) {
-			to->failed = true;
-			return NULL;
-		}
-		if (to->n)
-			memcpy(v, to->v, to->n * sizeof(*v));
-		to->v = v;
-		to->cap = cap;
+	v = arena_grow(to->a, to->v, to->n, &to->cap, sizeof(*v));
+	if (!v) {
+		to->failed = true;
+		return NULL;
 	}
+	to->v = v;
 	v = &to->v[to->n++];
 	*v = (struct span_attr){.key = key};
 	return v;

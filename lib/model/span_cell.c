@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "model/span_series.h"
 
 #define ROWS_MAX ((size_t)1 << 30) /* bytes of a pull's lines */
@@ -34,16 +35,11 @@ span_rows_done(struct span_rows *r)
 static int
 grow(struct span_rows *r, struct err *err)
 {
-	size_t cap = r->cap ? r->cap * 2 : 256;
-	struct span_row *v;
+	struct span_row *v = array_grow(r->v, r->n, &r->cap, sizeof(*v), err);
 
-	if (r->n < r->cap)
-		return 0;
-	v = reallocarray(r->v, cap, sizeof(*v));
 	if (!v)
-		return err_nomem(err);
+		return -1;
 	r->v = v;
-	r->cap = cap;
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/map.h"
 #include "base/num.h"
 
@@ -421,18 +422,13 @@ read_rest(const struct reading *r, const struct json_node *doc, struct span *s)
 
 /* Room for one more; NULL without memory. */
 static struct span *
-add_span(struct spans *to)
+add_span(struct spans *to, struct err *err)
 {
-	size_t cap = to->cap ? to->cap * 2 : 64;
-	struct span *v = to->v;
+	struct span *v = array_grow(to->v, to->n, &to->cap, sizeof(*v), err);
 
-	if (to->n == to->cap) {
-		v = reallocarray(v, cap, sizeof(*v));
-		if (!v)
-			return NULL;
-		to->v = v;
-		to->cap = cap;
-	}
+	if (!v)
+		return NULL;
+	to->v = v;
 	return &to->v[to->n++];
 }
 
@@ -462,9 +458,9 @@ read_one(struct reading *r, const struct json_node *doc, const struct span *in, 
 		s.resource = read_resource(doc, &s, r->a);
 	if (span_failed(&s))
 		return err_nomem(err);
-	to = add_span(r->to);
+	to = add_span(r->to, err);
 	if (!to)
-		return err_nomem(err);
+		return -1;
 	*to = s;
 	return map_put(&r->by_id, (struct sv){s.span_id, SPAN_ID_HEX}, (void *)(uintptr_t)r->to->n,
 		       NULL, err)

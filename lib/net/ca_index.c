@@ -8,6 +8,8 @@
  */
 #include "net/ca_index.h"
 
+#include "base/grow.h"
+
 #include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -97,16 +99,13 @@ add(struct ca_index *ix, unsigned char *der, long n, struct err *err)
 		OPENSSL_free(der);
 		return 0;
 	}
-	if (ix->n == ix->cap) {
-		ix->cap = ix->cap ? ix->cap * 2 : 64;
-		v = reallocarray(ix->v, ix->cap, sizeof(*v));
-		if (!v) {
-			X509_NAME_free(c.subject);
-			OPENSSL_free(der);
-			return err_nomem(err);
-		}
-		ix->v = v;
+	v = array_grow(ix->v, ix->n, &ix->cap, sizeof(*v), err);
+	if (!v) {
+		X509_NAME_free(c.subject);
+		OPENSSL_free(der);
+		return -1;
 	}
+	ix->v = v;
 	ix->v[ix->n++] = c;
 	return 0;
 }

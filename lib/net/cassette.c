@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/timefmt.h"
 #include "base/utf8.h"
 #include "fmt/archive.h"
@@ -105,13 +106,12 @@ exchange_check(const struct exchange *e, struct err *err)
 static int
 grow(struct cassette *c, struct err *err)
 {
-	size_t cap = c->cap ? c->cap * 2 : 64;
-	struct exchange **v = reallocarray(c->exchanges, cap, sizeof(struct exchange *));
+	struct exchange **v =
+	    array_grow(c->exchanges, c->n, &c->cap, sizeof(struct exchange *), err);
 
 	if (!v)
-		return err_nomem(err);
+		return -1;
 	c->exchanges = v;
-	c->cap = cap;
 	return 0;
 }
 
@@ -124,7 +124,7 @@ cassette_add(struct cassette *c, struct exchange *e, struct err *err)
 	if (!r && (bytes > CASSETTE_MAX_TOTAL - c->bytes || c->n >= CASSETTE_MAX_FILES / 4))
 		r = err_set(err, ERR_DATA, "the cassette is full: %zu exchanges, %zu bytes", c->n,
 			    c->bytes);
-	if (!r && c->n == c->cap)
+	if (!r)
 		r = grow(c, err);
 	if (r) {
 		exchange_free(e);

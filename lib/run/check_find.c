@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "fmt/json.h"
 #include "run/check.h"
 
@@ -53,17 +54,13 @@ copy_in(struct findings *f, const struct finding *from, struct finding *to)
 void
 findings_add(struct findings *f, const struct finding *one)
 {
-	if (f->n == f->cap) {
-		size_t cap = f->cap ? f->cap * 2 : 8;
-		struct finding *v = realloc(f->v, cap * sizeof(*v));
+	struct finding *v = array_grow(f->v, f->n, &f->cap, sizeof(*v), NULL);
 
-		if (!v) {
-			f->lost = true;
-			return;
-		}
-		f->v = v;
-		f->cap = cap;
+	if (!v) {
+		f->lost = true;
+		return;
 	}
+	f->v = v;
 	copy_in(f, one, &f->v[f->n++]);
 	f->count[one->level]++;
 }

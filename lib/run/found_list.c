@@ -129,18 +129,11 @@ excluded(const struct tenant_source *from, const char *account)
 static int
 grow(struct lister *l, struct err *err)
 {
-	size_t cap = l->cap ? 2 * l->cap : 64;
-	struct roster_account *v;
+	struct roster_account *v = arena_grow(l->a, l->v, l->n, &l->cap, sizeof(*v));
 
-	if (l->n < l->cap)
-		return 0;
-	v = arena_array(l->a, cap, sizeof(*v));
 	if (!v)
 		return err_nomem(err);
-	if (l->n)
-		memcpy(v, l->v, l->n * sizeof(*v));
 	l->v = v;
-	l->cap = cap;
 	return 0;
 }
 

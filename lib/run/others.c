@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 
 #define START_CHARS 16 /* YYYYMMDDTHHMMSSZ */
 
@@ -111,15 +112,11 @@ others_scheduled(struct stream *s, size_t k, struct cell c)
 static void
 add_share(struct others *o, size_t sink, struct cell range)
 {
-	if (o->n == o->cap) {
-		size_t cap = o->cap ? 2 * o->cap : 16;
-		struct share *v = reallocarray(o->backfills, cap, sizeof(*v));
+	struct share *v = array_grow(o->backfills, o->n, &o->cap, sizeof(*v), NULL);
 
-		if (!v)
-			return; /* one refusal more is told than need be */
-		o->backfills = v;
-		o->cap = cap;
-	}
+	if (!v)
+		return; /* one refusal more is told than need be */
+	o->backfills = v;
 	o->backfills[o->n++] = (struct share){sink, range};
 }
 

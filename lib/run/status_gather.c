@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "run/plan.h"
 #include "run/report.h"
 #include "run/session.h"
@@ -37,17 +38,13 @@ static struct status_entry *
 entry_add(struct gather *g, const char *tenant, const char *job)
 {
 	struct status *st = g->st;
-	struct status_entry *v = st->entries;
+	struct status_entry *v = array_grow(st->entries, st->n_entries, &g->cap, sizeof(*v), NULL);
 
-	if (st->n_entries == g->cap) {
-		g->cap = g->cap ? g->cap * 2 : 64;
-		v = reallocarray(st->entries, g->cap, sizeof(*v));
-		if (!v) {
-			g->nomem = true;
-			return NULL;
-		}
-		st->entries = v;
+	if (!v) {
+		g->nomem = true;
+		return NULL;
 	}
+	st->entries = v;
 	v += st->n_entries++;
 	*v = (struct status_entry){.tenant = tenant, .name = job};
 	return v;

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/timefmt.h"
 #include "fmt/json.h"
 #include "fmt/json_scan.h"
@@ -48,13 +49,10 @@ add_key(const char *key, void *arg)
 		return 0;
 	if (k->n == KEYS_MAX)
 		return 1;
-	if (k->n == k->cap) {
-		k->cap = k->cap ? k->cap * 2 : 64;
-		v = reallocarray(k->v, k->cap, sizeof(*v));
-		if (!v)
-			return 1;
-		k->v = v;
-	}
+	v = array_grow(k->v, k->n, &k->cap, sizeof(*v), NULL);
+	if (!v)
+		return 1;
+	k->v = v;
 	v[k->n] = sv_dup(sv_of(key));
 	return v[k->n] ? (k->n++, 0) : 1;
 }

@@ -59,6 +59,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/grow.h"
 #include "sink/rw_words.h"
 
 #define REASONS_MAX ((size_t)8 << 20)
@@ -145,15 +146,12 @@ keep_reason(struct rw_delivery *v, const char *reason, const char **ret, struct 
 static int
 push_refusal(struct rw_delivery *v, const struct rw_refusal *r, struct err *err)
 {
-	if (v->n_refused == v->cap_refused) {
-		size_t cap = v->cap_refused ? v->cap_refused * 2 : 64;
-		struct rw_refusal *p = reallocarray(v->refused, cap, sizeof(*p));
+	struct rw_refusal *p =
+	    array_grow(v->refused, v->n_refused, &v->cap_refused, sizeof(*p), err);
 
-		if (!p)
-			return err_nomem(err);
-		v->refused = p;
-		v->cap_refused = cap;
-	}
+	if (!p)
+		return -1;
+	v->refused = p;
 	v->refused[v->n_refused++] = *r;
 	return 0;
 }

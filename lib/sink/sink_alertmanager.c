@@ -18,23 +18,22 @@
 #include "fmt/json.h"
 #include "model/alarms.h"
 #include "sink/rw_workspace.h"
-#include "sink/sink_http.h"
+#include "sink/sink_post.h"
 
-#define PATH	   "/api/v2/alerts"
-#define ANSWER_MAX ((size_t)1 << 20)
-#define BODY_MAX   ((size_t)16 << 20) /* AMP takes 20 MB (its quotas) */
-#define BATCH	   200
-#define URL_MAX	   ((size_t)8192)
+#define PATH	 "/api/v2/alerts"
+#define BODY_MAX ((size_t)16 << 20) /* AMP takes 20 MB (its quotas) */
+#define BATCH	 200
 
-struct alertmanager {
-	struct sink base;
-	struct sink_http http;
-	struct buf url;
+static const struct post_kind kind = {
+    .service = "alertmanager",
+    .operation = "PostAlerts",
+    .type = "application/json",
+    .what = "alerts",
 };
 
 /* One publish. */
 struct round {
-	struct alertmanager *am;
+	struct post_sink *sink;
 	const struct publish *p;
 	struct published *count;
 	const struct alarm_now **alerts; /* those worth telling */
@@ -88,7 +87,7 @@ add_alert(const struct round *r, struct buf *out, const struct alarm_now *a)
 	if (a->firing && a->since_ms && a->since_ms < now_ms)
 		add_time(out, "startsAt", a->since_ms);
 	if (a->firing)
-		add_time(out, "endsAt", now_ms + r->am->base.conf->ends_after_ms);
+		add_time(out, "endsAt", now_ms + r->sink->base.conf->ends_after_ms);
 	else
 		add_time(out, "endsAt", a->since_ms < now_ms ? a->since_ms : now_ms);
 	buf_ch(out, '}');
@@ -101,43 +100,10 @@ worth_telling(const struct round *r, const struct alarm_now *a)
 {
 	int64_t age_ms = r->p->now_ms - a->since_ms;
 
-	return a->firing || (a->since_ms && age_ms < 2 * r->am->base.conf->ends_after_ms);
+	return a->firing || (a->since_ms && age_ms < 2 * r->sink->base.conf->ends_after_ms);
 }
 
 /* ---- requests ---- */
-
-/* 0: taken. 1: the request itself is refused, see *resp. -1: the receiver cannot be used. */
-static int
-post(const struct round *r, struct http_resp *resp, struct err *err)
-{
-	struct secret auth = {0};
-	struct http_req req = {
-	    .method = "POST",
-	    .url = buf_cstr(&r->am->url),
-	    .body = buf_view(&r->body),
-	    .limits = {.max_body = ANSWER_MAX},
-	    .service = "alertmanager",
-	    .operation = "PostAlerts",
-	    .account = "",
-	    .proto = PROTO_PLAIN,
-	    .retry_429 = true,
-	    .deadline_mono_ms = r->p->deadline_mono_ms,
-	};
-	int rc = buf_check(&r->body, "alerts", err);
-
-	if (!rc)
-		rc = req_header(&req, "Content-Type", "application/json", err);
-	if (!rc)
-		rc = sink_http_fill(&r->am->http, &req, &auth, err);
-	if (!rc)
-		rc = transport_send(r->am->http.env->transport, &req, resp, err);
-	secret_done(&auth);
-	if (r->count && resp->status) {
-		r->count->requests++;
-		r->count->bytes += r->body.n;
-	}
-	return rc && (resp->status == 400 || resp->status == 413 || resp->status == 422) ? 1 : rc;
-}
 
 static void
 refuse(const struct round *r, const struct alarm_now *a, const struct http_resp *resp)
@@ -145,7 +111,7 @@ refuse(const struct round *r, const struct alarm_now *a, const struct http_resp 
 	char reason[SINK_REASON_MAX];
 
 	sink_http_reason(buf_view(&resp->body), reason);
-	log_event(LOG_WARN, "alert refused", LOG_S("sink", r->am->base.conf->name),
+	log_event(LOG_WARN, "alert refused", LOG_S("sink", r->sink->base.conf->name),
 		  LOG_S("tenant", r->p->tenant), LOG_S("alarm", a->name),
 		  LOG_I("status", resp->status), LOG_S("reason", reason));
 	if (r->p->reject)
@@ -154,11 +120,10 @@ refuse(const struct round *r, const struct alarm_now *a, const struct http_resp 
 	r->count->rejected++;
 }
 
-/* A refusal names no alert, and the good ones of a refused request may have been taken: halves are
- * sent until the one is found. Sending an alert again changes nothing. */
 static int
-send_alerts(struct round *r, size_t from, size_t n, struct err *err)
+send_alerts(void *arg, size_t from, size_t n, struct err *err)
 {
+	struct round *r = arg;
 	struct http_resp resp;
 	int rc;
 
@@ -168,19 +133,15 @@ send_alerts(struct round *r, size_t from, size_t n, struct err *err)
 		add_alert(r, &r->body, r->alerts[from + i]);
 	}
 	buf_ch(&r->body, ']');
-	resp_init(&resp, ANSWER_MAX);
-	rc = post(r, &resp, err);
+	resp_init(&resp, POST_ANSWER_MAX);
+	rc = post_sink_send(r->sink, &kind, &r->body, r->p, r->count, &resp, err);
 	if (rc == 1 && n == 1) {
 		err_clear(err);
 		refuse(r, r->alerts[from], &resp);
 		rc = 0;
 	}
 	resp_done(&resp);
-	if (rc != 1)
-		return rc;
-	err_clear(err);
-	return send_alerts(r, from, n / 2, err) || send_alerts(r, from + n / 2, n - n / 2, err) ? -1
-												: 0;
+	return rc;
 }
 
 static int
@@ -188,7 +149,7 @@ am_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 	   struct published *ret, struct err *err)
 {
 	CLEANUP(freep) const struct alarm_now **alerts = calloc(d->n_alarms + 1, sizeof(*alerts));
-	struct round r = {.am = (struct alertmanager *)s,
+	struct round r = {.sink = (struct post_sink *)s,
 			  .p = p,
 			  .count = ret,
 			  .alerts = alerts,
@@ -201,80 +162,47 @@ am_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 		if (worth_telling(&r, &d->alarms[i]))
 			alerts[r.n++] = &d->alarms[i];
 	for (size_t i = 0; !rc && i < r.n; i += BATCH)
-		rc = send_alerts(&r, i, r.n - i < BATCH ? r.n - i : BATCH, err);
+		rc = post_in_halves(send_alerts, &r, i, r.n - i < BATCH ? r.n - i : BATCH, err);
 	buf_done(&r.body);
 	if (!rc)
 		ret->acked = d->n_alarms - ret->rejected;
 	return rc;
 }
 
-/* ---- open ---- */
-
-static void
-am_free(struct sink *s)
-{
-	struct alertmanager *am = (struct alertmanager *)s;
-
-	sink_http_done(&am->http);
-	buf_done(&am->url);
-	free(am);
-}
+/* ---- opening and trying out ---- */
 
 static const struct sink_ops alertmanager_ops = {
     .kind = "alertmanager",
     .ordered = false,
     .samples = false,
     .publish = am_publish,
-    .free = am_free,
+    .free = post_sink_free,
 };
 
 int
 sink_alertmanager_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
 		       struct err *err)
 {
-	struct alertmanager *am = calloc(1, sizeof(*am));
-
-	if (!am)
-		return err_nomem(err);
-	am->base = (struct sink){.ops = &alertmanager_ops, .conf = c};
-	am->url = BUF_INIT(URL_MAX);
-	if (sink_http_open(&am->http, c, env, err) < 0 ||
-	    sink_http_url(&am->url, c->url, PATH, err) < 0) {
-		am_free(&am->base);
-		return -1;
-	}
-	*ret = &am->base;
-	return 0;
+	return post_sink_open(&alertmanager_ops, PATH, c, env, ret, err);
 }
 
-/* ---- trying out ---- */
-
-/* No alerts at all: taken or refused like any others, and nothing stays. */
+/* With no alerts at all: taken or refused like any others, and nothing stays. */
 static void
-try_empty(struct alertmanager *am, const char *workspace, const struct trials *to)
+try_empty(struct post_sink *ps, const char *workspace, const struct trials *to)
 {
 	char resource[RW_WORKSPACE_MAX + 2 * SINK_REGION_MAX];
-	const struct publish p = {.job = ""};
-	struct round r = {.am = am, .p = &p, .body = BUF_INIT(64)};
-	struct trial t = {.what = "alerts", .note = "takes a request"};
-	struct http_resp resp;
-	struct err err = {0};
+	struct trial t = {.what = "alerts"};
+	struct buf empty = BUF_INIT(sizeof("[]"));
 
 	if (*workspace) {
 		(void)snprintf(resource, sizeof(resource), "\"arn:%s:aps:%s:*:workspace/%s\"",
-			       endpoint_partition(am->http.region), am->http.region, workspace);
+			       endpoint_partition(ps->http.region), ps->http.region, workspace);
 		t.action = "aps:CreateAlertManagerAlerts";
 		t.resource = resource;
 	}
-	buf_str(&r.body, "[]");
-	resp_init(&resp, ANSWER_MAX);
-	if (post(&r, &resp, &err)) {
-		t.result = TRIAL_FAILED;
-		t.err = &err;
-	}
-	trial_tell(to, &t);
-	resp_done(&resp);
-	buf_done(&r.body);
+	buf_str(&empty, "[]");
+	post_sink_try(ps, &kind, &empty, t, to);
+	buf_done(&empty);
 }
 
 int
@@ -283,15 +211,15 @@ sink_alertmanager_try(const struct sink_conf *c, const struct sink_env *env,
 {
 	char workspace[RW_WORKSPACE_MAX] = "";
 	struct sink *s = NULL;
-	struct alertmanager *am;
+	struct post_sink *ps;
 
 	if (sink_alertmanager_open(c, env, &s, err) < 0)
 		return -1;
-	am = (struct alertmanager *)s;
+	ps = (struct post_sink *)s;
 	if (c->sigv4_service && !strcmp(c->sigv4_service, "aps"))
 		(void)rw_workspace_of(c->url, workspace);
-	if (sink_creds_try(&am->http.creds, c, to))
-		try_empty(am, workspace, to);
+	if (sink_creds_try(&ps->http.creds, c, to))
+		try_empty(ps, workspace, to);
 	sink_free(s);
 	return 0;
 }

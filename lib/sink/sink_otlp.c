@@ -8,19 +8,14 @@
  * protocol wants it: these are counted, and its words kept. A span may be sent twice, after an
  * answer that was lost or a run that was killed; receivers know it by its ids.
  */
-#include <stdlib.h>
-
 #include "base/cleanup.h"
 #include "base/log.h"
 #include "model/span_cell.h"
 #include "sink/otlp_encode.h"
-#include "sink/sink_http.h"
+#include "sink/sink_post.h"
 
-#define PATH	   "/v1/traces"
-#define TYPE	   "application/x-protobuf"
-#define URL_MAX	   ((size_t)8192)
-#define ANSWER_MAX ((size_t)1 << 20)
-#define BODY_MAX   ((size_t)64 << 20)
+#define PATH	 "/v1/traces"
+#define BODY_MAX ((size_t)64 << 20)
 /* Of one request; collectors take 20 MiB as they come. */
 #define BATCH_SPANS 500
 #define BATCH_BYTES ((size_t)2 << 20)
@@ -28,57 +23,22 @@
 #define NS_PER_S    1e9
 #define COUNT_TEXT  24
 
-struct otlp {
-	struct sink base;
-	struct sink_http http;
-	struct buf url;
+static const struct post_kind kind = {
+    .service = "otlp",
+    .operation = "ExportTraces",
+    .type = "application/x-protobuf",
+    .what = "spans",
 };
 
 /* One publish. */
 struct round {
-	struct otlp *o;
+	struct post_sink *sink;
 	const struct publish *p;
 	struct published *count;
 	struct cell cell;
 	struct otlp_batch batch;
 	struct buf body;
 };
-
-/* ---- requests ---- */
-
-/* 0: taken, but for what *resp says. 1: the request itself is refused, see *resp. -1: the receiver
- * cannot be used. */
-static int
-post(const struct round *r, struct http_resp *resp, struct err *err)
-{
-	struct secret auth = {0};
-	struct http_req req = {
-	    .method = "POST",
-	    .url = buf_cstr(&r->o->url),
-	    .body = buf_view(&r->body),
-	    .limits = {.max_body = ANSWER_MAX},
-	    .service = "otlp",
-	    .operation = "ExportTraces",
-	    .account = "",
-	    .proto = PROTO_PLAIN,
-	    .retry_429 = true,
-	    .deadline_mono_ms = r->p->deadline_mono_ms,
-	};
-	int rc = buf_check(&r->body, "spans", err);
-
-	if (!rc)
-		rc = req_header(&req, "Content-Type", TYPE, err);
-	if (!rc)
-		rc = sink_http_fill(&r->o->http, &req, &auth, err);
-	if (!rc)
-		rc = transport_send(r->o->http.env->transport, &req, resp, err);
-	secret_done(&auth);
-	if (r->count && resp->status) {
-		r->count->requests++;
-		r->count->bytes += r->body.n;
-	}
-	return rc && (resp->status == 400 || resp->status == 413 || resp->status == 422) ? 1 : rc;
-}
 
 /* ---- refusals ---- */
 
@@ -96,7 +56,7 @@ refuse(const struct round *r, const struct otlp_item *i, uint64_t n, int status,
 
 	sink_http_reason(words, reason);
 	(void)snprintf(count, sizeof(count), "%llu", (unsigned long long)n);
-	log_event(LOG_WARN, "spans refused", LOG_S("sink", r->o->base.conf->name),
+	log_event(LOG_WARN, "spans refused", LOG_S("sink", r->sink->base.conf->name),
 		  LOG_S("tenant", r->p->tenant), LOG_I("spans", (int64_t)n),
 		  LOG_S("trace", i ? i->trace_id : ""), LOG_I("status", status),
 		  LOG_S("reason", reason));
@@ -124,20 +84,21 @@ look_at_answer(const struct round *r, size_t from, size_t n, const struct http_r
 		return;
 	}
 	sink_http_reason(message, warning);
-	log_event(LOG_WARN, "the receiver of spans warns", LOG_S("sink", r->o->base.conf->name),
+	log_event(LOG_WARN, "the receiver of spans warns", LOG_S("sink", r->sink->base.conf->name),
 		  LOG_S("tenant", r->p->tenant), LOG_S("reason", warning));
 }
 
 static int
-send_spans(struct round *r, size_t from, size_t n, struct err *err)
+send_spans(void *arg, size_t from, size_t n, struct err *err)
 {
+	struct round *r = arg;
 	struct http_resp resp;
 	int rc = otlp_batch_request(&r->batch, from, n, &r->body, err);
 
 	if (rc)
 		return -1;
-	resp_init(&resp, ANSWER_MAX);
-	rc = post(r, &resp, err);
+	resp_init(&resp, POST_ANSWER_MAX);
+	rc = post_sink_send(r->sink, &kind, &r->body, r->p, r->count, &resp, err);
 	if (!rc)
 		look_at_answer(r, from, n, &resp);
 	if (rc == 1 && n == 1) {
@@ -146,19 +107,16 @@ send_spans(struct round *r, size_t from, size_t n, struct err *err)
 		rc = 0;
 	}
 	resp_done(&resp);
-	if (rc != 1)
-		return rc;
-	err_clear(err);
-	return send_spans(r, from, n / 2, err) || send_spans(r, from + n / 2, n - n / 2, err) ? -1
-											      : 0;
+	return rc;
 }
 
 static int
 send_batch(struct round *r, struct err *err)
 {
-	int rc = r->batch.n_items ? send_spans(r, 0, r->batch.n_items, err) : 0;
+	size_t n = r->batch.n_items;
+	int rc = n ? post_in_halves(send_spans, r, 0, n, err) : 0;
 
-	r->count->acked += rc ? 0 : r->batch.n_items;
+	r->count->acked += rc ? 0 : n;
 	otlp_batch_reset(&r->batch);
 	return rc;
 }
@@ -179,7 +137,7 @@ static int
 otlp_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 	     struct published *ret, struct err *err)
 {
-	struct round r = {.o = (struct otlp *)s,
+	struct round r = {.sink = (struct post_sink *)s,
 			  .p = p,
 			  .count = ret,
 			  .cell = d->cell,
@@ -197,77 +155,37 @@ otlp_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 	return rc;
 }
 
-/* ---- open ---- */
-
-static void
-otlp_free(struct sink *s)
-{
-	struct otlp *o = (struct otlp *)s;
-
-	sink_http_done(&o->http);
-	buf_done(&o->url);
-	free(o);
-}
+/* ---- opening and trying out ---- */
 
 static const struct sink_ops otlp_ops = {
     .kind = "otlp",
     .ordered = true,
     .samples = false,
     .publish = otlp_publish,
-    .free = otlp_free,
+    .free = post_sink_free,
 };
 
 int
 sink_otlp_open(const struct sink_conf *c, const struct sink_env *env, struct sink **ret,
 	       struct err *err)
 {
-	struct otlp *o = calloc(1, sizeof(*o));
-
-	if (!o)
-		return err_nomem(err);
-	o->base = (struct sink){.ops = &otlp_ops, .conf = c};
-	o->url = BUF_INIT(URL_MAX);
-	if (sink_http_open(&o->http, c, env, err) < 0 ||
-	    sink_http_url(&o->url, c->url, PATH, err) < 0) {
-		otlp_free(&o->base);
-		return -1;
-	}
-	*ret = &o->base;
-	return 0;
+	return post_sink_open(&otlp_ops, PATH, c, env, ret, err);
 }
 
-/* ---- trying out ---- */
-
-/* No spans at all: an empty request is a valid one. */
-static void
-try_empty(struct otlp *o, const struct trials *to)
-{
-	const struct publish p = {.job = ""};
-	struct round r = {.o = o, .p = &p, .body = BUF_INIT(64)};
-	struct trial t = {.what = "spans", .note = "takes a request"};
-	struct http_resp resp;
-	struct err err = {0};
-
-	resp_init(&resp, ANSWER_MAX);
-	if (post(&r, &resp, &err)) {
-		t.result = TRIAL_FAILED;
-		t.err = &err;
-	}
-	trial_tell(to, &t);
-	resp_done(&resp);
-	buf_done(&r.body);
-}
-
+/* With no spans at all: an empty request is a valid one. */
 int
 sink_otlp_try(const struct sink_conf *c, const struct sink_env *env, const struct trials *to,
 	      struct err *err)
 {
+	struct trial t = {.what = "spans"};
 	struct sink *s = NULL;
+	struct post_sink *ps;
 
 	if (sink_otlp_open(c, env, &s, err) < 0)
 		return -1;
-	if (sink_creds_try(&((struct otlp *)s)->http.creds, c, to))
-		try_empty((struct otlp *)s, to);
+	ps = (struct post_sink *)s;
+	if (sink_creds_try(&ps->http.creds, c, to))
+		post_sink_try(ps, &kind, &BUF_INIT(0), t, to);
 	sink_free(s);
 	return 0;
 }

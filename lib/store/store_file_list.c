@@ -17,6 +17,7 @@
 
 #include "base/below.h"
 #include "base/cleanup.h"
+#include "base/grow.h"
 
 #define KEY_ROOM 2048
 
@@ -46,16 +47,11 @@ static int
 names_add(struct names *l, const char *name, bool folder, struct err *err)
 {
 	CLEANUP(buf_done) struct buf b = BUF_INIT(KEY_ROOM);
+	char **v = array_grow(l->v, l->n, &l->cap, sizeof(*v), err);
 
-	if (l->n == l->cap) {
-		size_t cap = l->cap ? l->cap * 2 : 64;
-		char **v = reallocarray(l->v, cap, sizeof(*v));
-
-		if (!v)
-			return err_nomem(err);
-		l->v = v;
-		l->cap = cap;
-	}
+	if (!v)
+		return -1;
+	l->v = v;
 	buf_str(&b, name);
 	if (folder)
 		buf_ch(&b, '/');

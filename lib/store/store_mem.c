@@ -8,6 +8,7 @@
 #include <pthread.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 #include "base/hash.h"
 
 struct object {
@@ -152,15 +153,11 @@ object_new(const char *key, struct sv body, const struct store_put *opt)
 static int
 insert(struct mem_store *m, size_t at, struct object *o, struct err *err)
 {
-	if (m->n == m->cap) {
-		size_t cap = m->cap ? m->cap * 2 : 16;
-		struct object **v = reallocarray(m->v, cap, sizeof(struct object *));
+	struct object **v = array_grow(m->v, m->n, &m->cap, sizeof(struct object *), err);
 
-		if (!v)
-			return err_nomem(err);
-		m->v = v;
-		m->cap = cap;
-	}
+	if (!v)
+		return -1;
+	m->v = v;
 	memmove(m->v + at + 1, m->v + at, (m->n - at) * sizeof(struct object *));
 	m->v[at] = o;
 	m->n++;
