@@ -490,12 +490,14 @@ s3_head(struct s3 *s, const char *key, struct http_resp *resp, struct err *err)
 }
 
 int
-s3_delete(struct s3 *s, const char *key, struct err *err)
+s3_delete_match(struct s3 *s, const char *key, const char *etag, struct err *err)
 {
 	CLEANUP(resp_done) struct http_resp resp;
 	struct s3_call c = {.method = "DELETE", .operation = "DeleteObject", .key = key};
 	struct err own = {0};
 
+	if (etag && s3_call_header(&c, "If-Match", etag, err) < 0)
+		return -1;
 	resp_init(&resp, S3_ERROR_ROOM);
 	if (s3_send(s, &c, &resp, &own) == 0 || strcmp(own.code, "NoSuchKey") == 0)
 		return 0;
@@ -504,6 +506,12 @@ s3_delete(struct s3 *s, const char *key, struct err *err)
 	if (err)
 		*err = own;
 	return -1;
+}
+
+int
+s3_delete(struct s3 *s, const char *key, struct err *err)
+{
+	return s3_delete_match(s, key, NULL, err);
 }
 
 /* ---- opening ---- */

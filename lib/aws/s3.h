@@ -69,6 +69,8 @@ int s3_put_spool(struct s3 *s, const char *key, const struct spool *body, const 
 /* The object, in requests of S3_SPOOL_PART, all of one and the same object; its headers in *resp, whose ceiling is set
  * here. Length and, for one that went up in parts, checksum are compared. ERR_NOTFOUND as s3_get. */
 int s3_get_spool(struct s3 *s, const char *key, struct spool *out, struct http_resp *resp, struct err *err);
+/* n bytes of the object (more than 0) from `at` on, in the same way; their checksum is the caller's to know. */
+int s3_get_range(struct s3 *s, const char *key, uint64_t at, uint64_t n, struct spool *out, struct err *err);
 /* The object in resp->body (its ceiling holds: ERR_LOCAL), length and checksum compared with what S3 says of it. ERR_NOTFOUND
  * only if S3 says that there is no such key. */
 int s3_get(struct s3 *s, const char *key, struct http_resp *resp, struct err *err);
@@ -76,6 +78,9 @@ int s3_get(struct s3 *s, const char *key, struct http_resp *resp, struct err *er
 int s3_head(struct s3 *s, const char *key, struct http_resp *resp, struct err *err);
 /* A missing object is fine. */
 int s3_delete(struct s3 *s, const char *key, struct err *err);
+/* Only the object with this ETag; ERR_CONFLICT: it is another one. (A service that does not know conditional
+ * deletes takes away what is there.) */
+int s3_delete_match(struct s3 *s, const char *key, const char *etag, struct err *err);
 /* Calls fn for each key that begins with prefix, in order; fn != 0 ends it (which is no error). fn may call s3. */
 int s3_list(struct s3 *s, const char *prefix, int (*fn)(const char *key, void *arg), void *arg,
 	    struct err *err);

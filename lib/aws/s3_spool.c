@@ -36,14 +36,14 @@ total_size(const struct http_resp *resp, uint64_t at, uint64_t *ret)
 }
 
 static int
-get_range(struct s3 *s, const char *key, uint64_t at, const char *etag, struct http_resp *resp,
-	  struct err *err)
+get_range(struct s3 *s, const char *key, uint64_t at, uint64_t n, const char *etag,
+	  struct http_resp *resp, struct err *err)
 {
 	struct s3_call c = {.key = key};
 	char range[RANGE_TEXT];
 
 	(void)snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, at,
-		       at + s->spool_part - 1);
+		       at + n - 1);
 	if (s3_call_header(&c, "Range", range, err) < 0 ||
 	    (*etag && s3_call_header(&c, "If-Match", etag, err) < 0))
 		return -1;
@@ -91,7 +91,7 @@ s3_get_spool(struct s3 *s, const char *key, struct spool *out, struct http_resp 
 	do {
 		uint64_t size;
 
-		if (get_range(s, key, spool_size(out), etag, resp, err) < 0)
+		if (get_range(s, key, spool_size(out), s->spool_part, etag, resp, err) < 0)
 			return -1;
 		if (!total_size(resp, spool_size(out), &size) || (total && size != total) ||
 		    (size && !resp->body.n))
@@ -104,4 +104,45 @@ s3_get_spool(struct s3 *s, const char *key, struct spool *out, struct http_resp 
 			return -1;
 	} while (spool_size(out) < total);
 	return verify(out, told, err);
+}
+
+/* What of an answer lies in the range: a service without ranges sends the whole. */
+static struct sv
+part_of(const struct http_resp *resp, uint64_t at, uint64_t n)
+{
+	struct sv all = buf_view(&resp->body);
+
+	if (resp->status != 206) {
+		if (at >= all.n)
+			return SV("");
+		all = (struct sv){all.p + at, all.n - at};
+	}
+	return all.n > n ? (struct sv){all.p, n} : all;
+}
+
+int
+s3_get_range(struct s3 *s, const char *key, uint64_t at, uint64_t n, struct spool *out,
+	     struct err *err)
+{
+	CLEANUP(resp_done) struct http_resp resp;
+	char etag[S3_ETAG_MAX] = "";
+
+	resp_init(&resp, s->spool_part > S3_ERROR_ROOM ? s->spool_part : S3_ERROR_ROOM);
+	while (n > 0) {
+		uint64_t total, take = n < s->spool_part ? n : s->spool_part;
+		struct sv part;
+
+		if (get_range(s, key, at, take, etag, &resp, err) < 0)
+			return -1;
+		part = part_of(&resp, at, take);
+		if (part.n != take || (resp.status == 206 && !total_size(&resp, at, &total)))
+			return err_set(err, ERR_TRANSIENT, "an answer of another range came");
+		if (!*etag && !s3_text(&resp, "etag", etag, sizeof(etag)))
+			return err_set(err, ERR_DATA, "the answer names no ETag");
+		if (spool_add(out, part, err) < 0)
+			return -1;
+		at += take;
+		n -= take;
+	}
+	return 0;
 }

@@ -99,6 +99,68 @@ cell_of_key(const char *key, int64_t *ret_start_ms)
 	return time_parse_iso(sv_of(iso), ret_start_ms);
 }
 
+static void
+add_joined(struct buf *out, const char *job, const char *tenant, const char *region, int64_t ms,
+	   unsigned n)
+{
+	int64_t hour = cell_floor(ms, HOUR_MS);
+
+	add_cell(out, job, tenant, region, (struct cell){hour, hour + HOUR_MS});
+	buf_fmt(out, ".joined-%u", n);
+}
+
+void
+cell_joined_key(struct buf *out, const char *job, const char *tenant, const char *region,
+		int64_t ms, unsigned n)
+{
+	add_joined(out, job, tenant, region, ms, n);
+	buf_str(out, ".ndjson.zst");
+}
+
+void
+cell_manifest_key(struct buf *out, const char *job, const char *tenant, const char *region,
+		  int64_t ms, unsigned n)
+{
+	buf_str(out, "_compact/");
+	add_joined(out, job, tenant, region, ms, n);
+	buf_str(out, ".json");
+}
+
+/* ".late-<n>", taken off the front of *rest; untouched if it is not there. */
+static bool
+take_number(struct sv *rest, struct sv word, unsigned *ret)
+{
+	size_t at = word.n;
+	unsigned n = 0;
+
+	if (!sv_starts(*rest, word))
+		return true;
+	for (; at < rest->n && rest->p[at] >= '0' && rest->p[at] <= '9' && n < 100000; at++)
+		n = n * 10 + (unsigned)(rest->p[at] - '0');
+	if (n == 0 || rest->p[word.n] == '0')
+		return false;
+	*ret = n;
+	*rest = (struct sv){rest->p + at, rest->n - at};
+	return true;
+}
+
+bool
+cell_name_parse(const char *name, struct cell_name *ret)
+{
+	struct sv text = sv_of(name), rest;
+
+	*ret = (struct cell_name){0};
+	if (text.n < 33 || text.p[16] != '-' ||
+	    !time_parse_basic((struct sv){text.p, 16}, &ret->cell.start_ms) ||
+	    !time_parse_basic((struct sv){text.p + 17, 16}, &ret->cell.end_ms) ||
+	    ret->cell.start_ms >= ret->cell.end_ms)
+		return false;
+	rest = (struct sv){text.p + 33, text.n - 33};
+	return take_number(&rest, SV(".late-"), &ret->late) &&
+	       (ret->late || take_number(&rest, SV(".joined-"), &ret->joined)) &&
+	       sv_eq(rest, SV(".ndjson.zst"));
+}
+
 void
 cell_openmetrics_key(struct buf *out, const char *job, const char *tenant, const char *region,
 		     struct cell c)

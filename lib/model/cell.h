@@ -35,6 +35,23 @@ void cell_lake_day(struct buf *out, const char *job, const char *tenant, const c
 		   int64_t day_ms);
 /* The start of the cell that a key's last part is named after. */
 bool cell_of_key(const char *key, int64_t *ret_start_ms);
+/*
+ * What `muster compact` makes: the objects of an hour, joined, in the hour's own folder; and what they are made of, outside of
+ * the folders that tables are over:
+ * <job>/tenant=.../hh=HH/<start>-<end of the hour>.joined-<n>.ndjson.zst
+ * _compact/<job>/tenant=.../hh=HH/<start>-<end of the hour>.joined-<n>.json
+ */
+void cell_joined_key(struct buf *out, const char *job, const char *tenant, const char *region,
+		     int64_t ms, unsigned n);
+void cell_manifest_key(struct buf *out, const char *job, const char *tenant, const char *region,
+		       int64_t ms, unsigned n);
+/* What a lake object's name says of it (the key's last part). False: none of muster's. */
+struct cell_name {
+	struct cell cell;
+	unsigned late;	 /* 0: the base object */
+	unsigned joined; /* 0: it is one cell's */
+};
+bool cell_name_parse(const char *name, struct cell_name *ret);
 /* <job>/tenant=.../<start>-<end>.om, as in the lake */
 void cell_openmetrics_key(struct buf *out, const char *job, const char *tenant, const char *region,
 			  struct cell c);

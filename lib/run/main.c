@@ -38,6 +38,8 @@ static const struct command {
      "show | rewind | skip | release | forget | verify: what an operator may do to checkpoints"},
     {"record", cmd_record, "run, and keep every exchange with AWS in a cassette"},
     {"replay", cmd_replay, "run against a cassette instead of AWS, and compare what comes out"},
+    {"compact", cmd_compact,
+     "merge a finished day's small lake objects into one for each tenant and hour"},
     {"init", cmd_init, "write a minimal, commented configuration"},
     {"version", cmd_version, "print the version"},
     {"help", cmd_help,

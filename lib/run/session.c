@@ -700,11 +700,17 @@ session_open_state(struct session *s, const struct config *config, const struct 
 }
 
 int
+session_check_choice(const struct session *s, struct err *err)
+{
+	return check_globs(s, err) || check_tenant_globs(s, err) ? -1 : 0;
+}
+
+int
 session_open_plan(struct session *s, const struct config *config, const struct options *options,
 		  struct clock *clock, struct err *err)
 {
-	if (session_open_state(s, config, options, clock, STATE_LOOK, err) || check_globs(s, err) ||
-	    check_tenant_globs(s, err) ||
+	if (session_open_state(s, config, options, clock, STATE_LOOK, err) ||
+	    session_check_choice(s, err) ||
 	    outlets_closed(s->config->sinks, s->config->n_sinks, clock, &s->env.outlets, err))
 		return -1;
 	s->env.config = s->config;

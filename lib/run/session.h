@@ -87,6 +87,8 @@ enum session_state {
 int session_open_state(struct session *s, const struct config *config,
 		       const struct options *options, struct clock *clock, unsigned how,
 		       struct err *err);
+/* ERR_USAGE: --job or --tenant names what is not there. Behind session_open_state. */
+int session_check_choice(const struct session *s, struct err *err);
 /* For who only wants to know what a run would do: session_open_state, and the plan of each job. Sinks
  * stay closed. */
 int session_open_plan(struct session *s, const struct config *config, const struct options *options,

@@ -10,10 +10,10 @@
 
 #include "base/cleanup.h"
 #include "fmt/zst.h"
+#include "sink/joined.h"
 #include "sink/sink.h"
 #include "sink/sink_creds.h"
 
-#define FORMAT_VERSION	   "1"
 #define OBJECT_MAX	   ((size_t)1 << 30) /* compressed */
 #define REJECTED_MAX	   1000		     /* numbers tried for a cell's refused samples */
 #define REJECTED_BYTES_MAX ((size_t)256 << 20)
@@ -48,7 +48,7 @@ create(struct sink *s, const struct publish *p, const char *key, struct sv body,
 	struct store_put opt = {
 	    .cond = STORE_CREATE,
 	    .content_type = "application/zstd",
-	    .meta = {{"format-version", FORMAT_VERSION}},
+	    .meta = {{"format-version", JOINED_FORMAT}},
 	    .n_meta = 1,
 	};
 
@@ -133,11 +133,57 @@ put_cell(struct sink *s, const struct publish *p, const struct cell_data *d, con
 	return rc;
 }
 
+/* Days that are not over yet are nobody's to join: `muster compact` keeps off a day longer than any run can reach back. */
+static bool
+may_be_joined(const struct publish *p, struct cell c)
+{
+	return p->now_ms == 0 || p->now_ms - c.start_ms > DAY_MS;
+}
+
+/* The cell's object is within a joined one: *n is the number of that, and of *j, initialised, *part. */
+static int
+search_joined(struct objects *o, const struct publish *p, const struct cell_data *d, const char *key,
+	      struct joined *j, const struct joined_part **part, unsigned *n, struct err *err)
+{
+	const struct joined_place place = {p->job, p->tenant, p->region, d->cell.start_ms};
+	const char *name = strrchr(key, '/') + 1;
+
+	if (!may_be_joined(p, d->cell))
+		return err_set(err, ERR_NOTFOUND, "%s: is not old enough to be joined", key);
+	if (joined_search(o->store, &place, name, j, n, err))
+		return -1;
+	*part = joined_find(j, name);
+	return 0;
+}
+
+/* Whether it is there already although there is no object of its own. */
+static int
+is_joined(struct objects *o, const struct publish *p, const struct cell_data *d, const char *key,
+	  bool *ret, struct err *err)
+{
+	const struct joined_part *part;
+	struct joined j;
+	struct err local;
+	unsigned n;
+	int rc;
+
+	err = err ? err : &local;
+	joined_init(&j);
+	rc = search_joined(o, p, d, key, &j, &part, &n, err);
+	joined_done(&j);
+	*ret = rc == 0;
+	if (rc == 0 || err->kind != ERR_NOTFOUND)
+		return rc;
+	err_clear(err);
+	return 0;
+}
+
 static int
 objects_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 		struct published *ret, struct err *err)
 {
 	struct buf key = BUF_INIT(1024);
+	bool joined = false;
 	int rc;
 
 	if (buf_check(&d->ndjson, "cell", err) < 0)
@@ -147,6 +193,10 @@ objects_publish(struct sink *s, const struct publish *p, const struct cell_data 
 	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, d->late);
 	rc = buf_check(&key, "object key", err);
 	if (rc == 0)
+		rc = is_joined((struct objects *)s, p, d, buf_cstr(&key), &joined, err);
+	if (joined)
+		ret->already = d->n_lines;
+	else if (rc == 0)
 		rc = put_cell(s, p, d, buf_cstr(&key), ret, err);
 	buf_done(&key);
 	return rc;
@@ -161,7 +211,7 @@ add_lines(void *arg, struct sv piece, struct err *err)
 static int
 check_meta(const char *key, const struct store_info *info, char definition[65], struct err *err)
 {
-	if (info->meta[0][0] != '\0' && strcmp(info->meta[0], FORMAT_VERSION) != 0)
+	if (info->meta[0][0] != '\0' && strcmp(info->meta[0], JOINED_FORMAT) != 0)
 		return err_set(err, ERR_DATA, "%s: format version %.20s is unknown", key,
 			       info->meta[0]);
 	if (strlen(info->meta[1]) > 64)
@@ -192,17 +242,94 @@ read_cell(struct objects *o, const char *key, struct cell_data *d, char definiti
 }
 
 static int
+sum_piece(void *arg, struct sv piece, struct err *err)
+{
+	(void)err;
+	sha256_add(arg, piece);
+	return 0;
+}
+
+static int
+check_part(const struct spool *body, const struct joined_part *part, struct err *err)
+{
+	char is[SHA256_HEX_LEN + 1];
+	struct sha256_run sum;
+
+	sha256_begin(&sum);
+	if (spool_each(body, sum_piece, &sum, err))
+		return -1;
+	sha256_end_hex(&sum, is);
+	return strcmp(is, part->sha256) == 0
+		   ? 0
+		   : err_set(err, ERR_DATA, "%s: its bytes there are not those that were joined",
+			     part->name);
+}
+
+/* A cell's own frames out of the joined object that has them. */
+static int
+read_part(struct objects *o, const struct publish *p, const struct joined_part *part, unsigned n,
+	  struct cell_data *d, struct err *err)
+{
+	struct buf key = BUF_INIT(1024);
+	struct spool body = SPOOL_INIT;
+	int rc;
+
+	cell_joined_key(&key, p->job, p->tenant, p->region, d->cell.start_ms, n);
+	rc = buf_check(&key, "object key", err);
+	if (rc == 0)
+		rc = store_get_range(o->store, buf_cstr(&key), part->at, part->size, &body, err);
+	/* It is named, and is nowhere: that is no cell that was never frozen. */
+	if (rc < 0 && err->kind == ERR_NOTFOUND)
+		rc = err_set(err, ERR_DATA, "%s: is gone, and with it what a manifest says it holds",
+			     buf_cstr(&key));
+	if (rc == 0)
+		rc = check_part(&body, part, err);
+	buf_reset(&d->ndjson);
+	if (rc == 0)
+		rc = zst_unpack(&body, add_lines, d, err);
+	if (rc < 0)
+		(void)err_wrap(err, "%s", buf_cstr(&key));
+	spool_done(&body);
+	buf_done(&key);
+	return rc;
+}
+
+static int
+read_joined(struct objects *o, const struct publish *p, const char *key, struct cell_data *d,
+	    char definition[65], struct err *err)
+{
+	const struct joined_part *part;
+	struct joined j;
+	unsigned n;
+	int rc;
+
+	joined_init(&j);
+	rc = search_joined(o, p, d, key, &j, &part, &n, err);
+	if (rc == 0) {
+		memcpy(definition, part->definition, strlen(part->definition) + 1);
+		rc = read_part(o, p, part, n, d, err);
+	}
+	joined_done(&j);
+	return rc;
+}
+
+static int
 objects_read(struct sink *s, const struct publish *p, struct cell_data *d, char definition[65],
 	     struct err *err)
 {
+	struct objects *o = (struct objects *)s;
 	struct buf key = BUF_INIT(1024);
+	struct err local;
 	int rc;
 
+	err = err ? err : &local;
 	definition[0] = '\0';
 	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, d->late);
 	rc = buf_check(&key, "object key", err);
 	if (rc == 0)
-		rc = read_cell((struct objects *)s, buf_cstr(&key), d, definition, err);
+		rc = read_cell(o, buf_cstr(&key), d, definition, err);
+	if (rc < 0 && err->kind == ERR_NOTFOUND)
+		rc = read_joined(o, p, buf_cstr(&key), d, definition, err);
 	buf_done(&key);
 	return rc < 0 ? err_wrap(err, "sink %s", s->conf->name) : 0;
 }

@@ -238,6 +238,49 @@ store_get_spool(struct store *s, const char *key, const char *const *want, struc
 	return spool_add(out, buf_view(&body), err);
 }
 
+/* A part of a spool, in pieces. */
+static int
+cut(const struct spool *whole, uint64_t at, uint64_t n, struct spool *out, struct err *err)
+{
+	char piece[4096];
+
+	while (n > 0) {
+		size_t take = n < sizeof(piece) ? (size_t)n : sizeof(piece);
+
+		if (spool_read(whole, at, piece, take, err) < 0 ||
+		    spool_add(out, (struct sv){piece, take}, err) < 0)
+			return -1;
+		at += take;
+		n -= take;
+	}
+	return 0;
+}
+
+int
+store_get_range(struct store *s, const char *key, uint64_t at, uint64_t n, struct spool *out,
+		struct err *err)
+{
+	struct spool whole = SPOOL_INIT;
+	int rc;
+
+	if (s->ops->get_range)
+		return s->ops->get_range(s, key, at, n, out, err);
+	rc = store_get_spool(s, key, NULL, &whole, NULL, err);
+	if (rc == 0 && (at > spool_size(&whole) || n > spool_size(&whole) - at))
+		rc = err_set(err, ERR_DATA, "%s: it is shorter than it should be", key);
+	if (rc == 0)
+		rc = cut(&whole, at, n, out, err);
+	spool_done(&whole);
+	return rc;
+}
+
+int
+store_del_match(struct store *s, const char *key, const char *etag, struct err *err)
+{
+	return s->ops->del_match ? s->ops->del_match(s, key, etag, err)
+				 : s->ops->del(s, key, err);
+}
+
 int
 store_put_spool(struct store *s, const char *key, const struct spool *body,
 		const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err)

@@ -56,12 +56,18 @@ struct store_ops {
 	int (*put_spool)(struct store *s, const char *key, const struct spool *body,
 			 const struct store_put *opt, char ret_etag[STORE_ETAG_MAX],
 			 struct err *err);
+	/* n bytes of the object from `at` on, into *out, which is empty before; ERR_DATA if it has not so many.
+	 * NULL: by way of get_spool. */
+	int (*get_range)(struct store *s, const char *key, uint64_t at, uint64_t n,
+			 struct spool *out, struct err *err);
 	/* Calls fn for every key that begins with prefix, sorted bytewise; fn != 0 ends it (which
 	 * is no error). fn may call the store. */
 	int (*list)(struct store *s, const char *prefix, int (*fn)(const char *key, void *arg),
 		    void *arg, struct err *err);
 	/* A missing object is fine. */
 	int (*del)(struct store *s, const char *key, struct err *err);
+	/* The same, of the object with this etag only (ERR_CONFLICT: it is another one). NULL: as del. */
+	int (*del_match)(struct store *s, const char *key, const char *etag, struct err *err);
 	/* A lock that ends with the process, or NULL if this store has none. ERR_CONFLICT: another
 	 * process holds it. */
 	int (*lock)(struct store *s, const char *key, struct store_lock **ret, struct err *err);
@@ -87,6 +93,9 @@ int store_get_spool(struct store *s, const char *key, const char *const *want, s
 		    struct store_info *info, struct err *err);
 int store_put_spool(struct store *s, const char *key, const struct spool *body,
 		    const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err);
+int store_get_range(struct store *s, const char *key, uint64_t at, uint64_t n, struct spool *out,
+		    struct err *err);
+int store_del_match(struct store *s, const char *key, const char *etag, struct err *err);
 void store_free(struct store *s);
 /* Keys: 1-1000 bytes of [A-Za-z0-9._=-] and '/', no empty, "." or ".." part, no part beginning with
  * '.' or longer than 255. */

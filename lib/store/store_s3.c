@@ -119,6 +119,21 @@ s3_store_get_spool(struct store *base, const char *key, const char *const *want,
 	return get_spool(s, key, want, out, info, err) < 0 ? wrap(s, key, err) : 0;
 }
 
+static int
+s3_store_get_range(struct store *base, const char *key, uint64_t at, uint64_t n, struct spool *out,
+		   struct err *err)
+{
+	const struct s3_store *s = s3_of(base);
+	CLEANUP(buf_done) struct buf full = BUF_INIT(S3_KEY_MAX);
+
+	if (store_key_check(key, err) < 0)
+		return -1;
+	if (full_key(s, key, &full, err) < 0 ||
+	    s3_get_range(s->s3, buf_cstr(&full), at, n, out, err) < 0)
+		return wrap(s, key, err);
+	return 0;
+}
+
 /* The body, or the spool if that is not NULL. */
 static int
 put_object(const struct s3_store *s, const char *key, struct sv body, const struct spool *spool,
@@ -205,16 +220,22 @@ s3_store_list(struct store *base, const char *prefix, int (*fn)(const char *key,
 }
 
 static int
-s3_store_del(struct store *base, const char *key, struct err *err)
+s3_store_del_match(struct store *base, const char *key, const char *etag, struct err *err)
 {
 	const struct s3_store *s = s3_of(base);
 	CLEANUP(buf_done) struct buf full = BUF_INIT(S3_KEY_MAX);
 
 	if (store_key_check(key, err) < 0)
 		return -1;
-	if (full_key(s, key, &full, err) < 0 || s3_delete(s->s3, buf_cstr(&full), err) < 0)
+	if (full_key(s, key, &full, err) < 0 || s3_delete_match(s->s3, buf_cstr(&full), etag, err) < 0)
 		return wrap(s, key, err);
 	return 0;
+}
+
+static int
+s3_store_del(struct store *base, const char *key, struct err *err)
+{
+	return s3_store_del_match(base, key, NULL, err);
 }
 
 static void
@@ -235,8 +256,10 @@ static const struct store_ops s3_ops = {
     .put = s3_store_put,
     .get_spool = s3_store_get_spool,
     .put_spool = s3_store_put_spool,
+    .get_range = s3_store_get_range,
     .list = s3_store_list,
     .del = s3_store_del,
+    .del_match = s3_store_del_match,
     .free = s3_store_free,
 };
 
