@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/timefmt.h"
+#include "sink/joined.h"
 #include "sink/sink.h"
 
 #define SHOWN	  5	    /* cells named at most */
@@ -127,6 +128,9 @@ struct lake {
 	unsigned char *has; /* a bit a cell, from the first on */
 	size_t n;	    /* cells up to the end of what is done */
 	size_t before, after, strange;
+	struct store *store; /* where they are listed; the job's and tenant's names in it: */
+	const char *job, *tenant;
+	struct err unread; /* a manifest of joined objects */
 };
 
 static bool
@@ -142,25 +146,11 @@ bits_set(unsigned char *v, size_t from, size_t to)
 		v[i / 8] |= (unsigned char)(1u << (i % 8));
 }
 
-/* "dt=2026-01-02/hh=03/20260102T030000Z-20260102T030500Z[-<part>][.late-<n>].ndjson.zst" */
-static int
-mark_key(const char *key, void *arg)
+static void
+mark_cell(struct lake *l, int64_t start, int64_t end)
 {
-	struct lake *l = arg;
-	const char *name = strrchr(key, '/');
-	int64_t start, end, every = l->s->every_ms;
-	struct sv text;
+	int64_t every = l->s->every_ms;
 
-	text = sv_of(name ? name + 1 : key);
-	if (text.n < 33 || text.p[16] != '-' ||
-	    !time_parse_basic((struct sv){text.p, 16}, &start) ||
-	    !time_parse_basic((struct sv){text.p + 17, 16}, &end)) {
-		l->strange++;
-		return 0;
-	}
-	if (text.n > 33 && text.p[33] == '.' &&
-	    !sv_starts((struct sv){text.p + 33, text.n - 33}, SV(".ndjson")))
-		return 0; /* what came late says nothing about the cell */
 	/* Before it, cells may have had another length. */
 	if (start < l->s->first_ms)
 		l->before++;
@@ -171,6 +161,51 @@ mark_key(const char *key, void *arg)
 	else
 		bits_set(l->has, (size_t)((start - l->s->first_ms) / every),
 			 (size_t)((start - l->s->first_ms) / every) + 1);
+}
+
+/* The cells that a joined object has. */
+static int
+mark_joined(struct lake *l, const struct cell_name *is)
+{
+	const struct joined_place place = {l->job, l->tenant, l->s->region, is->cell.start_ms};
+	struct joined j;
+	int rc;
+
+	joined_init(&j);
+	rc = joined_read(l->store, &place, is->joined, &j, &l->unread);
+	for (size_t i = 0; rc == 0 && i < j.n; i++) {
+		struct cell_name part;
+
+		if (cell_name_parse(j.v[i].name, &part) && !part.late)
+			mark_cell(l, part.cell.start_ms, part.cell.end_ms);
+	}
+	joined_done(&j);
+	return rc;
+}
+
+/* "dt=2026-01-02/hh=03/20260102T030000Z-20260102T030500Z[-<part>][.late-<n>].ndjson.zst" */
+static int
+mark_key(const char *key, void *arg)
+{
+	struct lake *l = arg;
+	const char *name = strrchr(key, '/');
+	struct cell_name is;
+	int64_t start, end;
+	struct sv text;
+
+	text = sv_of(name ? name + 1 : key);
+	if (cell_name_parse(text.p, &is) && is.joined)
+		return mark_joined(l, &is);
+	if (text.n < 33 || text.p[16] != '-' ||
+	    !time_parse_basic((struct sv){text.p, 16}, &start) ||
+	    !time_parse_basic((struct sv){text.p + 17, 16}, &end)) {
+		l->strange++;
+		return 0;
+	}
+	if (text.n > 33 && text.p[33] == '.' &&
+	    !sv_starts((struct sv){text.p + 33, text.n - 33}, SV(".ndjson")))
+		return 0; /* what came late says nothing about the cell */
+	mark_cell(l, start, end);
 	return 0;
 }
 
@@ -240,7 +275,15 @@ list_lake(const struct verify *v, struct lake *l, struct sink *sink, struct err 
 	buf_fmt(&prefix, "%s/tenant=%s/region=%s/", v->entry->name, v->entry->tenant, l->s->region);
 	if (buf_check(&prefix, "the lake's folder", err))
 		return -1;
-	return store->ops->list(store, buf_cstr(&prefix), mark_key, l, err);
+	l->store = store;
+	l->job = v->entry->name;
+	l->tenant = v->entry->tenant;
+	if (store->ops->list(store, buf_cstr(&prefix), mark_key, l, err))
+		return -1;
+	if (l->unread.kind == ERR_NONE)
+		return 0;
+	*err = l->unread;
+	return -1;
 }
 
 static void
