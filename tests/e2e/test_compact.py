@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 import unittest
 
@@ -49,8 +50,9 @@ class Judged:
 
     def lines(self, lab):
         """Every line that a table over the lake shows, and how often."""
-        return collections.Counter(line for key in self.keys(lab)
-                                   for line in arrivals.unpack(os.path.join(lab.lake, key)).splitlines())
+        paths = [os.path.join(lab.lake, key) for key in self.keys(lab)]
+        text = subprocess.run(["zstd", "-dcq", *paths], check=True, capture_output=True, timeout=60).stdout
+        return collections.Counter(text.splitlines())
 
     def compact(self, lab, *words, status=0, **how):
         result = lab.run("--report", lab.path("report.json"), *words, command="compact", **how)

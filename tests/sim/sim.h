@@ -77,12 +77,20 @@ struct sim_event {
 	int64_t found_ms; /* from when on queries find it */
 };
 
+/* What is run. */
+enum sim_command {
+	SIM_RUN,
+	SIM_COMPACT,
+	SIM_BACKFILL /* over the world's `window` */
+};
+
 /* One run of the program, with what takes the place of its network and its clock. */
 struct sim_proc {
 	struct transport base; /* first */
 	struct clock clock;
 	struct session_hooks hooks;
 	struct sim *world;
+	enum sim_command command;
 	int64_t now_ms; /* its --now */
 	size_t workers;
 	bool dead;  /* it has crashed */
@@ -101,6 +109,7 @@ struct sim {
 	uint64_t calls;	     /* so far */
 	struct sim_fault faults[SIM_MAX_FAULTS]; /* sorted */
 	size_t n_faults, next_fault;
+	struct cell window; /* of backfills */
 	bool receiver_down; /* as long as it is set */
 	uint64_t lake_overwrites;
 	struct map objects; /* key -> struct sim_object */
@@ -163,7 +172,7 @@ void sim_object_free(void *object);
 /* ---- sim_run.c ---- */
 
 /* One run at s->now_ms, faults included. Returns its exit status, or -1 if it crashed. */
-int sim_run(struct sim *s, size_t workers);
+int sim_run(struct sim *s, enum sim_command command, size_t workers);
 /* As many runs at once, each at a `now_ms` and with the `workers` of its own, in any order. */
 void sim_race(struct sim *s, struct sim_proc *procs, size_t n);
 
@@ -186,5 +195,9 @@ struct sim_verdict {
 };
 /* What is in the world after a run that ended well at s->now_ms, against the truth. */
 void sim_check(struct sim *s, struct sim_verdict *v);
+/* The lines of all cells that a table over the lake shows, sorted. */
+void sim_lake_lines(const struct sim *s, struct buf *out);
+/* Its objects. */
+size_t sim_lake_objects(const struct sim *s);
 
 #endif

@@ -625,3 +625,84 @@ sim_check(struct sim *s, struct sim_verdict *v)
 		(void)snprintf(v->what, SIM_WORDS, "lake objects were overwritten");
 	v->duplicated += s->lake_overwrites;
 }
+
+struct lines {
+	char **v;
+	size_t n, cap;
+};
+
+static void
+split_lines(struct lines *l, char *text)
+{
+	char *rest = NULL;
+
+	for (char *at = strtok_r(text, "\n", &rest); at; at = strtok_r(NULL, "\n", &rest)) {
+		if (l->n == l->cap) {
+			l->cap = l->cap ? 2 * l->cap : 256;
+			l->v = realloc(l->v, l->cap * sizeof(*l->v));
+			if (!l->v)
+				abort();
+		}
+		l->v[l->n++] = strdup(at);
+	}
+}
+
+/* Below a job's folder. */
+static bool
+is_shown(struct sv key)
+{
+	return sv_starts(key, SV("sim/lake/")) && sv_ends(key, SV(".ndjson.zst")) &&
+	       !sv_starts(key, SV("sim/lake/rejected/"));
+}
+
+static void
+add_lines(struct sv key, void *value, void *arg)
+{
+	const struct sim_object *o = value;
+	char *text = is_shown(key) ? malloc(TEXT_MAX + 1) : NULL;
+	size_t n;
+
+	if (!text)
+		return;
+	n = ZSTD_decompress(text, TEXT_MAX, o->bytes, o->n); /* of all frames */
+	text[ZSTD_isError(n) ? 0 : n] = '\0';
+	split_lines(arg, text);
+	free(text);
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void
+sim_lake_lines(const struct sim *s, struct buf *out)
+{
+	struct lines l = {0};
+
+	map_each(&s->objects, add_lines, &l);
+	if (l.n)
+		qsort(l.v, l.n, sizeof(*l.v), by_text);
+	for (size_t i = 0; i < l.n; i++) {
+		buf_fmt(out, "%s\n", l.v[i]);
+		free(l.v[i]);
+	}
+	free(l.v);
+}
+
+static void
+count_shown(struct sv key, void *value, void *arg)
+{
+	(void)value;
+	*(size_t *)arg += is_shown(key);
+}
+
+size_t
+sim_lake_objects(const struct sim *s)
+{
+	size_t n = 0;
+
+	map_each(&s->objects, count_shown, &n);
+	return n;
+}

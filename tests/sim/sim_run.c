@@ -91,13 +91,21 @@ static void *
 proc_main(void *arg)
 {
 	struct sim_proc *p = arg;
-	char now[TIME_TEXT_MAX], workers[24];
-	const char *argv[] = {"run",	    "-c",    p->world->config, "--now", now, "-q",
-			      "--progress", "never", "--workers",      workers, NULL};
+	static int (*const commands[])(int, char **) = {cmd_run, cmd_compact, cmd_backfill};
+	static const char *const names[] = {"run", "compact", "backfill"};
+	char now[TIME_TEXT_MAX], from[TIME_TEXT_MAX], to[TIME_TEXT_MAX], workers[24];
+	const char *argv[] = {names[p->command], "-c",	  p->world->config, "--now",
+			      now,		 "-q",	  "--progress",	    "never",
+			      "--workers",	 workers, "--from",	    from,
+			      "--to",		 to,	  NULL};
+	int argc = (int)ARRAY_LEN(argv) - (p->command == SIM_BACKFILL ? 1 : 5);
 
 	time_format_ms(p->now_ms, now);
+	time_format_ms(p->world->window.start_ms, from);
+	time_format_ms(p->world->window.end_ms, to);
 	(void)snprintf(workers, sizeof(workers), "%zu", p->workers);
-	p->status = cmd_run((int)ARRAY_LEN(argv) - 1, (char **)(uintptr_t)argv);
+	argv[argc] = NULL;
+	p->status = commands[p->command](argc, (char **)(uintptr_t)argv);
 	if (p->dead)
 		p->status = -1;
 	return NULL;
@@ -112,9 +120,9 @@ world_begin(struct sim *s)
 }
 
 int
-sim_run(struct sim *s, size_t workers)
+sim_run(struct sim *s, enum sim_command command, size_t workers)
 {
-	struct sim_proc p = {.now_ms = s->now_ms, .workers = workers};
+	struct sim_proc p = {.command = command, .now_ms = s->now_ms, .workers = workers};
 
 	world_begin(s);
 	proc_init(&p, s);

@@ -189,8 +189,15 @@ no_uploads(struct http_resp *resp)
 }
 
 static void
-remove_object(struct sim *s, const char *key, struct http_resp *resp)
+remove_object(struct sim *s, const struct http_req *req, const char *key, struct http_resp *resp)
 {
+	const char *match = header(req, "If-Match");
+	const struct sim_object *o = sim_object(s, key);
+
+	if (o && match && strcmp(match, o->etag) != 0) {
+		error(resp, 412, "PreconditionFailed");
+		return;
+	}
 	resp->status = 204;
 	sim_object_free(map_del(&s->objects, sv_of(key)));
 }
@@ -223,6 +230,6 @@ sim_s3(struct sim *s, const struct http_req *req, struct http_resp *resp)
 	else if (!strcmp(op, "ListMultipartUploads"))
 		no_uploads(resp);
 	else if (!strcmp(op, "DeleteObject"))
-		remove_object(s, buf_cstr(&key), resp);
+		remove_object(s, req, buf_cstr(&key), resp);
 	buf_done(&key);
 }

@@ -6,11 +6,12 @@
  *   sweep late [SEEDS]      the same where log events come late, and so many random worlds
  *   sweep traces [SEEDS]    the same for traces
  *   sweep alarms [SEEDS]    and for alarms
+ *   sweep compact [SEEDS]   a day that is over, compacted and then backfilled: every call, random worlds, races
  *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
  *   sweep seeds FIRST N     random worlds, workers, faults and delays
  *   sweep races FIRST N     the same with two to five runs at once, in any order
  *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
- *   sweep plan|late-plan|traces-plan|alarms-plan|race-plan SEED [KIND@CALL...]
+ *   sweep plan|late-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED [KIND@CALL...]
  *                           one, with every call shown (what a failure prints)
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
@@ -34,6 +35,7 @@ struct totals {
 	uint64_t points, restarts, lost, duplicated, mismatched;
 };
 struct plan_of_faults {
+	bool compact; /* faults come when the day is over, counted from there */
 	uint64_t seed;
 	size_t tenants;
 	enum sim_jobs jobs;
@@ -53,7 +55,9 @@ static void
 say_plan(const struct plan_of_faults *p, const char *what)
 {
 	(void)printf("FAIL %s\n     again: sweep %s %llu", what,
-		     p->racers ? "race-plan" : modes[p->jobs], (unsigned long long)p->seed);
+		     p->compact	 ? "compact-plan"
+		     : p->racers ? "race-plan"
+				 : modes[p->jobs], (unsigned long long)p->seed);
 	for (size_t i = 0; i < p->n; i++)
 		(void)printf(" %s@%llu", kinds[p->faults[i].kind],
 			     (unsigned long long)p->faults[i].at);
@@ -93,7 +97,7 @@ static bool
 come_to_rest(struct sim *s, const struct plan_of_faults *p)
 {
 	for (uint64_t n = 0; n < MAX_RUNS; n++) {
-		int status = sim_run(s, p->workers);
+		int status = sim_run(s, SIM_RUN, p->workers);
 
 		totals.restarts += n > 0;
 		if (s->trace)
@@ -311,6 +315,241 @@ sweep_world(enum sim_jobs jobs, uint64_t seeds)
 	}
 }
 
+/* ---- a day that is over ---- */
+
+#define LONG_AFTER (4 * DAY) /* a day, max_catchup, hold, and a day */
+
+struct over {
+	struct sim *s;
+	const struct plan_of_faults *p;
+	struct sim_verdict *v;
+	struct buf lines; /* when the day was over */
+	uint64_t calls;	  /* up to then */
+	size_t queries, objects;
+};
+
+static void
+say_wrong(struct over *o, uint64_t *counter, const char *what)
+{
+	if (!o->v->what[0])
+		(void)snprintf(o->v->what, SIM_WORDS, "%s", what);
+	++*counter;
+}
+
+/* The next of the sorted lines, and how often it is there. */
+static struct sv
+next_line(struct sv *rest, size_t *n)
+{
+	struct sv line = {rest->p, 0};
+
+	for (*n = 0; rest->n; ++*n) {
+		const char *end = memchr(rest->p, '\n', rest->n);
+		size_t len = (size_t)(end - rest->p) + 1;
+
+		if (*n && !(len == line.n && !memcmp(rest->p, line.p, len)))
+			break;
+		line.n = len;
+		*rest = (struct sv){rest->p + len, rest->n - len};
+	}
+	return line;
+}
+
+/* What a reader sees now: each line as often as it was frozen, or, on the way, once more. */
+static void
+look(struct over *o, bool on_the_way)
+{
+	struct buf now = BUF_INIT((size_t)64 << 20);
+	struct sv is, want = buf_view(&o->lines);
+
+	sim_lake_lines(o->s, &now);
+	is = buf_view(&now);
+	while (want.n || is.n) {
+		size_t n_want, n_is;
+		struct sv wanted = next_line(&want, &n_want), found = next_line(&is, &n_is);
+
+		if (!sv_eq(wanted, found) || n_is < n_want) {
+			say_wrong(o, &o->v->lost, "lines are missing");
+			break;
+		}
+		if (n_is > (on_the_way ? 2 * n_want : n_want)) {
+			say_wrong(o, &o->v->duplicated, "lines are there twice");
+			break;
+		}
+	}
+	buf_done(&now);
+}
+
+/* As many runs of the command as it takes, each time in another minute. */
+static void
+until_done(struct over *o, enum sim_command command)
+{
+	int status = -1;
+
+	for (uint64_t n = 0; n < MAX_RUNS && status; n++) {
+		status = sim_run(o->s, command, o->p->workers);
+		totals.restarts += n > 0;
+		if (o->s->trace)
+			(void)printf("       status %d\n", status);
+		look(o, true);
+		o->s->now_ms += o->s->passed_ms + later(o->p->seed, n);
+	}
+	if (status)
+		say_wrong(o, &o->v->lost, "no run came to a good end");
+}
+
+/* Some compact, some backfill, at once. */
+static void
+race_over(struct over *o)
+{
+	struct sim_proc procs[SIM_MAX_RUNS] = {0};
+
+	for (size_t i = 0; i < o->p->racers; i++) {
+		uint64_t r = mix64(o->p->seed ^ mix64(i + 99));
+
+		procs[i].command = i == 0 || r % 3 ? SIM_COMPACT : SIM_BACKFILL;
+		procs[i].now_ms = o->s->now_ms;
+		procs[i].workers = 1 + (r >> 32) % 3;
+	}
+	sim_race(o->s, procs, o->p->racers);
+	look(o, true);
+	o->s->now_ms += o->s->passed_ms + later(o->p->seed, MAX_RUNS);
+}
+
+/* A world whose day is over, undisturbed so far. */
+static void
+day_is_over(struct over *o)
+{
+	struct plan_of_faults calm = *o->p;
+
+	calm.racers = 0;
+	calm.n = 0;
+	o->s = open_world(&calm);
+	o->lines = BUF_INIT((size_t)64 << 20);
+	if (!live(o->s, &calm))
+		abort();
+	/* The cells of the first run: what none had, a backfill would add. */
+	o->s->window = (struct cell){o->p->first_now - 5 * EVERY, o->p->first_now - SIM_DELAY_LOGS};
+	o->s->now_ms += LONG_AFTER;
+	sim_lake_lines(o->s, &o->lines);
+	o->calls = o->s->calls;
+	o->queries = o->s->n_queries;
+	o->objects = sim_lake_objects(o->s);
+}
+
+/* How many queries a backfill of the window takes: of cells that nothing is frozen of. */
+static size_t
+queries_of_backfill(const struct plan_of_faults *p)
+{
+	struct sim_verdict ignored = {0};
+	struct over o = {.p = p, .v = &ignored};
+	size_t n;
+
+	day_is_over(&o);
+	until_done(&o, SIM_BACKFILL);
+	n = o.s->n_queries - o.queries;
+	buf_done(&o.lines);
+	sim_free(o.s);
+	return n;
+}
+
+static void
+set_faults(struct over *o)
+{
+	memcpy(o->s->faults, o->p->faults, sizeof(o->s->faults));
+	o->s->n_faults = o->p->n;
+	for (size_t i = 0; i < o->p->n; i++)
+		o->s->faults[i].at += o->calls;
+}
+
+/* Two hours of each region, in one object each. */
+static void
+check_over(struct over *o, size_t queries)
+{
+	look(o, false);
+	if (sim_lake_objects(o->s) >= o->objects)
+		say_wrong(o, &o->v->mismatched, "nothing was joined");
+	o->s->n_faults = 0;
+	until_done(o, SIM_BACKFILL);
+	look(o, false);
+	if (o->s->n_queries - o->queries != queries && !o->p->racers)
+		say_wrong(o, &o->v->mismatched, "what is frozen was asked for again");
+	if (o->s->lake_overwrites)
+		say_wrong(o, &o->v->duplicated, "lake objects were overwritten");
+}
+
+/* Returns how many calls that took up to the first compaction's end. */
+static uint64_t
+run_over(const struct plan_of_faults *p, size_t queries)
+{
+	struct sim_verdict v = {0};
+	struct over o = {.p = p, .v = &v};
+	uint64_t calls;
+
+	totals.points++;
+	day_is_over(&o);
+	set_faults(&o);
+	o.s->trace = p->trace;
+	if (p->racers)
+		race_over(&o);
+	until_done(&o, SIM_COMPACT);
+	calls = o.s->calls - o.calls;
+	check_over(&o, queries);
+	if (v.what[0])
+		say_plan(p, v.what);
+	totals.lost += v.lost;
+	totals.duplicated += v.duplicated;
+	totals.mismatched += v.mismatched;
+	buf_done(&o.lines);
+	sim_free(o.s);
+	return calls;
+}
+
+static const struct plan_of_faults over_scenario = {.compact = true,
+						     .seed = 1,
+						     .tenants = 1,
+						     .workers = 1,
+						     .jobs = SIM_LATE,
+						     .first_now = SIM_EPOCH + 75 * SIM_MIN};
+
+/* Every other one is a race. */
+static void
+random_over(uint64_t seed, struct plan_of_faults *p)
+{
+	random_plan(seed, p);
+	p->compact = true;
+	p->tenants = 1 + seed % 2;
+	p->jobs = SIM_LATE;
+	p->first_now = over_scenario.first_now;
+	p->racers = seed % 2 ? 2 + mix64(seed) % 3 : 0;
+	if (seed % 4 == 1)
+		p->n = 0;
+	for (size_t i = 0; i < p->n; i++)
+		p->faults[i].at = 1 + p->faults[i].at % 150;
+	qsort(p->faults, p->n, sizeof(p->faults[0]), by_call);
+}
+
+static void
+sweep_over(uint64_t seeds)
+{
+	size_t queries = queries_of_backfill(&over_scenario);
+	uint64_t calls = run_over(&over_scenario, queries);
+
+	for (uint64_t at = 1; at <= calls; at++)
+		for (int kind = 0; kind < SIM_FAULTS; kind++) {
+			struct plan_of_faults p = over_scenario;
+
+			p.faults[0] = (struct sim_fault){at, (enum sim_fault_kind)kind};
+			p.n = 1;
+			(void)run_over(&p, queries);
+		}
+	for (uint64_t seed = 2; seed < 2 + seeds; seed++) {
+		struct plan_of_faults p;
+
+		random_over(seed, &p);
+		(void)run_over(&p, queries_of_backfill(&p));
+	}
+}
+
 /* Hourly runs; now and then one is killed, or never started, or the receiver is down for hours. */
 static void
 month(uint64_t seed)
@@ -331,13 +570,13 @@ month(uint64_t seed)
 		s->next_fault = 0;
 		s->faults[0] =
 		    (struct sim_fault){s->calls + 1 + (r >> 24) % 4000, (r >> 40) % SIM_FAULTS};
-		(void)sim_run(s, 1);
+		(void)sim_run(s, SIM_RUN, 1);
 		totals.points++;
 	}
 	s->n_faults = 0;
 	s->receiver_down = false;
 	for (int n = 0; n < 3; n++, s->now_ms += HOUR)
-		if ((status = sim_run(s, 1)) == 0)
+		if ((status = sim_run(s, SIM_RUN, 1)) == 0)
 			break;
 	if (status)
 		(void)snprintf(v.what, SIM_WORDS, "the last run ended with %d", status);
@@ -381,19 +620,28 @@ show_plan(const char *mode, int argc, char **argv)
 	while (jobs < SIM_WORLDS && strcmp(modes[jobs], mode) != 0)
 		jobs++;
 	if (jobs == SIM_WORLDS)
-		random_race(seed, &p);
+		random_race(seed, &p); /* or a day that is over, see below */
 	else if (seed == scenario.seed)
 		p = scenario_of(jobs);
 	else
 		random_plan(seed, &p);
 	if (jobs < SIM_WORLDS)
 		p.jobs = jobs;
+	if (!strcmp(mode, "compact-plan")) {
+		p = over_scenario;
+		if (seed != over_scenario.seed)
+			random_over(seed, &p);
+	}
 	p.n = 0;
 	p.trace = true;
 	for (int i = 1; i < argc && p.n < SIM_MAX_FAULTS; i++)
 		if (!read_fault(argv[i], &p.faults[p.n++]))
 			return 2;
-	return run_plan(&p) ? 0 : 1;
+	if (p.compact)
+		(void)run_over(&p, queries_of_backfill(&p));
+	else
+		(void)run_plan(&p);
+	return totals.lost + totals.duplicated + totals.mismatched ? 1 : 0;
 }
 
 /* The world that goes by this name, but for the usual one; SIM_WORLDS: none. */
@@ -418,6 +666,8 @@ sweep(int argc, char **argv)
 		sweep_points(&scenario);
 	else if (jobs != SIM_WORLDS)
 		sweep_world(jobs, argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
+	else if (!strcmp(argv[1], "compact"))
+		sweep_over(argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
 	else if (!strcmp(argv[1], "pairs") &&
 		 (argc == 2 || (sscanf(argv[2], "%llu/%llu", &share, &shares) == 2 && shares)))
 		sweep_pairs(share, shares);
