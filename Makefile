@@ -143,6 +143,7 @@ sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the 
 	$(Q)$(B)/tests/sim/sweep late 100
 	$(Q)$(B)/tests/sim/sweep traces 100
 	$(Q)$(B)/tests/sim/sweep alarms 100
+	$(Q)$(B)/tests/sim/sweep compact 40
 
 mutants:                  ## the program broken on purpose in many ways: each has to be found (MUTANTS= names, or --share I/N)
 	$(Q)scripts/mutants $(MUTANTS)

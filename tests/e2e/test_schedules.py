@@ -219,6 +219,16 @@ class Schedules(Case):
                 self.assert_status(result, 3 if action.startswith("oam:") else 1)
                 self.assertTrue(result.errors(action), result.err[-3000:])
 
+    def test_compact_deletes_with_what_its_policy_grants(self):
+        for part in (None, "Compacting"):
+            lab = self.lab(part=part)
+            self.assert_status(lab.run(), 0)
+            result = lab.run(command="compact", now=NOW + 5 * 86400)
+            keys = [row["key"] for row in lab.daemon.control(f"s3/objects?bucket={BUCKET}&prefix=telemetry/ecs/")]
+            self.assertEqual([".joined-1." in key for key in keys], [bool(part)] * len(keys))
+            self.assert_status(result, 0 if part else 1)
+            self.assertEqual(bool(result.errors("s3:DeleteObject", f"arn:aws:s3:::{BUCKET}/telemetry/*")), not part)
+
     def test_the_role_for_listing_can_be_assumed(self):
         """In the template it is the one that is named, and no other."""
         (statement,) = policy(CENTRAL["Listing"])["Statement"]
