@@ -42,8 +42,7 @@ get_range(struct s3 *s, const char *key, uint64_t at, uint64_t n, const char *et
 	struct s3_call c = {.key = key};
 	char range[RANGE_TEXT];
 
-	(void)snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, at,
-		       at + n - 1);
+	(void)snprintf(range, sizeof(range), "bytes=%" PRIu64 "-%" PRIu64, at, at + n - 1);
 	if (s3_call_header(&c, "Range", range, err) < 0 ||
 	    (*etag && s3_call_header(&c, "If-Match", etag, err) < 0))
 		return -1;

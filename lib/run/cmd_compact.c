@@ -1,8 +1,9 @@
 /*
  * muster compact: a finished day's small lake objects become one for each tenant and hour.
  *
- * The only command that deletes lake objects, and so one that has a permission of its own (s3:DeleteObject). No tenant's account is
- * asked for anything: what there is says the lake, whose tenants there are the configuration and the last runs' lists.
+ * The only command that deletes lake objects, and so one that has a permission of its own
+ * (s3:DeleteObject). No tenant's account is asked for anything: what there is says the lake, whose
+ * tenants there are the configuration and the last runs' lists.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -74,9 +75,9 @@ add_item(struct compacting *c, const struct tenant *t, const struct job *job, co
 		       .job = job->name,
 		       .tenant = t->id,
 		       .region = region,
-		       .before_ms = compact_before_ms(c->s->env.now_ms,
-						      c->s->config->run.max_catchup_ms,
-						      reach_of(t, job, region)),
+		       .before_ms =
+			   compact_before_ms(c->s->env.now_ms, c->s->config->run.max_catchup_ms,
+					     reach_of(t, job, region)),
 		       .dry_run = c->s->options->dry_run},
 	    .lake = conf,
 	    .closed = l->sink ? NULL : &l->why,
@@ -165,7 +166,8 @@ advise(struct item *it, const char *region)
 		url.p + 5);
 	trial_statement("s3:DeleteObject", buf_cstr(&arn), &statement);
 	if (buf_ok(&statement))
-		(void)err_wrap(&it->err, "compact takes a permission that no other command does, %s",
+		(void)err_wrap(&it->err,
+			       "compact takes a permission that no other command does, %s",
 			       buf_cstr(&statement));
 }
 
@@ -329,10 +331,10 @@ conclude(const struct compacting *c)
 	int status = why ? 128 + why : failed ? EXIT_SOME_FAILED : EXIT_OK;
 	struct err err = {0};
 
-	log_event(LOG_INFO, "compact finished", LOG_S("run", c->s->run_id),
-		  LOG_I("streams", c->n), LOG_I("streams_failed", failed),
-		  LOG_I("hours", sum.hours), LOG_I("objects", sum.objects),
-		  LOG_I("joined", sum.joined), LOG_I("bytes", sum.bytes));
+	log_event(LOG_INFO, "compact finished", LOG_S("run", c->s->run_id), LOG_I("streams", c->n),
+		  LOG_I("streams_failed", failed), LOG_I("hours", sum.hours),
+		  LOG_I("objects", sum.objects), LOG_I("joined", sum.joined),
+		  LOG_I("bytes", sum.bytes));
 	if (c->s->options->report && write_report(c, &sum, status, &err))
 		log_event(LOG_ERROR, "report not written", LOG_E(&err));
 	return status;
@@ -387,14 +389,17 @@ cmd_compact(int argc, char **argv)
 {
 	static const struct command_line line = {
 	    .command = FOR_COMPACT,
-	    .usage =
-		"usage: muster compact [OPTION]...\n\n"
-		"Joins the small lake objects of each tenant, job and hour into one, of days that no\n"
-		"run reaches back to any more: older than run.max_catchup, revisit and a day. What\n"
-		"reads the lake goes on as before, and so does backfill: a manifest says which cells\n"
-		"are in which object. Killed and given again, it carries on. The objects that were\n"
-		"joined are deleted when the new one has been read back: on S3 that takes\n"
-		"s3:DeleteObject, which no other command does.",
+	    .usage = "usage: muster compact [OPTION]...\n\n"
+		     "Joins the small lake objects of each tenant, job and hour into one, of days "
+		     "that no\n"
+		     "run reaches back to any more: older than run.max_catchup, revisit and a day. "
+		     "What\n"
+		     "reads the lake goes on as before, and so does backfill: a manifest says "
+		     "which cells\n"
+		     "are in which object. Killed and given again, it carries on. The objects that "
+		     "were\n"
+		     "joined are deleted when the new one has been read back: on S3 that takes\n"
+		     "s3:DeleteObject, which no other command does.",
 	};
 	struct config *config = NULL;
 	struct err err = {0};

@@ -122,8 +122,8 @@ copy_piece(void *arg, struct sv piece, struct err *err)
 	return c->to ? spool_add(c->to, piece, err) : 0;
 }
 
-/* The object as a part, its bytes behind those in *to (NULL: nowhere). What is no sequence of whole frames would break all
- * that stands behind it. */
+/* The object as a part, its bytes behind those in *to (NULL: nowhere). What is no sequence of whole
+ * frames would break all that stands behind it. */
 static int
 read_object(struct compactor *c, struct object *o, struct spool *to, struct joined_part *ret,
 	    struct err *err)
@@ -164,7 +164,8 @@ same(const struct joined_part *a, const struct joined_part *b)
 	       strcmp(a->definition, b->definition) == 0;
 }
 
-/* All objects that no manifest names: into the plan of a new one, and their bytes behind each other. */
+/* All objects that no manifest names: into the plan of a new one, and their bytes behind each
+ * other. */
 static int
 gather(struct compactor *c, struct joined *j, struct spool *body, struct err *err)
 {
@@ -201,7 +202,8 @@ add_named(struct compactor *c, const struct joined_part *part, struct err *err)
 		   : 0;
 }
 
-/* The same for one that was planned by somebody who did not come to make it: its objects are all there still. */
+/* The same for one that was planned by somebody who did not come to make it: its objects are all
+ * there still. */
 static int
 gather_again(struct compactor *c, const struct joined *j, struct spool *body, struct err *err)
 {
@@ -217,7 +219,8 @@ gather_again(struct compactor *c, const struct joined *j, struct spool *body, st
 			return -1;
 		if (!same(&is, &j->v[i]))
 			return err_set(err, ERR_DATA,
-				       "%s: is not what the manifest says was to be joined", o->key);
+				       "%s: is not what the manifest says was to be joined",
+				       o->key);
 	}
 	return 0;
 }
@@ -321,10 +324,12 @@ verify(const struct compactor *c, const struct joined *j, unsigned n, struct err
 
 /* ---- deleting ---- */
 
-/* An object whose bytes the joined one has. One of the same name and other bytes came after it was joined, by who looked for it
- * just then: what it holds is nowhere else, so it stays, and is said. */
+/* An object whose bytes the joined one has. One of the same name and other bytes came after it was
+ * joined, by who looked for it just then: what it holds is nowhere else, so it stays, and is said.
+ */
 static int
-delete_object(struct compactor *c, struct object *o, const struct joined_part *part, struct err *err)
+delete_object(struct compactor *c, struct object *o, const struct joined_part *part,
+	      struct err *err)
 {
 	struct joined_part is;
 
@@ -347,7 +352,8 @@ delete_object(struct compactor *c, struct object *o, const struct joined_part *p
 	return 0;
 }
 
-/* A key that never is there: whether objects may be deleted is known before anything is made that would double them. */
+/* A key that never is there: whether objects may be deleted is known before anything is made that
+ * would double them. */
 static int
 try_delete(struct compactor *c, struct err *err)
 {
@@ -412,7 +418,8 @@ make_again(struct compactor *c, const struct joined *j, unsigned n, struct err *
 	return rc;
 }
 
-/* From a manifest that is written to the end. `body`: what is to be joined; NULL: somebody may have come further already. */
+/* From a manifest that is written to the end. `body`: what is to be joined; NULL: somebody may have
+ * come further already. */
 static int
 finish(struct compactor *c, const struct joined *j, unsigned n, const struct spool *body,
        struct err *err)
@@ -426,7 +433,8 @@ finish(struct compactor *c, const struct joined *j, unsigned n, const struct spo
 	return rc < 0 ? -1 : delete_objects(c, j, err);
 }
 
-/* Somebody was first with this number: what that manifest names is done for it, the rest the next time. */
+/* Somebody was first with this number: what that manifest names is done for it, the rest the next
+ * time. */
 static int
 finish_theirs(struct compactor *c, unsigned n, struct err *err)
 {
@@ -604,7 +612,8 @@ end_hour(struct compactor *c)
 
 /* ---- a stream ---- */
 
-/* Whether the key is the one that this name has: what lies elsewhere was put there by somebody else. */
+/* Whether the key is the one that this name has: what lies elsewhere was put there by somebody
+ * else. */
 static bool
 in_its_place(const struct compactor *c, const char *key, const struct cell_name *is)
 {

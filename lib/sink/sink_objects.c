@@ -133,17 +133,20 @@ put_cell(struct sink *s, const struct publish *p, const struct cell_data *d, con
 	return rc;
 }
 
-/* Days that are not over yet are nobody's to join: `muster compact` keeps off a day longer than any run can reach back. */
+/* Days that are not over yet are nobody's to join: `muster compact` keeps off a day longer than any
+ * run can reach back. */
 static bool
 may_be_joined(const struct publish *p, struct cell c)
 {
 	return p->now_ms == 0 || p->now_ms - c.start_ms > DAY_MS;
 }
 
-/* The cell's object is within a joined one: *n is the number of that, and of *j, initialised, *part. */
+/* The cell's object is within a joined one: *n is the number of that, and of *j, initialised,
+ * *part. */
 static int
-search_joined(struct objects *o, const struct publish *p, const struct cell_data *d, const char *key,
-	      struct joined *j, const struct joined_part **part, unsigned *n, struct err *err)
+search_joined(struct objects *o, const struct publish *p, const struct cell_data *d,
+	      const char *key, struct joined *j, const struct joined_part **part, unsigned *n,
+	      struct err *err)
 {
 	const struct joined_place place = {p->job, p->tenant, p->region, d->cell.start_ms};
 	const char *name = strrchr(key, '/') + 1;
@@ -280,8 +283,9 @@ read_part(struct objects *o, const struct publish *p, const struct joined_part *
 		rc = store_get_range(o->store, buf_cstr(&key), part->at, part->size, &body, err);
 	/* It is named, and is nowhere: that is no cell that was never frozen. */
 	if (rc < 0 && err->kind == ERR_NOTFOUND)
-		rc = err_set(err, ERR_DATA, "%s: is gone, and with it what a manifest says it holds",
-			     buf_cstr(&key));
+		rc =
+		    err_set(err, ERR_DATA, "%s: is gone, and with it what a manifest says it holds",
+			    buf_cstr(&key));
 	if (rc == 0)
 		rc = check_part(&body, part, err);
 	buf_reset(&d->ndjson);

@@ -277,8 +277,7 @@ store_get_range(struct store *s, const char *key, uint64_t at, uint64_t n, struc
 int
 store_del_match(struct store *s, const char *key, const char *etag, struct err *err)
 {
-	return s->ops->del_match ? s->ops->del_match(s, key, etag, err)
-				 : s->ops->del(s, key, err);
+	return s->ops->del_match ? s->ops->del_match(s, key, etag, err) : s->ops->del(s, key, err);
 }
 
 int

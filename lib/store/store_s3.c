@@ -227,7 +227,8 @@ s3_store_del_match(struct store *base, const char *key, const char *etag, struct
 
 	if (store_key_check(key, err) < 0)
 		return -1;
-	if (full_key(s, key, &full, err) < 0 || s3_delete_match(s->s3, buf_cstr(&full), etag, err) < 0)
+	if (full_key(s, key, &full, err) < 0 ||
+	    s3_delete_match(s->s3, buf_cstr(&full), etag, err) < 0)
 		return wrap(s, key, err);
 	return 0;
 }

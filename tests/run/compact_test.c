@@ -1,6 +1,6 @@
 /*
- * Compaction of a stream: what is joined, in which order, what is left alone, and that nothing goes before the joined object was
- * read back.
+ * Compaction of a stream: what is joined, in which order, what is left alone, and that nothing goes
+ * before the joined object was read back.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -199,7 +199,8 @@ compact(struct world *w)
 	assert_int_equal(compact_at(w, START + DAY, false, &err), 0);
 }
 
-/* The order of time and not of keys, in which ".late-" comes before ".ndjson"; and each cell is read as before. */
+/* The order of time and not of keys, in which ".late-" comes before ".ndjson"; and each cell is
+ * read as before. */
 static void
 test_joined_in_order(void **state)
 {
@@ -310,11 +311,13 @@ test_read_back_first(void **state)
 	world_done(&w);
 }
 
-/* What somebody made under the name of an object that is joined: the same goes, another stays and is said. */
+/* What somebody made under the name of an object that is joined: the same goes, another stays and
+ * is said. */
 static void
 test_made_again(void **state)
 {
-	const struct store_put put = {.cond = STORE_CREATE, .meta = {{"definition", "one"}}, .n_meta = 1};
+	const struct store_put put = {
+	    .cond = STORE_CREATE, .meta = {{"definition", "one"}}, .n_meta = 1};
 	struct buf same = BUF_INIT(1u << 16);
 	struct world w;
 	struct err err;
@@ -393,10 +396,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_joined_in_order), cmocka_unit_test(test_what_comes_later),
+	    cmocka_unit_test(test_joined_in_order),	 cmocka_unit_test(test_what_comes_later),
 	    cmocka_unit_test(test_only_what_is_its_own), cmocka_unit_test(test_read_back_first),
-	    cmocka_unit_test(test_made_again), cmocka_unit_test(test_damage),
-	    cmocka_unit_test(test_lost_is_said), cmocka_unit_test(test_how_old),
+	    cmocka_unit_test(test_made_again),		 cmocka_unit_test(test_damage),
+	    cmocka_unit_test(test_lost_is_said),	 cmocka_unit_test(test_how_old),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -94,10 +94,21 @@ proc_main(void *arg)
 	static int (*const commands[])(int, char **) = {cmd_run, cmd_compact, cmd_backfill};
 	static const char *const names[] = {"run", "compact", "backfill"};
 	char now[TIME_TEXT_MAX], from[TIME_TEXT_MAX], to[TIME_TEXT_MAX], workers[24];
-	const char *argv[] = {names[p->command], "-c",	  p->world->config, "--now",
-			      now,		 "-q",	  "--progress",	    "never",
-			      "--workers",	 workers, "--from",	    from,
-			      "--to",		 to,	  NULL};
+	const char *argv[] = {names[p->command],
+			      "-c",
+			      p->world->config,
+			      "--now",
+			      now,
+			      "-q",
+			      "--progress",
+			      "never",
+			      "--workers",
+			      workers,
+			      "--from",
+			      from,
+			      "--to",
+			      to,
+			      NULL};
 	int argc = (int)ARRAY_LEN(argv) - (p->command == SIM_BACKFILL ? 1 : 5);
 
 	time_format_ms(p->now_ms, now);

@@ -6,7 +6,7 @@
  *   sweep late [SEEDS]      the same where log events come late, and so many random worlds
  *   sweep traces [SEEDS]    the same for traces
  *   sweep alarms [SEEDS]    and for alarms
- *   sweep compact [SEEDS]   a day that is over, compacted and then backfilled: every call, random worlds, races
+ *   sweep compact [SEEDS]   the same while a day is compacted, then backfilled
  *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
  *   sweep seeds FIRST N     random worlds, workers, faults and delays
  *   sweep races FIRST N     the same with two to five runs at once, in any order
@@ -57,7 +57,8 @@ say_plan(const struct plan_of_faults *p, const char *what)
 	(void)printf("FAIL %s\n     again: sweep %s %llu", what,
 		     p->compact	 ? "compact-plan"
 		     : p->racers ? "race-plan"
-				 : modes[p->jobs], (unsigned long long)p->seed);
+				 : modes[p->jobs],
+		     (unsigned long long)p->seed);
 	for (size_t i = 0; i < p->n; i++)
 		(void)printf(" %s@%llu", kinds[p->faults[i].kind],
 			     (unsigned long long)p->faults[i].at);
@@ -505,11 +506,11 @@ run_over(const struct plan_of_faults *p, size_t queries)
 }
 
 static const struct plan_of_faults over_scenario = {.compact = true,
-						     .seed = 1,
-						     .tenants = 1,
-						     .workers = 1,
-						     .jobs = SIM_LATE,
-						     .first_now = SIM_EPOCH + 75 * SIM_MIN};
+						    .seed = 1,
+						    .tenants = 1,
+						    .workers = 1,
+						    .jobs = SIM_LATE,
+						    .first_now = SIM_EPOCH + 75 * SIM_MIN};
 
 /* Every other one is a race. */
 static void
