@@ -14,11 +14,13 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/buf.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/live.h"
 #include "base/timefmt.h"
 #include "base/utf8.h"
 
@@ -43,6 +45,7 @@ static struct {
 	int64_t dropped;
 	bool stuck; /* the last line could not be written: do not wait for the next one */
 	bool torn;  /* the last line was written in part */
+	struct live live;
 } state = {
     .lock = PTHREAD_MUTEX_INITIALIZER,
     .fd = STDERR_FILENO,
@@ -71,6 +74,7 @@ log_init(int fd, enum log_format format, enum log_level level, int64_t (*wall_ms
 	state.dropped = 0;
 	state.stuck = false;
 	state.torn = false;
+	state.live = (struct live){0};
 }
 
 bool
@@ -378,29 +382,77 @@ write_quietly(int fd, const char *p, size_t n, int wait_ms)
 	return done;
 }
 
-/* With the lock held. */
+/* All that follow: with the lock held. */
+
+/* A terminal that does not take it has nothing to erase the next time. */
+static void
+write_live(const char *p, size_t n)
+{
+	if (write_quietly(state.fd, p, n, state.stuck ? 0 : WAIT_MS) < n)
+		state.live.drawn = 0;
+}
+
+static void
+erase_live(void)
+{
+	char text[LIVE_DRAW_MAX];
+	size_t n = live_erase(&state.live, text);
+
+	if (n)
+		write_live(text, n);
+}
+
+static void
+draw_live(void)
+{
+	char text[2 * LIVE_DRAW_MAX];
+	struct winsize size = {0};
+	size_t n;
+
+	if (!state.live.n)
+		return;
+	if (ioctl(state.fd, TIOCGWINSZ, &size))
+		size = (struct winsize){0};
+	n = live_erase(&state.live, text);
+	n += live_draw(&state.live, size.ws_col, size.ws_row, text + n);
+	write_live(text, n);
+}
+
 static void
 write_line(const struct line *l)
 {
 	int wait_ms = state.stuck ? 0 : WAIT_MS;
 	size_t done;
 
+	erase_live();
 	if (state.torn && write_quietly(state.fd, "\n", 1, wait_ms) == 1)
 		state.torn = false;
 	done = state.torn ? 0 : write_quietly(state.fd, l->p, l->n, wait_ms);
 	state.stuck = done < l->n;
 	state.torn = state.torn || (done > 0 && done < l->n);
 	state.dropped = state.stuck ? state.dropped + 1 : 0;
+	if (!state.stuck)
+		draw_live();
 }
 
 void
-log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+log_live(const char *text, size_t n)
+{
+	(void)pthread_mutex_lock(&state.lock);
+	live_set(&state.live, text, n);
+	if (state.live.n)
+		draw_live();
+	else
+		erase_live();
+	(void)pthread_mutex_unlock(&state.lock);
+}
+
+void
+log_anyway(enum log_level level, const char *event, const struct log_field *fields, size_t n)
 {
 	int saved_errno = errno;
 	struct line l;
 
-	if (!log_enabled(level))
-		return;
 	l.n = 0;
 	l.fields = false;
 	l.full = false;
@@ -412,4 +464,11 @@ log_write(enum log_level level, const char *event, const struct log_field *field
 	write_line(&l);
 	(void)pthread_mutex_unlock(&state.lock);
 	errno = saved_errno;
+}
+
+void
+log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n)
+{
+	if (log_enabled(level))
+		log_anyway(level, event, fields, n);
 }

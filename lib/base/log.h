@@ -39,11 +39,17 @@ bool log_level_parse(const char *s, enum log_level *ret);
 
 /* Thread-safe. `event` is a short fixed text ("cell committed"). */
 void log_write(enum log_level level, const char *event, const struct log_field *fields, size_t n);
+/* As log_write, whatever level is enabled: for what was asked for by name. */
+void log_anyway(enum log_level level, const char *event, const struct log_field *fields, size_t n);
 #define log_event(level, event, ...)                                                               \
 	do {                                                                                       \
 		const struct log_field fields_[] = { __VA_ARGS__ };                                \
 		if (log_enabled(level))                                                            \
 			log_write((level), (event), fields_, sizeof(fields_) / sizeof(fields_[0])); \
 	} while (0)
+
+/* Lines that stand below the log from here on, in place of those before; n = 0 takes them away. Only for a log on a
+ * terminal, whose size is asked for each time they are drawn. Lines of the log go above them. Thread-safe. */
+void log_live(const char *text, size_t n);
 
 #endif

@@ -39,6 +39,8 @@ struct sched {
 	struct err why;
 	struct stream_stats sum;
 	size_t streams_failed;
+	size_t streams, streams_seen; /* all; those of which it is known what is due */
+	struct trouble trouble;
 	size_t workers_left;
 };
 
@@ -103,6 +105,12 @@ fail_stream(struct stream *s, const struct err *err)
 	err_keep(&s->error, err);
 }
 
+static void
+failed_locked(struct sched *sc, struct tenant_run *t, const struct err *err)
+{
+	trouble_failed(&sc->trouble, &t->trouble, t->tenant->id, err);
+}
+
 /* Hands the job's streams of this pass their credentials, or the reason why there are none. */
 static void
 job_open(const struct sched *sc, struct tenant_job *tj, const struct err *failed)
@@ -146,6 +154,8 @@ tenant_open(struct sched *sc, struct tenant_run *t)
 	if (!tenant_wants_pass(t, sc->pass))
 		return false;
 	failed = tenant_creds(sc->r, t, &err) != 0;
+	if (failed)
+		failed_locked(sc, t, &err);
 	t->open_jobs = 0;
 	for (size_t j = 0; j < t->n_jobs; j++) {
 		job_open(sc, &t->jobs[j], failed ? &err : NULL);
@@ -495,6 +505,8 @@ close_commit(struct sched *sc, struct tenant_job *tj)
 		failed = not_written(tj, &err);
 		(void)pthread_mutex_lock(&sc->mu);
 		sc->streams_failed += failed;
+		if (failed)
+			failed_locked(sc, tj->owner, &err);
 		(void)pthread_mutex_unlock(&sc->mu);
 	}
 	tj->commit = NULL;
@@ -506,6 +518,7 @@ add_stats(struct stream_stats *sum, const struct stream_stats *now,
 {
 	sum->cells += now->cells - before->cells;
 	sum->earlier_cells += now->earlier_cells - before->earlier_cells;
+	sum->due_cells += now->due_cells - before->due_cells;
 	sum->lines += now->lines - before->lines;
 	sum->samples += now->samples - before->samples;
 }
@@ -542,11 +555,17 @@ static void
 work_on(struct sched *sc, struct stream *s, struct tenant_job *tj, struct worker_mem *mem)
 {
 	struct stream_stats before = s->stats;
+	enum err_kind trying = s->trying;
+	bool unseen = !s->begun;
 	bool through = take_turn(sc, s, tj, mem);
 	bool last;
 
 	(void)pthread_mutex_lock(&sc->mu);
 	add_stats(&sc->sum, &s->stats, &before);
+	sc->streams_seen += unseen && (s->begun || through);
+	trouble_waits(&sc->trouble, &tj->owner->trouble, s->tenant->id, trying, s->trying);
+	if (through && s->state == STREAM_FAILED)
+		failed_locked(sc, tj->owner, err_kept(&s->error));
 	last = put_back_locked(sc, s, tj, through);
 	(void)pthread_mutex_unlock(&sc->mu);
 	if (last)
@@ -778,6 +797,9 @@ runner_run(struct runner *r, struct err *err)
 		free(threads);
 		return -1;
 	}
+	for (size_t i = 0; i < r->n_tenants; i++)
+		for (size_t j = 0; j < r->tenants[i].n_jobs; j++)
+			sc.streams += r->tenants[i].jobs[j].n_streams;
 	r->sched = &sc;
 	for (sc.pass = PLAN_FRESH; !rc && sc.pass < PLAN_PASSES && !stopping(&sc); sc.pass++)
 		rc = run_pass(&sc, threads, err);
@@ -793,6 +815,20 @@ runner_run(struct runner *r, struct err *err)
 	return rc;
 }
 
+/* Where some streams have not been looked at yet, they are taken to be like the others. */
+static void
+cells_due_locked(const struct sched *sc, struct runner_progress *ret)
+{
+	uint64_t due = sc->sum.due_cells;
+
+	ret->cells_earlier = sc->sum.earlier_cells;
+	ret->cells_all = sc->r->window_cells;
+	if (sc->r->env->backfill || !sc->streams_seen)
+		return;
+	ret->cells_guessed = sc->streams_seen < sc->streams;
+	ret->cells_all = due * sc->streams / sc->streams_seen;
+}
+
 void
 runner_progress(const struct runner *r, struct runner_progress *ret)
 {
@@ -804,10 +840,11 @@ runner_progress(const struct runner *r, struct runner_progress *ret)
 	(void)pthread_mutex_lock(&sc->mu);
 	ret->tenants_done = sc->tenants_done;
 	ret->streams_failed = sc->streams_failed;
+	ret->busy = sc->busy;
 	ret->cells = sc->sum.cells;
-	ret->cells_all = r->window_cells;
-	ret->cells_earlier = sc->sum.earlier_cells;
 	ret->lines = sc->sum.lines;
 	ret->samples = sc->sum.samples;
+	ret->trouble = sc->trouble;
+	cells_due_locked(sc, ret);
 	(void)pthread_mutex_unlock(&sc->mu);
 }

@@ -13,6 +13,7 @@
 #define MUSTER_RUN_RUNNER_H
 
 #include "run/stream.h"
+#include "run/trouble.h"
 
 struct sched;
 struct tenant_run;
@@ -42,6 +43,7 @@ struct tenant_run {
 	size_t open_jobs;
 	size_t in_flight;
 	size_t turn; /* where the next look for a stream begins */
+	struct trouble_of trouble;
 };
 
 struct runner {
@@ -60,11 +62,15 @@ struct runner {
 	struct sched *sched; /* while it runs */
 };
 
-/* What a progress line shows; taken under the runner's lock. */
+/* How far it is; taken under the runner's lock. */
 struct runner_progress {
 	size_t tenants, tenants_done, streams_failed;
+	size_t busy; /* streams that a worker has */
 	uint64_t cells, lines, samples;
-	uint64_t cells_all, cells_earlier; /* of a backfill: in its window, done before */
+	uint64_t cells_all;	/* that were due when the run began; of a backfill in its window; 0: not known yet */
+	bool cells_guessed;	/* by the streams that were looked at so far */
+	uint64_t cells_earlier; /* of a backfill: done before, and in cells_all */
+	struct trouble trouble;
 };
 void runner_progress(const struct runner *r, struct runner_progress *ret);
 

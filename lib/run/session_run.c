@@ -107,6 +107,16 @@ exit_status(const struct session *s, const struct report_totals *t, int run_resu
 	return report_exit_status(&s->config->run, t);
 }
 
+/* Whether a sink writes to the terminal that progress would be shown on. */
+static bool
+terminal_is_shared(const struct session *s)
+{
+	for (size_t i = 0; i < s->config->n_sinks; i++)
+		if (s->config->sinks[i].kind == SINK_STDOUT && isatty(s->sink_env.stdout_fd))
+			return true;
+	return false;
+}
+
 static int
 work(struct session *s, const struct session_run *how)
 {
@@ -123,7 +133,7 @@ work(struct session *s, const struct session_run *how)
 	};
 	int r;
 
-	progress_init(&progress, s->options->progress, STDERR_FILENO, s->clock);
+	progress_init(&progress, s->options->progress, terminal_is_shared(s), s->clock);
 	s->runner.tick = progress_tick;
 	s->runner.tick_arg = &progress;
 	r = runner_run(&s->runner, &err);

@@ -710,6 +710,7 @@ after_failure(struct stream *s, const struct err *err)
 	if (passes(err->kind) && now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
 	    (!s->env->deadline_mono_ms || now + wait < s->env->deadline_mono_ms)) {
 		s->tries++;
+		s->trying = err->kind;
 		s->not_before_mono_ms = now + wait;
 		return STEP_LATER;
 	}
@@ -752,6 +753,7 @@ after_pass(struct stream *s)
 	    (s->env->deadline_mono_ms && now + wait >= s->env->deadline_mono_ms))
 		return STEP_END;
 	s->sink_tries++;
+	s->trying = err_kept(&s->error)->kind;
 	s->blocked &= ~s->may_pass;
 	s->may_pass = 0;
 	s->from_ms = 0;
@@ -791,6 +793,7 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 	int r;
 
 	s->parked = false;
+	s->trying = ERR_NONE;
 	if (!s->first_try_mono_ms)
 		s->first_try_mono_ms = clock_mono_ms(s->env->clock);
 	r = clock_check(s->env->clock, &err);

@@ -55,6 +55,7 @@ void worker_mem_done(struct worker_mem *m);
 struct stream_stats {
 	uint64_t cells, empty_cells, adopted_cells;
 	uint64_t earlier_cells; /* of a backfill's window, done by an earlier run of it */
+	uint64_t due_cells;	/* to be pulled, as it stood when the stream was begun */
 	uint64_t lines, samples, rejected_in; /* with the late ones */
 	uint64_t late, revised;		      /* points that came, or changed, after their cell was frozen */
 	uint64_t held;			      /* cells that wait for the rest of their series */
@@ -114,6 +115,7 @@ struct stream {
 	int64_t first_try_mono_ms; /* of the present span; 0: not tried yet */
 	int64_t not_before_mono_ms;
 	unsigned tries;
+	enum err_kind trying; /* why it is to come again later; ERR_NONE: nothing went wrong */
 	unsigned sink_tries; /* how often failing sinks were tried again */
 	struct stream_stats stats;
 	struct tally calls; /* to AWS, that its checkpoint does not have yet */

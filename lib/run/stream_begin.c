@@ -75,6 +75,21 @@ begin_slice(struct stream *s, struct err *err)
 	return s->others ? 0 : err_nomem(err);
 }
 
+/* How many cells there are to be pulled, however old. */
+static uint64_t
+due_cells(const struct stream *s)
+{
+	struct plan_span span;
+	int64_t from_ms = 0;
+	uint64_t n = 0;
+
+	while (commit_next(s->commit, s->plan, s->js.region, PLAN_REST, from_ms, SIZE_MAX, &span)) {
+		n += span.mode == PLAN_PULL ? span.n : 0;
+		from_ms = span.first.start_ms + (int64_t)span.n * s->plan->every_ms;
+	}
+	return n;
+}
+
 int
 stream_begin(struct stream *s, struct err *err)
 {
@@ -93,6 +108,8 @@ stream_begin(struct stream *s, struct err *err)
 		return -1;
 	s->js.begun_before_ms = s->commit->begun_before_ms;
 	s->begun = true;
+	if (!s->env->backfill) /* whose window says it */
+		s->stats.due_cells = due_cells(s);
 	late_begin(s);
 	if (second_begin(s, err))
 		return -1;
