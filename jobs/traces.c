@@ -683,6 +683,64 @@ traces_shares(const void *opts, const void *other, struct buf *what)
 	return true;
 }
 
+/* trace_id and span_id are there under OTLP's names as well. A value of an attribute is one of several types, so it stays
+ * JSON text. */
+#define ATTRIBUTES "array<map<string,string>>"
+static const struct job_column traces_columns[] = {
+    {"trace_id", "string"},
+    {"span_id", "string"},
+    {"parentSpanId", "string"},
+    {"traceState", "string"},
+    {"flags", "bigint"},
+    {"service", "string"},
+    {"name", "string"},
+    {"kind", "int"},
+    {"startTimeUnixNano", "string"},
+    {"endTimeUnixNano", "string"},
+    {"attributes", ATTRIBUTES},
+    {"droppedAttributesCount", "bigint"},
+    {"events", ATTRIBUTES},
+    {"links", ATTRIBUTES},
+    {"status", "struct<code:int,message:string>"},
+    {"resource", "struct<attributes:" ATTRIBUTES ">"},
+    {"scope", "struct<name:string,version:string>"},
+    {NULL, NULL},
+};
+#undef ATTRIBUTES
+
+#define NANOSECONDS                                                                                \
+	"(CAST(end_time_unix_nano AS bigint) - CAST(start_time_unix_nano AS bigint))"
+static const struct job_example traces_examples[] = {
+    {"{tenant}: the slowest requests",
+     "SELECT ts, service, name, trace_id, " NANOSECONDS " / 1e9 AS seconds\n"
+     "FROM \"{table}\"\n"
+     "WHERE tenant = '{tenant}' AND {day} AND parent_span_id IS NULL\n"
+     "ORDER BY seconds DESC LIMIT 50"},
+    {"all tenants: what each service was asked, how often it failed, and how long it took",
+     "SELECT tenant, service, count(*) AS calls, sum(CASE WHEN status.code = 2 THEN 1 ELSE 0 END) "
+     "AS failed,\n"
+     "  avg(" NANOSECONDS " / 1e9) AS mean_seconds\n"
+     "FROM \"{table}\"\n"
+     "WHERE {day} AND (kind = 2 OR parent_span_id IS NULL)\n"
+     "GROUP BY tenant, service ORDER BY failed DESC, calls DESC"},
+    {"all tenants: which service calls which",
+     "SELECT a.tenant, a.service AS caller, b.service AS called, count(*) AS calls\n"
+     "FROM (SELECT tenant, trace_id, span_id, service FROM \"{table}\" WHERE {day}) a\n"
+     "JOIN (SELECT tenant, trace_id, parent_span_id, service FROM \"{table}\" WHERE {day}) b\n"
+     "  ON a.tenant = b.tenant AND a.trace_id = b.trace_id AND a.span_id = b.parent_span_id\n"
+     "WHERE a.service <> b.service\n"
+     "GROUP BY 1, 2, 3 ORDER BY calls DESC"},
+    {"{tenant}: spans by an attribute (here `http.request.method`)",
+     "SELECT service, json_extract_scalar(element_at(attribute, 'value'), '$.stringValue') AS "
+     "value,\n"
+     "  count(*) AS spans\n"
+     "FROM \"{table}\" CROSS JOIN UNNEST(attributes) AS a (attribute)\n"
+     "WHERE tenant = '{tenant}' AND {day} AND element_at(attribute, 'key') = 'http.request.method'\n"
+     "GROUP BY 1, 2 ORDER BY spans DESC"},
+    {NULL, NULL},
+};
+#undef NANOSECONDS
+
 const struct job_kind job_traces = {
     .name = "traces",
     .summary = "spans of X-Ray and of Transaction Search, with calls and durations as series",
@@ -715,6 +773,8 @@ const struct job_kind job_traces = {
     .billed = traces_billed,
     .close = traces_close,
     .adopt = traces_adopt,
+    .columns = traces_columns,
+    .examples = traces_examples,
     .probes = traces_probes,
     .doubt = traces_doubt,
     .shares = traces_shares,

@@ -12,6 +12,7 @@
 
 #include "base/arena.h"
 #include "base/cleanup.h"
+#include "model/normalise.h"
 #include "run/session.h"
 
 #define NAMES_MAX ((size_t)16 << 20)
@@ -178,12 +179,29 @@ static void
 add_columns(struct buf *out, const struct job_column *columns, bool *any)
 {
 	for (; columns->name; columns++) {
-		buf_fmt(out, "%s  `%s` %s", *any ? ",\n" : "", columns->name, columns->type);
+		buf_str(out, *any ? ",\n  `" : "  `");
+		snake_case(out, sv_of(columns->name));
+		buf_fmt(out, "` %s", columns->type);
 		*any = true;
 	}
 }
 
-/* Keys of maps keep their capitals only if nothing is folded; the columns have none. */
+/* Keys of maps keep their capitals only if nothing is folded. Columns have none, so those of keys that do say which it is. */
+static void
+add_serde(struct buf *out, const struct job_column *columns)
+{
+	buf_str(out, "ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'\n"
+		     "WITH SERDEPROPERTIES ('case.insensitive' = 'false'");
+	for (; columns->name; columns++) {
+		if (!columns->name[strcspn(columns->name, "ABCDEFGHIJKLMNOPQRSTUVWXYZ")])
+			continue;
+		buf_str(out, ",\n  'mapping.");
+		snake_case(out, sv_of(columns->name));
+		buf_fmt(out, "' = '%s'", columns->name);
+	}
+	buf_str(out, ")\n");
+}
+
 static void
 add_table(const struct tables *t, const struct job *job, const char *name,
 	  const struct job_column *columns, const char *location)
@@ -195,10 +213,9 @@ add_table(const struct tables *t, const struct job *job, const char *name,
 	add_columns(t->out, columns, &any);
 	buf_str(t->out,
 		"\n)\n"
-		"PARTITIONED BY (`tenant` string, `region` string, `dt` string, `hh` string)\n"
-		"ROW FORMAT SERDE 'org.openx.data.jsonserde.JsonSerDe'\n"
-		"WITH SERDEPROPERTIES ('case.insensitive' = 'false')\n"
-		"LOCATION '");
+		"PARTITIONED BY (`tenant` string, `region` string, `dt` string, `hh` string)\n");
+	add_serde(t->out, columns);
+	buf_str(t->out, "LOCATION '");
 	add_escaped(t->out, location);
 	buf_str(t->out, "'\n");
 	add_partitions(t, job, location);

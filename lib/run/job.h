@@ -89,7 +89,7 @@ struct job_forecast {
 	bool known; /* false: nothing is on record, and what was assumed was taken for it */
 };
 
-/* A column of a kind's lines in the lake, and Hive's type for what it holds. */
+/* A column of a kind's lines in the lake, named by its key, and Hive's type for what it holds. */
 struct job_column {
 	const char *name, *type;
 };

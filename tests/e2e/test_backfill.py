@@ -5,7 +5,6 @@ MUSTER_KILLS says how often it is killed (default 8), MUSTER_SEED at which insta
 """
 import json
 import os
-import pty
 import re
 import shutil
 import signal
@@ -125,26 +124,6 @@ class Backfill(BackfillCase):
         self.assert_status(result, 0)
         self.assertTrue(result.errors("gap on record", "only for 15 days", rfc3339(start)), result.err)
         self.assert_exact(lab, NOW - 15 * DAY, start + 2 * HOUR)
-
-    def test_progress_tells_the_time_left(self):
-        lab = self.lab(tenants=1)
-        lab.settings["run"] = {"tenant_workers": 1}
-        lab.daemon.control("faults", [{"match": DATA, "kind": "hang", "ms": 300}])
-        leader, follower = pty.openpty()
-        self.addCleanup(os.close, leader)
-        config = lab.path("muster.yaml", json.dumps(lab.settings))
-        process = subprocess.Popen(
-            [MUSTER, "backfill", "-c", config, "--now", rfc3339(NOW) + "Z", *words(NOW - 18 * HOUR, NOW - HOUR)],
-            env=lab.environment(), cwd=lab.folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=follower)
-        os.close(follower)
-        seen = b""
-        while True:
-            try:
-                seen += os.read(leader, 65536)
-            except OSError:  # nobody holds the other end any more
-                break
-        self.assertEqual(process.wait(60), 0, seen)
-        self.assertRegex(seen.decode(), r"\d+/204 cells, \d+ samples .*, about \d+[ms].* left")
 
 
 class Slices(BackfillCase):

@@ -1,6 +1,7 @@
 """The lake as DuckDB reads it, which knows nothing of muster: compressed JSON lines with partitions in their names. Rows,
 samples and their times must be the truth, from files and, through DuckDB's own S3 client, from versitygw.
 """
+import collections
 import datetime
 import glob
 import math
@@ -16,6 +17,8 @@ from gateway import BINARY, BUCKET, GatewayCase
 import tables
 from expected import Expected, windows
 from lab import NOW, REGION
+from spans import covered, true_spans
+from standin.traces import TICK
 
 EXTENSION, = glob.glob(os.path.join(os.path.dirname(duckdb_extension_httpfs.__file__), "extensions", "*", "httpfs.*"))
 MIDNIGHT = NOW // 86400 * 86400
@@ -32,9 +35,13 @@ DIALECT = """
     CREATE MACRO from_iso8601_timestamp(text) AS text::TIMESTAMPTZ AT TIME ZONE 'UTC';
     CREATE MACRO date_format(day, format) AS strftime(day, format);
     CREATE MACRO date_add(unit, amount, moment) AS moment + to_seconds(amount);
-    CREATE MACRO element_at(entries, key) AS entries[key];"""
+    CREATE MACRO element_at(entries, key) AS entries[key];
+    CREATE MACRO json_extract_scalar(text, path) AS json_extract_string(text, path);"""
 DUCK_TYPES = {"string": "VARCHAR", "bigint": "BIGINT", "int": "INTEGER", "double": "DOUBLE", "array<double>": "DOUBLE[]",
-              "map<string,string>": "MAP(VARCHAR, VARCHAR)"}
+              "map<string,string>": "MAP(VARCHAR, VARCHAR)", "array<map<string,string>>": "MAP(VARCHAR, VARCHAR)[]",
+              "struct<code:int,message:string>": 'STRUCT(code INTEGER, "message" VARCHAR)',
+              "struct<name:string,version:string>": 'STRUCT("name" VARCHAR, "version" VARCHAR)',
+              "struct<attributes:array<map<string,string>>>": "STRUCT(attributes MAP(VARCHAR, VARCHAR)[])"}
 
 
 def connect():
@@ -127,9 +134,11 @@ class Athena(GatewayCase):
         database = connect()
         database.execute(DIALECT)
         for table in found:
-            columns = ", ".join(f"'{name}': '{DUCK_TYPES[kind]}'" for name, kind in {**table.columns, **table.partitions}.items())
+            keys = {table.keys.get(name, name): kind for name, kind in {**table.columns, **table.partitions}.items()}
+            columns = ", ".join(f"'{key}': '{DUCK_TYPES[kind]}'" for key, kind in keys.items())
+            named = ", ".join(f'"{key}" AS {name}' for name, key in table.keys.items())
             partitions = ", ".join(f"'{name}': VARCHAR" for name in table.partitions)
-            database.execute(f"""CREATE VIEW "{table.name}" AS FROM read_json('{table.location}**/*.ndjson.zst',
+            database.execute(f"""CREATE VIEW "{table.name}" AS SELECT {named}, {", ".join(table.partitions)} FROM read_json('{table.location}**/*.ndjson.zst',
                 format = 'newline_delimited', columns = {{{columns}}}, hive_partitioning = true, hive_types = {{{partitions}}})""")
         return lab, database, queries
 
@@ -161,6 +170,32 @@ class Athena(GatewayCase):
             self.assertTrue(math.isclose(used, math.fsum(values(tenant, "ecs_task_cpu_utilized")), rel_tol=1e-12))
             self.assertTrue(math.isclose(share, used / reserved, rel_tol=1e-12))
         self.assertEqual({(name, tenants) for name, _, _, tenants, _ in answer("AS cells")}, {(row["name"], 3) for row in rows})
+
+    def test_answers_about_traces_are_the_truth(self):
+        lab, database, queries = self.asked()
+        spans = {span.id: (tenant["id"], span) for tenant, _, _, span in true_spans(lab.world, *covered(lab.now, lab.now))}
+        served = [(tenant, span) for tenant, span in spans.values() if span.kind == 2 or not span.parent]
+
+        def answer(words):
+            (query,) = [query for query in queries if words in query]
+            return database.execute(query).fetchall()
+
+        def lasted(span):
+            return (span.end - span.start) / TICK
+
+        for tenant, service, calls, failed, mean in answer("AS mean_seconds"):
+            own = [span for whose, span in served if (whose, span.service) == (tenant, service)]
+            self.assertEqual((calls, failed), (len(own), sum(1 for span in own if span.fate)))
+            self.assertTrue(math.isclose(mean, math.fsum(map(lasted, own)) / len(own), rel_tol=1e-9))
+        calls = collections.Counter((tenant, spans[span.parent][1].service, span.service)
+                                    for tenant, span in spans.values() if span.parent)
+        self.assertEqual({tuple(row[:3]): row[3] for row in answer("AS caller")},
+                         {row: n for row, n in calls.items() if row[1] != row[2]})
+        roots = sorted((lasted(span) for tenant, span in spans.values() if tenant == "t0001" and not span.parent), reverse=True)
+        self.assertEqual([round(row[-1], 6) for row in answer("AS seconds")], [round(one, 6) for one in roots[:50]])
+        methods = collections.Counter((span.service, span.attributes["http.request.method"]) for tenant, span in spans.values()
+                                      if tenant == "t0001" and "http.request.method" in span.attributes)
+        self.assertEqual({tuple(row[:2]): row[2] for row in answer("http.request.method")}, methods)
 
 
 if __name__ == "__main__":
