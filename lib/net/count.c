@@ -16,6 +16,7 @@ struct call_counts {
 		pthread_mutex_t mu;
 		struct map
 		    map; /* of struct call_count, keyed by service, operation, account, code */
+		struct tally nobodys;
 	} locked;
 };
 
@@ -39,6 +40,7 @@ call_counts_free(struct call_counts *c)
 	if (!c)
 		return;
 	map_done(&c->locked.map, free);
+	tally_done(&c->locked.nobodys);
 	(void)pthread_mutex_destroy(&c->locked.mu);
 	free(c);
 }
@@ -125,6 +127,15 @@ row_locked(struct call_counts *c, const struct call_count *key)
 	return row;
 }
 
+void
+call_counts_take(struct call_counts *c, struct tally *to)
+{
+	(void)pthread_mutex_lock(&c->locked.mu);
+	tally_add_all(to, &c->locked.nobodys);
+	tally_done(&c->locked.nobodys);
+	(void)pthread_mutex_unlock(&c->locked.mu);
+}
+
 struct count_transport {
 	struct transport base;
 	struct transport *next;
@@ -151,6 +162,8 @@ count(struct call_counts *c, const struct http_req *req, const struct http_resp 
 	if (tally_used() && req->auth == AUTH_SIGV4)
 		tally_add(tally_used(), key.service, key.operation, key.code, 1);
 	(void)pthread_mutex_lock(&c->locked.mu);
+	if (!tally_used() && req->auth == AUTH_SIGV4)
+		tally_add(&c->locked.nobodys, key.service, key.operation, key.code, 1);
 	row = row_locked(c, &key); /* without memory this call goes uncounted */
 	if (row) {
 		row->calls++;

@@ -227,12 +227,12 @@ begins(const struct forecast *f, size_t i, bool job)
 	return i == 0 || s[-1].tenant != s->tenant || (job && s[-1].job != s->job);
 }
 
-/* What a run puts whatever there is to do: its report, and tries of its buckets. */
+/* What a run puts whatever there is to do: its report, what it counts of itself, and tries of its buckets. */
 static uint64_t
 run_puts(const struct forecast *f)
 {
 	const struct config *c = f->session->config;
-	uint64_t n = is_on_s3(c->state) ? 1 + STORE_TRIES : 0;
+	uint64_t n = is_on_s3(c->state) ? 1 + STORE_TRIES + (c->run.self_metrics ? 2 : 0) : 0;
 
 	for (size_t i = 0; i < c->n_sinks; i++)
 		n +=

@@ -171,6 +171,18 @@ add_process(struct push *p, const char *shard)
 	add(p, "muster_run_duration_seconds", l, 2, (double)p->m->duration_ms / 1000);
 	if (p->m->success)
 		add(p, "muster_run_last_success_timestamp_seconds", l, 2, (double)p->now_ms / 1000);
+	for (size_t i = 0; i < p->m->run_calls->n; i++) {
+		const struct tally_row *r = &p->m->run_calls->v[i];
+		const struct label of[] = {
+		    {"code", r->code},
+		    {"operation", r->operation},
+		    {"schedule", p->m->env->config->name},
+		    {"service", r->service},
+		    {"shard", shard},
+		};
+
+		add(p, "muster_aws_calls_total", of, ARRAY_LEN(of), (double)r->calls);
+	}
 }
 
 /* One tenant's streams; a full push goes out before they are added. */

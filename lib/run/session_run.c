@@ -10,6 +10,7 @@
 #include "base/fsx.h"
 #include "run/command_line.h"
 #include "run/progress.h"
+#include "run/run_calls.h"
 #include "run/selfmetrics.h"
 #include "run/status_page.h"
 
@@ -62,10 +63,27 @@ write_report(const struct session *s, const struct report_input *in)
 }
 
 /* After a signal there is no time for it. */
+static bool
+tells_about_itself(const struct session *s, const struct session_run *how)
+{
+	return how->self_metrics && s->config->run.self_metrics && !s->options->dry_run &&
+	       !clock_cancelled(s->clock);
+}
+
 static void
-push_self_metrics(const struct session *s, const struct report_input *in)
+keep_run_calls(struct run_calls *calls)
+{
+	struct err err = {0};
+
+	if (run_calls_keep(calls, &err))
+		log_event(LOG_WARN, "calls not counted yet", LOG_E(&err));
+}
+
+static void
+push_self_metrics(const struct session *s, const struct report_input *in, struct run_calls *calls)
 {
 	struct self_metrics m = {
+	    .run_calls = &calls->total,
 	    .runner = &s->runner,
 	    .env = &s->env,
 	    .shard = s->options->shard,
@@ -76,11 +94,9 @@ push_self_metrics(const struct session *s, const struct report_input *in)
 	struct err err = {0};
 
 	for (size_t i = 0; i < s->config->n_sinks; i++)
-		if (s->config->run.self_metrics &&
-		    !strcmp(s->config->sinks[i].name, s->config->run.self_metrics))
+		if (!strcmp(s->config->sinks[i].name, s->config->run.self_metrics))
 			m.outlet = &s->env.outlets[i];
-	if (!m.outlet || s->options->dry_run || clock_cancelled(s->clock))
-		return;
+	keep_run_calls(calls);
 	if (self_metrics_push(&m, &err))
 		log_event(LOG_WARN, "self metrics not pushed", LOG_E(&err));
 }
@@ -122,6 +138,7 @@ work(struct session *s, const struct session_run *how)
 {
 	struct err err = {0};
 	struct progress progress;
+	struct run_calls calls;
 	struct report_totals totals;
 	struct report_input in = {
 	    .runner = &s->runner,
@@ -147,11 +164,17 @@ work(struct session *s, const struct session_run *how)
 	in.exit_status = exit_status(s, &totals, r);
 	in.central = r ? &err : NULL;
 	log_summary(s, how->command, &totals, in.wall_ms);
-	if (how->self_metrics)
-		push_self_metrics(s, &in);
+	run_calls_init(&calls, s->state, s->counts, s->run_id, s->config->name, s->options->shard,
+		       s->options->shards);
+	if (tells_about_itself(s, how))
+		push_self_metrics(s, &in, &calls);
 	write_report(s, &in);
 	if (how->status_page)
 		status_page_after_run(s);
+	/* What came since, for the next run to tell. */
+	if (tells_about_itself(s, how))
+		keep_run_calls(&calls);
+	run_calls_done(&calls);
 	return in.exit_status;
 }
 

@@ -5,6 +5,7 @@
  * wrong. Its checksum covers the document without the checksum itself, in compact form. Equal
  * checkpoints have equal texts, to the byte.
  */
+#include "state/calls.h"
 #include "state/ckpt_json.h"
 
 #include <stddef.h>
@@ -235,25 +236,6 @@ sinks_json(const struct ckpt_stream *s)
 		if (json_object_set_new(o, s->sinks[i].name, sink_json(&s->sinks[i])) < 0)
 			return NULL;
 	return STEAL(o);
-}
-
-/* {"monitoring GetMetricData 200": 12}: none of the three has a blank. */
-static json_t *
-calls_json(const struct tally *t)
-{
-	char key[sizeof(struct tally_row)];
-	json_t *o = json_object();
-
-	for (size_t i = 0; o && i < t->n; i++) {
-		const struct tally_row *r = &t->v[i];
-
-		(void)snprintf(key, sizeof(key), "%s %s %s", r->service, r->operation, r->code);
-		if (json_object_set_new(o, key, json_integer((json_int_t)r->calls)) < 0) {
-			json_decref(o);
-			return NULL;
-		}
-	}
-	return o;
 }
 
 static json_t *

@@ -5,6 +5,7 @@
  * a blank: there is one text for one checkpoint, and nothing in between. Only a document that is
  * whole may say that it is of a newer version, so that a flipped bit in the version is damage too.
  */
+#include "state/calls.h"
 #include "state/ckpt_json.h"
 
 #include <inttypes.h>
@@ -197,39 +198,6 @@ read_gaps(const json_t *o, const char *path, struct ckpt_stream *s, struct err *
 }
 
 static int
-read_call(struct tally *t, const char *path, const char *key, const json_t *value, struct err *err)
-{
-	char word[3][sizeof(((struct tally_row *)NULL)->code)];
-	int used = 0;
-
-	/* The widths are those of struct tally_row. */
-	if (sscanf(key, "%15[!-~] %39[!-~] %39[!-~]%n", word[0], word[1], word[2], &used) != 3 ||
-	    key[used] || !json_is_integer(value) || json_integer_value(value) <= 0 ||
-	    !tally_restore(t, word[0], word[1], word[2], (uint64_t)json_integer_value(value)))
-		return err_set(err, ERR_DATA, "%s/calls: \"%.64s\" is no number of calls", path,
-			       key);
-	return 0;
-}
-
-/* An empty one is not written. */
-static int
-read_calls(json_t *o, const char *path, struct tally *t, struct err *err)
-{
-	json_t *calls = json_object_get(o, "calls");
-	const char *key;
-	json_t *value;
-
-	if (calls && json_object_size(calls) == 0)
-		return err_set(err, ERR_DATA, "%s/calls: empty", path);
-	json_object_foreach(calls, key, value)
-	{
-		if (read_call(t, path, key, value, err) < 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int
 read_stream(json_t *o, const char *region, struct ckpt_stream *s, struct err *err)
 {
 	char path[PATH_LEN], at[PATH_LEN + 16];
@@ -242,7 +210,7 @@ read_stream(json_t *o, const char *region, struct ckpt_stream *s, struct err *er
 	    read_object(json_object_get(o, "counters"), at, counter_members, &s->counters, err) <
 		0 ||
 	    read_sinks(o, path, s, err) < 0 || read_gaps(o, path, s, err) < 0 ||
-	    read_calls(o, path, &s->calls, err) < 0)
+	    calls_read(json_object_get(o, "calls"), path, &s->calls, err) < 0)
 		return -1;
 	memo = json_object_get(o, "memo");
 	if (!json_is_null(memo))
