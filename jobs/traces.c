@@ -683,8 +683,8 @@ traces_shares(const void *opts, const void *other, struct buf *what)
 	return true;
 }
 
-/* trace_id and span_id are there under OTLP's names as well. A value of an attribute is one of several types, so it stays
- * JSON text. */
+/* trace_id and span_id are there under OTLP's names as well. A value of an attribute is one of
+ * several types, so it stays JSON text. */
 #define ATTRIBUTES "array<map<string,string>>"
 static const struct job_column traces_columns[] = {
     {"trace_id", "string"},
@@ -708,8 +708,7 @@ static const struct job_column traces_columns[] = {
 };
 #undef ATTRIBUTES
 
-#define NANOSECONDS                                                                                \
-	"(CAST(end_time_unix_nano AS bigint) - CAST(start_time_unix_nano AS bigint))"
+#define NANOSECONDS "(CAST(end_time_unix_nano AS bigint) - CAST(start_time_unix_nano AS bigint))"
 static const struct job_example traces_examples[] = {
     {"{tenant}: the slowest requests",
      "SELECT ts, service, name, trace_id, " NANOSECONDS " / 1e9 AS seconds\n"
@@ -735,7 +734,8 @@ static const struct job_example traces_examples[] = {
      "value,\n"
      "  count(*) AS spans\n"
      "FROM \"{table}\" CROSS JOIN UNNEST(attributes) AS a (attribute)\n"
-     "WHERE tenant = '{tenant}' AND {day} AND element_at(attribute, 'key') = 'http.request.method'\n"
+     "WHERE tenant = '{tenant}' AND {day} AND element_at(attribute, 'key') = "
+     "'http.request.method'\n"
      "GROUP BY 1, 2 ORDER BY spans DESC"},
     {NULL, NULL},
 };

@@ -186,7 +186,8 @@ add_columns(struct buf *out, const struct job_column *columns, bool *any)
 	}
 }
 
-/* Keys of maps keep their capitals only if nothing is folded. Columns have none, so those of keys that do say which it is. */
+/* Keys of maps keep their capitals only if nothing is folded. Columns have none, so those of keys
+ * that do say which it is. */
 static void
 add_serde(struct buf *out, const struct job_column *columns)
 {

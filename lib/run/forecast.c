@@ -227,7 +227,8 @@ begins(const struct forecast *f, size_t i, bool job)
 	return i == 0 || s[-1].tenant != s->tenant || (job && s[-1].job != s->job);
 }
 
-/* What a run puts whatever there is to do: its report, what it counts of itself, and tries of its buckets. */
+/* What a run puts whatever there is to do: its report, what it counts of itself, and tries of its
+ * buckets. */
 static uint64_t
 run_puts(const struct forecast *f)
 {

@@ -62,7 +62,8 @@ duration(int64_t ms, char out[32])
 	num_duration_format(ms > 1000 ? ms / 1000 * 1000 : 1000, out);
 }
 
-/* A part of a line, if it fits as a whole in the columns from where the line begins; the first one always. */
+/* A part of a line, if it fits as a whole in the columns from where the line begins; the first one
+ * always. */
 __attribute__((format(printf, 4, 5))) static bool
 part(struct buf *out, size_t line, size_t columns, const char *fmt, ...)
 {

@@ -28,7 +28,8 @@ run_calls_init(struct run_calls *c, struct store *state, struct call_counts *cou
 {
 	*c = (struct run_calls){.state = state, .counts = counts, .run_id = run_id};
 	/* A configuration may have any name. */
-	(void)snprintf(c->key, sizeof(c->key), "calls/%016" PRIx64 "-%" PRId64 "-of-%" PRId64 ".json",
+	(void)snprintf(c->key, sizeof(c->key),
+		       "calls/%016" PRIx64 "-%" PRId64 "-of-%" PRId64 ".json",
 		       fnv1a64(sv_of(schedule)), shard, shards);
 }
 
@@ -74,9 +75,9 @@ load(const struct run_calls *c, struct document *d, struct err *err)
 static char *
 render(const struct run_calls *c, const struct tally *calls)
 {
-	CLEANUP(json_decrefp) json_t *o =
-	    json_pack("{s:i,s:s,s:i}", "version", VERSION, "run", c->run_id, "written",
-		      (int)c->written);
+	CLEANUP(json_decrefp)
+	json_t *o = json_pack("{s:i,s:s,s:i}", "version", VERSION, "run", c->run_id, "written",
+			      (int)c->written);
 
 	if (!o || (calls->n && json_object_set_new(o, "calls", calls_json(calls)) < 0))
 		return NULL;

@@ -150,7 +150,8 @@ test_hostile_text_is_no_command(void **state)
 	struct screen s = {0};
 
 	(void)state;
-	set(&l, "a\033[2Jb\rc\x9b" "1md\u202e\n");
+	set(&l, "a\033[2Jb\rc\x9b"
+		"1md\u202e\n");
 	draw(&l, &s, COLUMNS, LINES);
 	assert_string_equal(s.at[0], "a?[2Jb?c?1md???");
 }

@@ -10,7 +10,8 @@
 #include "base/cleanup.h"
 
 static void
-assert_view(const struct runner_progress *g, int64_t elapsed_ms, size_t columns, const char *expected)
+assert_view(const struct runner_progress *g, int64_t elapsed_ms, size_t columns,
+	    const char *expected)
 {
 	struct buf text = BUF_INIT(4096);
 
@@ -24,9 +25,14 @@ static struct runner_progress
 usual(void)
 {
 	return (struct runner_progress){
-	    .tenants = 300, .tenants_done = 60, .busy = 32,
-	    .cells = 400, .cells_all = 1500, .cells_guessed = true,
-	    .lines = 8000, .samples = 40000,
+	    .tenants = 300,
+	    .tenants_done = 60,
+	    .busy = 32,
+	    .cells = 400,
+	    .cells_all = 1500,
+	    .cells_guessed = true,
+	    .lines = 8000,
+	    .samples = 40000,
 	};
 }
 
@@ -62,7 +68,8 @@ test_before_anything_is_known(void **state)
 static void
 test_time_left(void **state)
 {
-	struct runner_progress g = {.cells = 10, .cells_earlier = 60, .cells_all = 100, .tenants = 1};
+	struct runner_progress g = {
+	    .cells = 10, .cells_earlier = 60, .cells_all = 100, .tenants = 1};
 
 	(void)state;
 	assert_int_equal(progress_left_ms(&g, 1000), 3000);
@@ -92,8 +99,10 @@ test_every_width(void **state)
 	struct runner_progress g = usual();
 
 	(void)state;
-	g.trouble = (struct trouble){
-	    .tenants = 12, .n_rows = 2, .rows = {{NULL, "a", "AccessDenied"}, {NULL, "b", "throttled"}}};
+	g.trouble =
+	    (struct trouble){.tenants = 12,
+			     .n_rows = 2,
+			     .rows = {{NULL, "a", "AccessDenied"}, {NULL, "b", "throttled"}}};
 	for (size_t columns = 16; columns < 150; columns++) {
 		struct buf text = BUF_INIT(4096);
 		const char *p;
