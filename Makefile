@@ -25,6 +25,7 @@ OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-
 OPT_tsan     := -O1 -fsanitize=thread
 OPT_valgrind := -O1
 OPT_cover    := -O0 --coverage
+OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT     := $(OPT_$(FLAVOUR))
 CPPFLAGS += -D_GNU_SOURCE -Ilib -I. -DMUSTER_VERSION='"$(VERSION)"' -include base/banned.h \
 	    $(shell pkg-config --cflags $(PKGS))
@@ -40,6 +41,7 @@ TEST_SRC := $(wildcard tests/*/*_test.c)
 TEST_BIN := $(patsubst tests/%.c,$(B)/tests/%,$(TEST_SRC))
 SUP_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 SIM_OBJ  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/sim_*.c))
+FUZZ_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/*_fuzz.c))
 SIM_BIN  := $(patsubst %.c,$(B)/%,$(filter-out tests/sim/sim_% tests/sim/powercut.c,$(wildcard tests/sim/*.c)))
 
 Q := $(if $(filter 0,$(V)),@)
@@ -47,7 +49,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
 SEED ?= 1
 
-.PHONY: all debug test unit e2e sim-tools model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench scale check install clean help \
+.PHONY: all debug test unit e2e sim-tools fuzz fuzzers model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench scale check install clean help \
 	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
@@ -77,6 +79,10 @@ $(SIM_BIN): $(B)/%: $(B)/%.o $(SIM_OBJ) $(SUP_OBJ) $(B)/libmuster.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(SIM_OBJ) $(SUP_OBJ) $(B)/libmuster.a -lcmocka $(LDLIBS)
 
+$(FUZZ_BIN): $(B)/%: $(B)/%.o $(B)/libmuster.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/libmuster.a $(LDLIBS)
+
 # Its threads take turns as the simulator says: tests/sim/sim_threads.c.
 comma := ,
 $(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f))
@@ -86,7 +92,7 @@ $(B)/tests/sim/powercut.so: tests/sim/powercut.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -g -O1 $(WARN) -shared -fPIC -o $@ $< -ldl
 
--include $(patsubst %.o,%.d,$(SIM_OBJ) $(SIM_BIN:%=%.o) $(LIB_OBJ) $(MAIN_OBJ) $(SUP_OBJ)) $(TEST_BIN:%=%.d)
+-include $(patsubst %.o,%.d,$(SIM_OBJ) $(SIM_BIN:%=%.o) $(FUZZ_BIN:%=%.o) $(LIB_OBJ) $(MAIN_OBJ) $(SUP_OBJ)) $(TEST_BIN:%=%.d)
 
 # ---- targets ----------------------------------------------------------------------------------------------------
 # A test program is one process and quick; the limits are for the ones that hang.
@@ -144,6 +150,12 @@ sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the 
 	$(Q)$(B)/tests/sim/sweep traces 100
 	$(Q)$(B)/tests/sim/sweep alarms 100
 	$(Q)$(B)/tests/sim/sweep compact 40
+
+fuzz:                     ## hostile input for everything that reads, by libFuzzer (FUZZ= targets, FUZZ_SECONDS= each, 60)
+	$(Q)$(MAKE) CC=clang FLAVOUR=fuzz fuzzers
+	$(Q)scripts/fuzz $(FUZZ)
+
+fuzzers: $(FUZZ_BIN)
 
 mutants:                  ## the program broken on purpose in many ways: each has to be found (MUTANTS= names, or --share I/N)
 	$(Q)scripts/mutants $(MUTANTS)

@@ -154,7 +154,9 @@ metrics_from_sets(const struct metrics_from *from)
 			return &no_sets;
 	if (from->dimensions.n)
 		return &from->dimensions;
-	return !strcmp(from->ns, ECS_INSIGHTS_NAMESPACE) || !strcmp(from->ns, "AWS/ECS")
+	/* Without a namespace it is at fault already. */
+	return from->ns &&
+		       (!strcmp(from->ns, ECS_INSIGHTS_NAMESPACE) || !strcmp(from->ns, "AWS/ECS"))
 		   ? &service_sets
 		   : &no_sets;
 }

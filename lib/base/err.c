@@ -12,12 +12,29 @@ err_clear(struct err *err)
 		memset(err, 0, sizeof(*err));
 }
 
+/* A text that had to be cut does not end within a character (UTF-8). */
+static void
+end_whole(char *msg, size_t size)
+{
+	size_t n = strlen(msg), back = 0;
+	unsigned char lead;
+
+	if (n + 1 < size)
+		return;
+	while (back < 3 && back < n && ((unsigned char)msg[n - 1 - back] & 0xc0) == 0x80)
+		back++;
+	lead = back < n ? (unsigned char)msg[n - 1 - back] : 0;
+	if ((lead >= 0xc0 && back < 1) || (lead >= 0xe0 && back < 2) || (lead >= 0xf0 && back < 3))
+		msg[n - 1 - back] = '\0';
+}
+
 static void __attribute__((format(printf, 3, 0)))
 err_vset(struct err *err, enum err_kind kind, const char *fmt, va_list ap)
 {
 	err_clear(err);
 	err->kind = kind;
 	(void)vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
+	end_whole(err->msg, sizeof(err->msg));
 }
 
 int
@@ -65,6 +82,7 @@ err_wrap(struct err *err, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(err->msg);
 	(void)snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", inner);
+	end_whole(err->msg, sizeof(err->msg));
 	return -1;
 }
 

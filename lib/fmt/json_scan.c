@@ -89,6 +89,24 @@ json_scan_str(struct json_scan *s, struct sv *ret_raw)
 	return false;
 }
 
+static bool
+is_digit(const char *p, const char *end)
+{
+	return p < end && *p >= '0' && *p <= '9';
+}
+
+/* Of what strtod() takes JSON does not have +1, 01, .5 and 1. (RFC 8259, section 6). */
+static bool
+is_number(struct sv s)
+{
+	const char *p = s.p + (s.p[0] == '-'), *end = s.p + s.n, *dot;
+
+	if (!is_digit(p, end) || (*p == '0' && is_digit(p + 1, end)))
+		return false;
+	dot = memchr(p, '.', (size_t)(end - p));
+	return !dot || is_digit(dot + 1, end);
+}
+
 bool
 json_scan_num(struct json_scan *s, double *ret)
 {
@@ -96,8 +114,10 @@ json_scan_num(struct json_scan *s, double *ret)
 
 	skip_blanks(s);
 	n = num_scan((struct sv){s->p, (size_t)(s->end - s->p)}, ret);
+	if (!n || !is_number((struct sv){s->p, n}))
+		return false;
 	s->p += n;
-	return n > 0;
+	return true;
 }
 
 static bool

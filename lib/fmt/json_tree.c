@@ -2,6 +2,7 @@
 #include "fmt/json_tree.h"
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "fmt/json_scan.h"
 
 struct reading {
@@ -9,11 +10,12 @@ struct reading {
 	struct arena *a;
 };
 
-/* What a string between quotes stands for. */
+/* What a string between quotes stands for. An escape is longer than its character, a broken byte
+ * shorter than the U+FFFD that it becomes. */
 static bool
 take_text(struct reading *r, struct sv raw, struct sv *ret)
 {
-	CLEANUP(buf_done) struct buf text = BUF_INIT(raw.n + 1);
+	CLEANUP(buf_done) struct buf text = BUF_INIT(raw.n * (sizeof(UTF8_REPLACE) - 1) + 1);
 
 	*ret = raw;
 	if (!raw.n || !memchr(raw.p, '\\', raw.n))

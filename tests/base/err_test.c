@@ -57,6 +57,14 @@ test_long_texts(void **state)
 	text[sizeof(text) - 1] = '\0';
 	(void)err_set(&err, ERR_DATA, "%s", text);
 	assert_int_equal(strlen(err.msg), sizeof(err.msg) - 1);
+	for (size_t i = 1; i <= 4; i++) { /* four bytes, at each place of the end */
+		const size_t room = sizeof(err.msg) - 1;
+
+		(void)err_set(&err, ERR_DATA, "%.*s\xF0\x9F\x98\x80", (int)(room - i), text);
+		assert_int_equal(strlen(err.msg), i < 4 ? room - i : room);
+		(void)err_wrap(&err, "x");
+		assert_int_equal(strlen(err.msg), i < 4 ? room : room - 1);
+	}
 	(void)err_wrap(&err, "%s", text);
 	assert_int_equal(strlen(err.msg), sizeof(err.msg) - 1);
 	(void)err_sys(&err, EACCES, "%s", text);

@@ -151,6 +151,28 @@ test_against_jansson(void **state)
 	}
 }
 
+/* Numbers of C that are none of JSON. */
+static void
+test_no_numbers(void **state)
+{
+	static const char *const no[] = {".5", "-.5", "1.",  "1.e5", "01", "-01",
+					 "+1", "1e",  "NaN", "-",    ""};
+	static const char *const yes[] = {"0", "-0", "0.5", "-0.25e+2", "10", "1E2", "1.0"};
+	double v;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(no) / sizeof(no[0]); i++) {
+		struct json_scan s = JSON_SCAN_INIT(sv_of(no[i]));
+
+		assert_false(json_scan_num(&s, &v) && json_scan_end(&s));
+	}
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		struct json_scan s = JSON_SCAN_INIT(sv_of(yes[i]));
+
+		assert_true(json_scan_num(&s, &v) && json_scan_end(&s));
+	}
+}
+
 static void
 test_members_and_items(void **state)
 {
@@ -178,11 +200,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_values),
-	    cmocka_unit_test(test_null),
-	    cmocka_unit_test(test_recoded),
-	    cmocka_unit_test(test_against_jansson),
-	    cmocka_unit_test(test_members_and_items),
+	    cmocka_unit_test(test_values),     cmocka_unit_test(test_null),
+	    cmocka_unit_test(test_recoded),    cmocka_unit_test(test_against_jansson),
+	    cmocka_unit_test(test_no_numbers), cmocka_unit_test(test_members_and_items),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,6 +90,20 @@ test_depth_is_bounded(void **state)
 	arena_done(&a);
 }
 
+/* U+FFFD is longer than what it stands for. */
+static void
+test_broken_bytes_beside_escapes(void **state)
+{
+	struct arena a = ARENA_INIT((size_t)1 << 16);
+	const struct json_node *doc = json_tree_parse(SV("[\"\\n\xff\xff\xff\xff\xff\xff\"]"), &a);
+
+	(void)state;
+	assert_non_null(doc);
+	assert_true(sv_eq(doc->first->text, SV("\n\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"
+					       "\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD")));
+	arena_done(&a);
+}
+
 static void
 test_memory_is_bounded(void **state)
 {
@@ -108,6 +122,7 @@ main(void)
 	    cmocka_unit_test(test_members_of_other_types_are_absent),
 	    cmocka_unit_test(test_what_is_no_json),
 	    cmocka_unit_test(test_depth_is_bounded),
+	    cmocka_unit_test(test_broken_bytes_beside_escapes),
 	    cmocka_unit_test(test_memory_is_bounded),
 	};
 

@@ -49,6 +49,7 @@ static const struct {
     {"from: [{namespace: A, statistics: ['TM(:5%)', 'TM(5%:)']}]",
      "TM(:5%) and TM(5%:) would be one series by name"},
     {"from: [{metrics: [x]}]", "an entry has no namespace"},
+    {"from: [{metrics: [x], id: a}, {expression: a, name: x}]", "an entry has no namespace"},
     {"from: [{namespace: ''}]", "should not be empty"},
     {"from: [{id: e, expression: 'SUM(x)', name: n}]", "no entry above it has the id x"},
     {"from: [{namespace: A, name: n}]", "a name goes with an expression"},

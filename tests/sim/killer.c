@@ -1,12 +1,18 @@
 /*
- * Runs a program and kills it as it enters its N-th system call that has an effect outside of it.
+ * Runs a program and kills it as it enters its N-th system call that has an effect outside of it,
+ * or lets one of its system calls fail.
  *
  *   killer COUNT|N PROGRAM [ARGUMENT]...
+ *   killer FAULTS|NAME:N=ERRNO|NAME:N=short PROGRAM [ARGUMENT]...
  *
  * COUNT: only counts; writes "calls: C" and a line "  NAME: C" for each call to the file
  * KILLER_REPORT names, or to stderr. N: kills all of the process, by SIGKILL, before the N-th of
  * them is carried out, and ends with 137; if there were fewer, ends as the program did. Calls of
  * all threads are counted together, in the order they are made.
+ *
+ * FAULTS counts all calls that can fail, from main() on. NAME:N=ERRNO: the N-th of that name is not
+ * carried out and returns that error (a number); "short": it is for half of its bytes. The report
+ * then says "failed: 1" or, if there were fewer, "failed: 0". The program ends as it likes.
  */
 #include <errno.h>
 #include <signal.h>
@@ -16,7 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -24,27 +32,68 @@
 
 #define KILLED 137
 
-/* What changes files, or speaks to others. */
+/* What changes files, or speaks to others; then what else may fail. */
 static const struct {
 	long number;
 	const char *name;
-} effects[] = {
-    {SYS_write, "write"},	  {SYS_pwrite64, "pwrite64"},	{SYS_writev, "writev"},
-    {SYS_openat, "openat"},	  {SYS_mkdirat, "mkdirat"},	{SYS_unlinkat, "unlinkat"},
-    {SYS_linkat, "linkat"},	  {SYS_renameat, "renameat"},	{SYS_renameat2, "renameat2"},
-    {SYS_fsync, "fsync"},	  {SYS_fdatasync, "fdatasync"}, {SYS_fsetxattr, "fsetxattr"},
-    {SYS_ftruncate, "ftruncate"}, {SYS_fchmod, "fchmod"},	{SYS_flock, "flock"},
-    {SYS_connect, "connect"},	  {SYS_sendto, "sendto"},	{SYS_sendmsg, "sendmsg"},
-    {SYS_recvfrom, "recvfrom"},	  {SYS_recvmsg, "recvmsg"},	{SYS_close, "close"},
+	bool effect, sized; /* sized: the third argument is how many bytes */
+} known[] = {
+    {SYS_write, "write", true, true},
+    {SYS_pwrite64, "pwrite64", true, true},
+    {SYS_writev, "writev", true, false},
+    {SYS_openat, "openat", true, false},
+    {SYS_mkdirat, "mkdirat", true, false},
+    {SYS_unlinkat, "unlinkat", true, false},
+    {SYS_linkat, "linkat", true, false},
+    {SYS_renameat, "renameat", true, false},
+    {SYS_renameat2, "renameat2", true, false},
+    {SYS_fsync, "fsync", true, false},
+    {SYS_fdatasync, "fdatasync", true, false},
+    {SYS_fsetxattr, "fsetxattr", true, false},
+    {SYS_ftruncate, "ftruncate", true, false},
+    {SYS_fchmod, "fchmod", true, false},
+    {SYS_flock, "flock", true, false},
+    {SYS_connect, "connect", true, false},
+    {SYS_sendto, "sendto", true, true},
+    {SYS_sendmsg, "sendmsg", true, false},
+    {SYS_recvfrom, "recvfrom", true, true},
+    {SYS_recvmsg, "recvmsg", true, false},
+    {SYS_close, "close", true, false},
+    {SYS_read, "read", false, true},
+    {SYS_pread64, "pread64", false, true},
+    {SYS_openat2, "openat2", false, false},
+    {SYS_getdents64, "getdents64", false, false},
+    {SYS_newfstatat, "newfstatat", false, false},
+    {SYS_faccessat, "faccessat", false, false},
+    {SYS_fgetxattr, "fgetxattr", false, false},
+    {SYS_socket, "socket", false, false},
+    {SYS_socketpair, "socketpair", false, false},
+    {SYS_setsockopt, "setsockopt", false, false},
+    {SYS_poll, "poll", false, false},
+    {SYS_pipe2, "pipe2", false, false},
+    {SYS_eventfd2, "eventfd2", false, false},
+    {SYS_clone3, "clone3", false, false},
+    {SYS_mmap, "mmap", false, false},
+    {SYS_brk, "brk", false, false},
 };
-static uint64_t made[ARRAY_LEN(effects)];
+static uint64_t made[ARRAY_LEN(known)];
 static uint64_t calls;
+static bool counts_all, begun; /* FAULTS, and main() was reached */
+
+/* The one call that is to fail. */
+static struct {
+	size_t what; /* an index into known */
+	uint64_t at;
+	long error; /* 0: short */
+	bool wanted, done;
+	pid_t leaving; /* the thread that is in it */
+} fault;
 
 static bool
-has_effect(long number)
+counted(long number)
 {
-	for (size_t i = 0; i < ARRAY_LEN(effects); i++)
-		if (effects[i].number == number) {
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (known[i].number == number && (known[i].effect || counts_all)) {
 			made[i]++;
 			calls++;
 			return true;
@@ -75,7 +124,8 @@ start(char **argv)
 	return child;
 }
 
-/* The system call a stopped thread is entering; -1: it is leaving one. */
+/* The system call a stopped thread is entering; -1: it is leaving one. main() begins with its own
+ * limit for core files. */
 static long
 entering(pid_t thread)
 {
@@ -84,8 +134,70 @@ entering(pid_t thread)
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, thread, (void *)sizeof(info), &info) <= 0 ||
 	    info.op != PTRACE_SYSCALL_INFO_ENTRY)
 		return -1;
+	if (info.entry.nr == SYS_prlimit64 && info.entry.args[1] == RLIMIT_CORE)
+		begun = true;
 	return (long)info.entry.nr;
 }
+
+#ifdef __x86_64__
+static void
+with_registers(pid_t thread, void (*change)(struct user_regs_struct *r))
+{
+	struct user_regs_struct r;
+
+	if (ptrace(PTRACE_GETREGS, thread, NULL, &r) < 0)
+		return;
+	change(&r);
+	(void)ptrace(PTRACE_SETREGS, thread, NULL, &r);
+}
+
+static void
+deny(struct user_regs_struct *r)
+{
+	r->orig_rax = (unsigned long long)-1;
+}
+
+static void
+answer(struct user_regs_struct *r)
+{
+	r->rax = (unsigned long long)-fault.error;
+}
+
+/* An eventfd takes eight bytes or none. */
+static void
+halve(struct user_regs_struct *r)
+{
+	if (r->rdx > sizeof(uint64_t))
+		r->rdx /= 2;
+	else
+		fault.done = false;
+}
+
+static void
+may_fail(pid_t thread, long number)
+{
+	if (thread == fault.leaving) {
+		with_registers(thread, answer);
+		fault.leaving = 0;
+	} else if (number == known[fault.what].number && made[fault.what] == fault.at &&
+		   !fault.done) {
+		fault.done = true;
+		if (fault.error) {
+			fault.leaving = thread;
+			with_registers(thread, deny);
+		} else {
+			with_registers(thread, halve);
+		}
+	}
+}
+#else
+static void
+may_fail(pid_t thread, long number)
+{
+	(void)thread;
+	(void)number;
+}
+#endif
 
 static void
 go_on(pid_t thread, int signal)
@@ -101,7 +213,11 @@ at_stop(pid_t thread, int status, uint64_t kill_at, bool *now)
 
 	*now = false;
 	if (signal == (SIGTRAP | 0x80)) {
-		*now = has_effect(entering(thread)) && calls == kill_at;
+		long number = entering(thread);
+
+		*now = (begun || !counts_all) && counted(number) && calls == kill_at;
+		if (fault.wanted)
+			may_fail(thread, number);
 		return 0;
 	}
 	/* Threads begin with a stop of their own; the rest is the tracer's news. */
@@ -140,25 +256,62 @@ report(void)
 
 	if (!out)
 		die(path);
+	if (fault.wanted)
+		(void)fprintf(out, "failed: %d\n", fault.done);
 	(void)fprintf(out, "calls: %llu\n", (unsigned long long)calls);
-	for (size_t i = 0; i < ARRAY_LEN(effects); i++)
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (made[i])
-			(void)fprintf(out, "  %s: %llu\n", effects[i].name,
+			(void)fprintf(out, "  %s: %llu\n", known[i].name,
 				      (unsigned long long)made[i]);
 	if (out != stderr && fclose(out))
 		die(path);
 }
 
+/* NAME:N=ERRNO, NAME:N=short */
+static bool
+read_fault(const char *text)
+{
+	const char *colon = strchr(text, ':');
+	char *end;
+
+	if (!colon)
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(known); i++)
+		if (!strncmp(known[i].name, text, (size_t)(colon - text)) &&
+		    known[i].name[colon - text] == '\0')
+			fault.what = i, fault.wanted = true;
+	fault.at = strtoull(colon + 1, &end, 10);
+	if (!fault.wanted || !fault.at || *end != '=')
+		return false;
+	if (!strcmp(end + 1, "short"))
+		return known[fault.what].sized;
+	fault.error = strtol(end + 1, &end, 10);
+	return fault.error > 0 && *end == '\0';
+}
+
+/* What is to be done; false: nobody can. */
+static bool
+read_order(const char *text, uint64_t *ret_kill_at)
+{
+	*ret_kill_at = 0;
+	if (!strcmp(text, "COUNT"))
+		return true;
+	counts_all = !strcmp(text, "FAULTS") || read_fault(text);
+	if (!counts_all)
+		*ret_kill_at = strtoull(text, NULL, 10);
+	return counts_all || *ret_kill_at;
+}
+
 int
 main(int argc, char **argv)
 {
-	bool counts = argc > 2 && !strcmp(argv[1], "COUNT");
-	uint64_t kill_at = argc > 2 && !counts ? strtoull(argv[1], NULL, 10) : 0;
+	uint64_t kill_at;
 	int status, result;
 	pid_t child;
 
-	if (argc < 3 || (!counts && !kill_at)) {
-		(void)fprintf(stderr, "usage: killer COUNT|N PROGRAM [ARGUMENT]...\n");
+	if (argc < 3 || !read_order(argv[1], &kill_at)) {
+		(void)fprintf(stderr, "usage: killer COUNT|N|FAULTS|NAME:N=ERRNO|NAME:N=short "
+				      "PROGRAM [ARGUMENT]...\n");
 		return 2;
 	}
 	child = start(argv + 2);
@@ -168,7 +321,7 @@ main(int argc, char **argv)
 		die("ptrace");
 	go_on(child, 0);
 	result = watch(child, kill_at);
-	if (counts)
+	if (!kill_at)
 		report();
 	return result == 128 + SIGKILL ? KILLED : result;
 }
