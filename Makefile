@@ -83,8 +83,9 @@ $(FUZZ_BIN): $(B)/%: $(B)/%.o $(B)/libmuster.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/libmuster.a $(LDLIBS)
 
-# Its threads take turns as the simulator says: tests/sim/sim_threads.c.
+# Its threads take turns as the simulator says: tests/sim/sim_threads.c. Its memory may run out: tests/sim/sim_alloc.c.
 comma := ,
+$(SIM_BIN): LDFLAGS += $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Wl$(comma)--wrap=$(f))
 $(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f))
 
 $(B)/tests/sim/powercut.so: tests/sim/powercut.c
@@ -143,6 +144,7 @@ sweep:                    ## kills and faults everywhere, at every level: script
 
 sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the pairs, SEED=)
 	$(Q)$(B)/tests/sim/sweep points
+	$(Q)$(B)/tests/sim/sweep allocations 0/40
 	$(Q)$(B)/tests/sim/sweep pairs $(or $(SHARE),0/400)
 	$(Q)$(B)/tests/sim/sweep seeds $(SEED) 500
 	$(Q)$(B)/tests/sim/sweep races $(SEED) 100

@@ -68,8 +68,10 @@ arena_alloc(struct arena *a, size_t n)
 		return NULL;
 	if (room(b) < n) {
 		b = add_block(a, n);
-		if (!b)
+		if (!b) {
+			a->no_memory = true;
 			return NULL;
+		}
 	}
 	p = b->p + b->n;
 	b->n += n;

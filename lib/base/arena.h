@@ -15,6 +15,7 @@ struct arena {
 	struct arena_block *head;
 	size_t used; /* bytes handed out */
 	size_t max;
+	bool no_memory; /* that is why there was nothing; else it was the ceiling */
 };
 
 #define ARENA_INIT(max_bytes) ((struct arena){ .max = (max_bytes) })

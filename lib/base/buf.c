@@ -58,7 +58,7 @@ void
 buf_reset(struct buf *b)
 {
 	b->n = 0;
-	b->failed = false;
+	b->failed = b->no_memory = false;
 	if (b->p)
 		b->p[0] = '\0';
 }
@@ -84,7 +84,7 @@ buf_reserve(struct buf *b, size_t more)
 		cap = b->n + more + 1; /* one large piece, whose size is known */
 	p = realloc(b->p, cap);
 	if (!p) {
-		b->failed = true;
+		b->failed = b->no_memory = true;
 		return false;
 	}
 	b->p = p;
@@ -127,9 +127,9 @@ buf_check(const struct buf *b, const char *what, struct err *err)
 {
 	if (!b->failed)
 		return 0;
-	if (b->n >= b->max / 2)
-		return err_set(err, ERR_LOCAL, "%s: larger than %zu bytes", what, b->max);
-	return err_set(err, ERR_LOCAL, "%s: larger than %zu bytes, or out of memory", what, b->max);
+	if (b->no_memory)
+		return err_set(err, ERR_LOCAL, "%s: out of memory", what);
+	return err_set(err, ERR_LOCAL, "%s: larger than %zu bytes", what, b->max);
 }
 
 char *

@@ -42,6 +42,7 @@ struct buf {
 	size_t cap; /* bytes allocated */
 	size_t max; /* ceiling */
 	bool failed;
+	bool no_memory; /* why: else it was the ceiling */
 };
 
 #define BUF_INIT(max_bytes) ((struct buf){ .max = (max_bytes) })
@@ -84,7 +85,7 @@ buf_ok(const struct buf *b)
 {
 	return !b->failed;
 }
-/* 0, or -1 with "what: larger than N bytes" or "out of memory" (ERR_LOCAL). */
+/* 0, or -1 with "what: larger than N bytes" or "what: out of memory" (ERR_LOCAL). */
 int buf_check(const struct buf *b, const char *what, struct err *err);
 static inline struct sv
 buf_view(const struct buf *b)

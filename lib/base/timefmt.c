@@ -197,6 +197,15 @@ take_offset(struct sv *s, int64_t *ret_ms)
 	return true;
 }
 
+/* Years have four digits: what cannot be written is not read either. */
+static bool
+has_text(int64_t ms)
+{
+	const int64_t first = INT64_C(-62167219200000), last = INT64_C(253402300799999);
+
+	return ms >= first && ms <= last;
+}
+
 bool
 time_parse_iso(struct sv s, int64_t *ret_ms)
 {
@@ -210,7 +219,7 @@ time_parse_iso(struct sv s, int64_t *ret_ms)
 	if (!civil_to_ms(&c, &ms))
 		return false;
 	*ret_ms = ms - offset;
-	return true;
+	return has_text(*ret_ms);
 }
 
 static bool
@@ -235,8 +244,10 @@ time_parse_user(struct sv s, int64_t now_ms, int64_t *ret_ms)
 	}
 	if (!take_one_of(&s, "+-", &sign) || !num_duration(s, &d))
 		return false;
-	return sign == '-' ? !__builtin_sub_overflow(now_ms, d, ret_ms)
-			   : !__builtin_add_overflow(now_ms, d, ret_ms);
+	if (sign == '-' ? __builtin_sub_overflow(now_ms, d, ret_ms)
+			: __builtin_add_overflow(now_ms, d, ret_ms))
+		return false;
+	return has_text(*ret_ms);
 }
 
 static bool

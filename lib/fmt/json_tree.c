@@ -21,6 +21,8 @@ take_text(struct reading *r, struct sv raw, struct sv *ret)
 	if (!raw.n || !memchr(raw.p, '\\', raw.n))
 		return true;
 	json_unescape(&text, raw);
+	if (text.no_memory)
+		r->a->no_memory = true;
 	ret->p = buf_ok(&text) ? arena_strdup(r->a, buf_view(&text)) : NULL;
 	ret->n = text.n;
 	return ret->p != NULL;

@@ -21,7 +21,7 @@ struct json_node {
 	const struct json_node *first, *next;
 };
 
-/* One value and nothing else, JSON_SCAN_DEPTH deep at most; `text` has to live as long. NULL: it is not that, or there is no memory for it. */
+/* One value and nothing else, JSON_SCAN_DEPTH deep at most; `text` has to live as long. NULL: it is not that, or a->no_memory. */
 const struct json_node *json_tree_parse(struct sv text, struct arena *a);
 /* NULL where obj is NULL or no object, or has no such member, or that is null. */
 const struct json_node *json_tree_get(const struct json_node *obj, const char *name);

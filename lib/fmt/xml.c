@@ -39,6 +39,7 @@ struct parse {
 	size_t depth, nodes;
 	const char *why; /* our own reason to stop, static text, and where */
 	unsigned long line, column;
+	bool no_memory; /* that was it */
 };
 
 /* Replies of STS carry keys, and expat copies its input: its memory is wiped when it is freed. */
@@ -78,6 +79,14 @@ stop(struct parse *p, const char *why)
 	p->why = why;
 	mark_place(p);
 	(void)XML_StopParser(p->parser, XML_FALSE);
+}
+
+/* Something has no room. */
+static void
+full(struct parse *p, bool no_memory)
+{
+	p->no_memory = no_memory;
+	stop(p, "document too large");
 }
 
 /* The parser writes "uri|name", and a name has no bar. */
@@ -125,7 +134,7 @@ on_start(void *arg, const XML_Char *name, const XML_Char **atts)
 	if (n)
 		n->name = arena_strdup(&p->doc->arena, sv_of(local_name(name)));
 	if (!n || !n->name) {
-		stop(p, "document too large");
+		full(p, p->doc->arena.no_memory);
 		return;
 	}
 	n->text = "";
@@ -150,8 +159,10 @@ on_end(void *arg, const XML_Char *name)
 	top = &p->stack[--p->depth];
 	if (top->text.n)
 		top->node->text = arena_strdup(&p->doc->arena, buf_view(&top->text));
-	if (!buf_ok(&top->text) || !top->node->text)
-		stop(p, "document too large");
+	if (!buf_ok(&top->text))
+		full(p, top->text.no_memory);
+	else if (!top->node->text)
+		full(p, p->doc->arena.no_memory);
 }
 
 static void
@@ -187,6 +198,8 @@ run(struct parse *p, struct sv text, const char *what, struct err *err)
 		p->why = XML_ErrorString(XML_GetErrorCode(p->parser));
 		mark_place(p);
 	}
+	if (p->no_memory || XML_GetErrorCode(p->parser) == XML_ERROR_NO_MEMORY)
+		return err_set(err, ERR_LOCAL, "%s: out of memory", what);
 	return err_set(err, ERR_DATA, "%s: line %lu, column %lu: %s", what, p->line, p->column,
 		       p->why);
 }

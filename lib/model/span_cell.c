@@ -118,10 +118,12 @@ each_line(struct each *e, struct sv line, struct err *err)
 	struct span s;
 
 	doc = json_tree_parse(line, &e->mem);
+	if (e->mem.no_memory)
+		return err_nomem(err);
 	if (!doc || !span_read(doc, &e->mem, &s, &why))
 		return err_set(err, ERR_DATA, "line %llu is no span: %s",
 			       (unsigned long long)e->lines, why);
-	if (span_failed(&s))
+	if (span_failed(&s) || e->mem.no_memory)
 		return err_nomem(err);
 	return e->fn(e->arg, &s, err);
 }
@@ -196,11 +198,15 @@ take_row(struct each *e, struct sv line, struct err *err)
 	const struct json_node *row = json_tree_parse(line, &e->mem), *doc;
 	const char *why;
 	struct span s;
+	bool sound;
 
-	if (!row)
+	if (!row && !e->mem.no_memory)
 		return err_set(err, ERR_DATA, "a row that is no JSON");
 	doc = json_tree_parse(json_tree_str(row, "message"), &e->mem);
-	if (!doc || !span_read(doc, &e->mem, &s, &why)) {
+	sound = doc && span_read(doc, &e->mem, &s, &why);
+	if (e->mem.no_memory) /* that is no reason to leave it out */
+		return err_nomem(err);
+	if (!sound) {
 		t->rejected++;
 		return 0;
 	}

@@ -521,7 +521,9 @@ span_xray(const struct span_trace *t, struct arena *a, struct spans *to, uint64_
 	for (size_t i = 0; !rc && i < t->n; i++) {
 		const struct json_node *doc = json_tree_parse(t->documents[i], a);
 
-		if (doc && doc->type == JSON_T_OBJECT)
+		if (a->no_memory) /* that is no reason to leave it out */
+			rc = err_nomem(err);
+		else if (doc && doc->type == JSON_T_OBJECT)
 			rc = read_all(&r, doc, NULL, err);
 		else
 			r.rejected++;
@@ -530,7 +532,7 @@ span_xray(const struct span_trace *t, struct arena *a, struct spans *to, uint64_
 		if (!to->v[i].resource.n)
 			adopt(&r, &to->v[i]);
 	for (size_t i = r.first; !rc && i < to->n; i++)
-		rc = span_failed(&to->v[i]) ? err_nomem(err) : 0;
+		rc = span_failed(&to->v[i]) || a->no_memory ? err_nomem(err) : 0;
 	map_done(&r.by_id, NULL);
 	*rejected += r.rejected;
 	return rc;

@@ -64,8 +64,10 @@ load_config(const struct options *o, struct config **ret)
 	struct err err = {0};
 	int r;
 
-	if (!faults)
+	if (!faults) {
+		(void)fputs("muster: out of memory\n", stderr);
 		return -1;
+	}
 	if (!path) {
 		(void)fputs("muster: no configuration: there is neither ./muster.yaml nor "
 			    "/etc/muster/muster.yaml; `muster init` writes one, -c names another\n",

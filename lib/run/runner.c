@@ -111,6 +111,8 @@ failed_locked(struct sched *sc, struct tenant_run *t, const struct err *err)
 	trouble_failed(&sc->trouble, &t->trouble, t->tenant->id, err);
 }
 
+static void log_settled(const struct stream *s);
+
 /* Hands the job's streams of this pass their credentials, or the reason why there are none. */
 static void
 job_open(const struct sched *sc, struct tenant_job *tj, const struct err *failed)
@@ -124,6 +126,7 @@ job_open(const struct sched *sc, struct tenant_job *tj, const struct err *failed
 			continue;
 		if (failed) {
 			fail_stream(s, failed);
+			log_settled(s);
 			continue;
 		}
 		s->creds = tj->owner->creds;

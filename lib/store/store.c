@@ -145,7 +145,9 @@ folder_of(const char *url, struct sv rest, struct buf *dir, struct err *err)
 		return err_set(err, ERR_USAGE,
 			       "%s: '?' and '#' in a path are written %%3F and %%23", url);
 	if (!uri_decode(dir, rest, false) || !buf_ok(dir) || memchr(buf_cstr(dir), '\0', dir->n))
-		return err_set(err, ERR_USAGE, "%s: the path is too long or wrongly encoded", url);
+		return dir->no_memory ? err_nomem(err)
+				      : err_set(err, ERR_USAGE,
+						"%s: the path is too long or wrongly encoded", url);
 	return 0;
 }
 

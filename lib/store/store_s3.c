@@ -32,6 +32,8 @@ full_key(const struct s3_store *s, const char *key, struct buf *out, struct err 
 {
 	buf_str(out, s->prefix);
 	buf_str(out, key);
+	if (out->no_memory)
+		return err_nomem(err);
 	if (!buf_ok(out))
 		return err_set(err, ERR_USAGE, "prefix and key have more than %d bytes together",
 			       S3_KEY_MAX);
@@ -375,6 +377,8 @@ place(struct s3_store *s, struct sv rest, const struct store_env *env, struct er
 	buf_str(&url, "s3://");
 	buf_sv(&url, rest);
 	s->url = buf_steal(&url);
+	if (!s->url && url.no_memory)
+		return err_nomem(err);
 	if (!s->url)
 		return err_set(err, ERR_USAGE, "an s3:// URL of more than 4096 bytes");
 	if (split(s, rest, err) < 0)

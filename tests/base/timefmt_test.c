@@ -169,6 +169,11 @@ test_parse_user(void **state)
 		assert_false(time_parse_user(sv_of(bad[i]), NOW, &ms));
 	assert_false(time_parse_user(SV("now+1ms"), INT64_MAX, &ms));
 	assert_false(time_parse_user(SV("now-2ms"), INT64_MIN + 1, &ms));
+	assert_false(time_parse_user(SV("now-2600y"), NOW, &ms));
+	assert_false(time_parse_user(SV("now+8000y"), NOW, &ms));
+	assert_false(time_parse_iso(SV("0000-01-01T00:00:00+01:00"), &ms));
+	assert_false(time_parse_iso(SV("9999-12-31T23:59:59-01:00"), &ms));
+	assert_true(time_parse_iso(SV("9999-12-31T23:59:59Z"), &ms));
 }
 
 static void

@@ -3,7 +3,7 @@
 memory or threads cannot be had, a connection is refused or breaks, half of the bytes are read or written. The run
 ends in order and says why; later runs finish the work, and lake and receiver hold the truth.
 
-MUSTER_ERRORS says at how many (call, error) points (default 24, spread over all; "all": at each), MUSTER_SEED which.
+MUSTER_ERRORS says at how many (call, error) points (default 12, spread over all; "all": at each), MUSTER_SEED which.
 tests/sim/killer.c injects.
 """
 import errno
@@ -19,7 +19,7 @@ from lab import MUSTER, PATIENCE, ROOT, finish
 from test_insights import DELAY, NOW, Insights, job, window
 
 KILLER = os.path.join(ROOT, "build", "tests", "sim", "killer")
-POINTS = os.environ.get("MUSTER_ERRORS", "24")
+POINTS = os.environ.get("MUSTER_ERRORS", "12")
 SEED = int(os.environ.get("MUSTER_SEED", "1"))
 STEP = 300      # one more cell for each stream
 AT_ONCE = 200   # so many points for one world

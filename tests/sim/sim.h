@@ -187,6 +187,15 @@ int sim_thread_create(pthread_t *ret, const pthread_attr_t *attr, struct sim_pro
 /* Others may go first. */
 void sim_yield(void);
 
+/* ---- sim_alloc.c: memory that runs out ---- */
+
+/* From now on allocations of the program are counted, and that one fails (0: none). */
+void sim_alloc_begin(uint64_t at);
+/* Returns how many there were. */
+uint64_t sim_alloc_end(void);
+/* The calling thread is in the world (or no longer): what it allocates there is not the program's. */
+void sim_alloc_outside(bool yes);
+
 /* ---- sim_check.c: the verdict ---- */
 
 struct sim_verdict {

@@ -118,7 +118,9 @@ sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp
 	int r;
 
 	sim_yield();
+	sim_alloc_outside(true);
 	r = send_now(p, req, resp, err);
+	sim_alloc_outside(false);
 	if (p->dead)
 		clock_cancel(&p->clock, 9);
 	sim_yield();

@@ -7,6 +7,8 @@
  *   sweep traces [SEEDS]    the same for traces
  *   sweep alarms [SEEDS]    and for alarms
  *   sweep compact [SEEDS]   the same while a day is compacted, then backfilled
+ *   sweep allocations [I/N] each allocation of a run fails, or the I-th of N equal shares of them
+ *   sweep allocation WORLD N   one of these, with what the run says
  *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
  *   sweep seeds FIRST N     random worlds, workers, faults and delays
  *   sweep races FIRST N     the same with two to five runs at once, in any order
@@ -20,6 +22,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/hash.h"
@@ -29,6 +32,7 @@
 #define EVERY	      (5 * SIM_MIN)
 #define HOUR	      (60 * SIM_MIN)
 #define DAY	      (24 * HOUR)
+#define SAID_MAX      ((size_t)64 << 10)
 #define WINDOW	      (2 * HOUR) /* for which the receiver takes samples */
 
 struct totals {
@@ -214,6 +218,86 @@ sweep_points(const struct plan_of_faults *at_all)
 			p.n = 1;
 			(void)run_plan(&p);
 		}
+}
+
+/* What a run said on stderr, which is this file; then it is empty again. */
+static void
+take_said(int fd, char said[SAID_MAX])
+{
+	ssize_t n = pread(fd, said, SAID_MAX - 1, 0);
+
+	said[n > 0 ? n : 0] = '\0';
+	if (ftruncate(fd, 0) || lseek(fd, 0, SEEK_SET))
+		abort();
+}
+
+/* A run that does not get its `at`-th allocation (0: it gets all), then others. Returns how many it
+ * asked for. */
+static uint64_t
+run_without(const struct plan_of_faults *p, uint64_t at, int said_fd)
+{
+	static char said[SAID_MAX];
+	struct sim *s = open_world(p);
+	struct sim_verdict v = {0};
+	uint64_t n;
+	int status;
+
+	totals.points += at > 0;
+	sim_alloc_begin(at);
+	status = sim_run(s, p->workers);
+	n = sim_alloc_end();
+	take_said(said_fd, said);
+	if (p->trace)
+		(void)printf("status %d\n%s", status, said);
+	if (status < 0 || status > 3)
+		(void)snprintf(v.what, SIM_WORDS, "the run ended with %d", status);
+	else if (status > 0 && !strstr(said, "out of memory"))
+		(void)snprintf(v.what, SIM_WORDS,
+			       "the run ended with %d and did not say why: %.150s", status, said);
+	s->now_ms += s->passed_ms + later(p->seed, at);
+	if (!v.what[0] && !come_to_rest(s, p))
+		(void)snprintf(v.what, SIM_WORDS, "no run came to a good end");
+	else if (!v.what[0])
+		sim_check(s, &v);
+	if (v.what[0]) {
+		(void)printf("FAIL %s\n     again: sweep allocation %.*s %llu\n", v.what,
+			     (int)strcspn(modes[p->jobs], "-"), modes[p->jobs],
+			     (unsigned long long)at);
+		totals.lost += v.lost + (v.lost + v.duplicated + v.mismatched == 0);
+		totals.duplicated += v.duplicated;
+		totals.mismatched += v.mismatched;
+	}
+	sim_free(s);
+	return n;
+}
+
+static int
+open_said(void)
+{
+	int fd = memfd_create("said", MFD_CLOEXEC);
+
+	if (fd < 0 || dup2(fd, STDERR_FILENO) < 0)
+		abort();
+	return fd;
+}
+
+static void
+sweep_allocations(uint64_t share, uint64_t shares)
+{
+	static const enum sim_jobs each[] = {SIM_USUAL, SIM_TRACES, SIM_ALARMS};
+	int fd = open_said();
+
+	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
+		struct plan_of_faults p = scenario_of(each[i]);
+		uint64_t n;
+
+		p.tenants = 1;
+		n = run_without(&p, 0, fd);
+		for (uint64_t at = 1; at <= n; at++)
+			if (mix64(at) % shares == share)
+				(void)run_without(&p, at, fd);
+	}
+	(void)close(fd);
 }
 
 /* The second fault may come long after the first: in the run that follows a crash. */
@@ -645,6 +729,20 @@ show_plan(const char *mode, int argc, char **argv)
 	return totals.lost + totals.duplicated + totals.mismatched ? 1 : 0;
 }
 
+static enum sim_jobs world_of(const char *word);
+
+static int
+show_allocation(const char *world, uint64_t at)
+{
+	enum sim_jobs jobs = strcmp(world, "plan") ? world_of(world) : SIM_USUAL;
+	struct plan_of_faults p = scenario_of(jobs == SIM_WORLDS ? SIM_USUAL : jobs);
+
+	p.tenants = 1;
+	p.trace = true;
+	(void)run_without(&p, at, open_said());
+	return totals.lost + totals.duplicated + totals.mismatched ? 1 : 0;
+}
+
 /* The world that goes by this name, but for the usual one; SIM_WORLDS: none. */
 static enum sim_jobs
 world_of(const char *word)
@@ -669,6 +767,9 @@ sweep(int argc, char **argv)
 		sweep_world(jobs, argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
 	else if (!strcmp(argv[1], "compact"))
 		sweep_over(argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
+	else if (!strcmp(argv[1], "allocations") &&
+		 (argc == 2 || (sscanf(argv[2], "%llu/%llu", &share, &shares) == 2 && shares)))
+		sweep_allocations(share, shares);
 	else if (!strcmp(argv[1], "pairs") &&
 		 (argc == 2 || (sscanf(argv[2], "%llu/%llu", &share, &shares) == 2 && shares)))
 		sweep_pairs(share, shares);
@@ -696,6 +797,8 @@ main(int argc, char **argv)
 		return 2;
 	if (argc > 2 && strstr(argv[1], "plan"))
 		return show_plan(argv[1], argc - 2, argv + 2);
+	if (argc == 4 && !strcmp(argv[1], "allocation"))
+		return show_allocation(argv[2], strtoull(argv[3], NULL, 10));
 	/* What runs say when they are killed is of no interest. */
 	if (null < 0 || dup2(null, STDERR_FILENO) < 0)
 		return 2;
