@@ -61,6 +61,7 @@ canonical_path(const struct sigv4_input *in, struct buf *out)
 		normalize(&clean, in->path);
 		uri_encode(out, buf_view(&clean), true);
 		out->failed |= clean.failed;
+		out->no_memory |= clean.no_memory;
 	}
 }
 
@@ -82,6 +83,7 @@ encode_again(struct buf *out, struct sv wire)
 	}
 	uri_encode(out, buf_view(&plain), false);
 	out->failed |= plain.failed;
+	out->no_memory |= plain.no_memory;
 	return out->n - before;
 }
 

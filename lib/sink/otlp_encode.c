@@ -115,6 +115,15 @@ put_bytes(struct buf *out, unsigned field, struct sv v)
 	buf_sv(out, v);
 }
 
+/* What was put together first. What there was no memory for fails the whole: it is not left out. */
+static void
+put_made(struct buf *out, unsigned field, const struct buf *made)
+{
+	put_bytes(out, field, buf_view(made));
+	out->failed |= made->failed;
+	out->no_memory |= made->no_memory;
+}
+
 /* Protobuf's strings are valid UTF-8, or the whole request is refused. */
 static void
 put_text(struct buf *out, unsigned field, struct sv v)
@@ -132,7 +141,7 @@ put_text(struct buf *out, unsigned field, struct sv v)
 		buf_sv(&text, cp == UTF8_BAD ? SV(UTF8_REPLACE) : (struct sv){v.p, n});
 		v = (struct sv){v.p + n, v.n - n};
 	}
-	put_bytes(out, field, buf_view(&text));
+	put_made(out, field, &text);
 }
 
 static void
@@ -141,8 +150,8 @@ put_id(struct buf *out, unsigned field, const char *hex)
 	CLEANUP(buf_done) struct buf bytes = BUF_INIT(SPAN_TRACE_HEX);
 
 	(void)hex_decode(&bytes, sv_of(hex)); /* ids are checked when they are read */
-	if (bytes.n)
-		put_bytes(out, field, buf_view(&bytes));
+	if (*hex)
+		put_made(out, field, &bytes);
 }
 
 /* What has been written since `at` becomes a message. */

@@ -251,7 +251,8 @@ run_without(const struct plan_of_faults *p, uint64_t at, int said_fd)
 		(void)printf("status %d\n%s", status, said);
 	if (status < 0 || status > 3)
 		(void)snprintf(v.what, SIM_WORDS, "the run ended with %d", status);
-	else if (status > 0 && !strstr(said, "out of memory"))
+	else if (status > 0 && !strstr(said, "out of memory") &&
+		 !strstr(said, "Cannot allocate memory"))
 		(void)snprintf(v.what, SIM_WORDS,
 			       "the run ended with %d and did not say why: %.150s", status, said);
 	s->now_ms += s->passed_ms + later(p->seed, at);
