@@ -74,7 +74,6 @@ static const struct {
     {SYS_eventfd2, "eventfd2", false, false},
     {SYS_clone3, "clone3", false, false},
     {SYS_mmap, "mmap", false, false},
-    {SYS_brk, "brk", false, false},
 };
 static uint64_t made[ARRAY_LEN(known)];
 static uint64_t calls;
