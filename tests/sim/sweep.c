@@ -244,7 +244,7 @@ run_without(const struct plan_of_faults *p, uint64_t at, int said_fd)
 
 	totals.points += at > 0;
 	sim_alloc_begin(at);
-	status = sim_run(s, p->workers);
+	status = sim_run(s, SIM_RUN, p->workers);
 	n = sim_alloc_end();
 	take_said(said_fd, said);
 	if (p->trace)
