@@ -19,7 +19,8 @@ VERSION := 0.1.0
 PKGS    := libcurl libcrypto jansson libzstd yaml-0.1 expat libarchive
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wwrite-strings -Wvla -Wformat=2 -Wcast-qual -Wpointer-arith -Werror
-OPT_release  := -O2 -D_FORTIFY_SOURCE=2
+# The same bytes in whatever folder it is built (scripts/reproducible).
+OPT_release  := -O2 -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$(CURDIR)=.
 OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan     := -O1 -fsanitize=thread
@@ -33,8 +34,8 @@ CFLAGS  += -std=c17 -g $(OPT) $(WARN) -fstack-protector-strong -fPIE -pthread
 LDFLAGS += $(OPT) -pie -pthread -Wl,-z,relro,-z,now
 LDLIBS  += $(shell pkg-config --libs $(PKGS)) -lsnappy -lm
 
-LIB_SRC  := $(wildcard lib/*/*.c)
-JOB_SRC  := $(wildcard jobs/*.c)
+LIB_SRC  := $(sort $(wildcard lib/*/*.c))
+JOB_SRC  := $(sort $(wildcard jobs/*.c))
 LIB_OBJ  := $(patsubst %.c,$(B)/%.o,$(filter-out lib/run/main.c,$(LIB_SRC)) $(JOB_SRC))
 MAIN_OBJ := $(B)/lib/run/main.o
 TEST_SRC := $(wildcard tests/*/*_test.c)
@@ -49,7 +50,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
 SEED ?= 1
 
-.PHONY: all debug test unit e2e sim-tools fuzz fuzzers model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench scale check install clean help \
+.PHONY: all debug test unit e2e sim-tools fuzz fuzzers model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench scale check manual install package reproducible clean help \
 	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
@@ -101,7 +102,7 @@ $(B)/tests/sim/powercut.so: tests/sim/powercut.c
 HEADERS   := $(wildcard lib/*/*.h jobs/*.h tests/*/*.h)
 C_SRC     := $(LIB_SRC) $(JOB_SRC) $(wildcard tests/*/*.c)
 PY_SRC     = $(shell grep -lsE '^\#!.*python3' $(wildcard scripts/* tests/*/*)) $(shell find tests -name '*.py')
-SH_SRC     = $(filter-out $(PY_SRC),$(wildcard scripts/* schedules/*.sh .ci/run))
+SH_SRC     = $(filter-out $(PY_SRC) scripts/debian,$(wildcard scripts/* scripts/debian/muster.p* schedules/*.sh .ci/run))
 # Sanitizers want their shadow where the kernel's widest randomisation may already be.
 FIXED     := $(shell setarch -R true 2>/dev/null && echo setarch -R)
 MEMCHECK  := valgrind -q --leak-check=full --errors-for-leak-kinds=definite,possible --error-exitcode=9
@@ -226,11 +227,30 @@ $(B)/bench/pages: $(B)/tests/bench/pages.o $(B)/libmuster.a
 check:                    ## what CI runs: lint, all tests, both compilers, all sanitizers
 	$(Q)scripts/test
 
-install: all              ## the program, its manual texts and the example schedules (DESTDIR=, PREFIX=)
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/doc/muster/schedules
+manual: $(B)/manual/done  ## man pages and completion, from the program's own tables and lib/pages
+$(B)/manual/done: scripts/manual .github/CHANGELOG.md $(wildcard lib/pages/*) $(B)/muster
+	$(call say,MAN,$(@D))
+	$(Q)rm -rf $(@D)
+	$(Q)scripts/manual $(B)/muster $(@D)
+	$(Q)touch $@
+
+DOC      := $(DESTDIR)$(PREFIX)/share/doc/muster
+EXAMPLES := $(wildcard schedules/*.* schedules/crontab)
+install: all manual       ## the program, its manual and completion, the example schedules (DESTDIR=, PREFIX=)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
+	    $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DOC)/schedules/dashboards
 	install -m 755 $(B)/muster $(DESTDIR)$(PREFIX)/bin/muster
-	install -m 644 README.md LICENSE $(DESTDIR)$(PREFIX)/share/doc/muster
-	install -m 644 $(wildcard schedules/*) $(DESTDIR)$(PREFIX)/share/doc/muster/schedules
+	for n in 1 5 7; do install -m 644 $(B)/manual/man$$n/* $(DESTDIR)$(PREFIX)/share/man/man$$n || exit 1; done
+	install -m 644 $(B)/manual/completions/muster $(DESTDIR)$(PREFIX)/share/bash-completion/completions/muster
+	install -m 644 README.md LICENSE .github/CHANGELOG.md $(DOC)
+	install -m 644 $(EXAMPLES) $(DOC)/schedules
+	install -m 644 $(wildcard schedules/dashboards/*) $(DOC)/schedules/dashboards
+
+package: all manual       ## a package for Debian 12, below build/package (scripts/package)
+	$(Q)scripts/package $(B)
+
+reproducible:             ## build twice, in two folders, and compare
+	$(Q)scripts/reproducible
 
 clean:                    ## every build folder
 	rm -rf build build-*
