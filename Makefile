@@ -237,6 +237,9 @@ $(B)/manual/done: scripts/manual .github/CHANGELOG.md $(wildcard lib/pages/*) $(
 DOC      := $(DESTDIR)$(PREFIX)/share/doc/muster
 EXAMPLES := $(wildcard schedules/*.* schedules/crontab)
 install: all manual       ## the program, its manual and completion, the example schedules (DESTDIR=, PREFIX=)
+	$(Q)$(MAKE) install-built
+
+install-built:
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man5 \
 	    $(DESTDIR)$(PREFIX)/share/man/man7 $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DOC)/schedules/dashboards
 	install -m 755 $(B)/muster $(DESTDIR)$(PREFIX)/bin/muster

@@ -47,6 +47,11 @@ static const struct command {
      "configuration, or tables over the lake"},
 };
 
+/* Pages of the manual beside those of the commands: lib/pages. */
+static const char topics[] =
+    "alarms, backfill, ci, compact, cost, errors, inside, lake, logs, metrics,\n"
+    "network, operating, organization, script, sidecars, tenants, traces, yace";
+
 static int
 cmd_version(int argc, char **argv)
 {
@@ -66,6 +71,7 @@ usage(FILE *out)
 		    "or configuration,\n"
 		    "3 something central failed, 130/143 interrupted. See `muster help COMMAND`.\n",
 		    out);
+	(void)fprintf(out, "\nHow to do what, by man muster-TOPIC: %s.\n", topics);
 }
 
 static const struct command *
