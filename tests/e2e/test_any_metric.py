@@ -160,10 +160,9 @@ class AnyMetric(Case):
         self.assert_samples(lab, self.plain(lab, lab.window(), lambda s: s.namespace == "OTel", ["Sum", "wm95"], sets=True))
         self.assert_no_violation(lab)
 
-    def test_the_readmes_example_works(self):
-        with open(os.path.join(ROOT, "README.md"), encoding="utf-8") as file:
-            section = file.read().partition("\n## Any metric\n")[2]
-        job = yaml.safe_load(re.search(r"```yaml\n(.*?)```", section, re.DOTALL)[1])["jobs"]["any"]
+    def test_the_pages_example_works(self):
+        with open(os.path.join(ROOT, "lib/pages/metrics.md"), encoding="utf-8") as file:
+            job = yaml.safe_load(re.search(r"```yaml\n(.*?)```", file.read(), re.DOTALL)[1])["jobs"]["any"]
         rows = [*service_connect("main-1", "web", "web"), *balancers()]
         lab = self.furnished(*rows, from_entries=job["from"])
         self.assert_status(lab.run(), 0)

@@ -16,6 +16,7 @@ import unittest
 
 import botocore.session
 import yaml
+from botocore import xform_name
 
 from lab import MUSTER, NOW, ROOT, Case, Lab, rfc3339
 
@@ -49,7 +50,7 @@ def commands(path):
 
 
 def operations(service):
-    return set(botocore.session.get_session().create_client(service, region_name="eu-west-1").meta.method_to_api_mapping)
+    return {xform_name(name) for name in botocore.session.get_session().get_service_model(service).operation_names}
 
 
 class Unrun:
@@ -104,7 +105,8 @@ class PageLab(Lab):
         self.settings["sinks"]["prom"]["max_age"] = "1h"
         text = json.dumps(self.settings)
         for name in ("muster", "muster-record", "plain"):
-            self.path(f"{name}.yaml", text if name == "muster" else text.replace(self.state, self.path(f"state-{name}")))
+            self.path(f"{name}.yaml", text if name == "muster" else text.replace(self.state, self.path(f"state-{name}"))
+                      .replace(f"file://{self.lake}", f"file://{self.path(f'lake-{name}')}"))
         os.mkdir(self.path("bin"))
         self.path("bin/muster", "#!/bin/sh\ncase $1 in init|help|version|replay) exec " + MUSTER + ' "$@" ;; esac\n'
                   f'exec {MUSTER} "$@" --now {rfc3339(NOW)}Z\n')
@@ -143,9 +145,10 @@ class Documentation(Case):
         self.assertGreater(ran, 40)
 
     def test_every_configuration_is_read(self):
-        lab = PageLab.__new__(PageLab)
-        Lab.__init__(lab, tenants=1)
+        lab = Lab(tenants=1)
         self.addCleanup(lab.close)
+        os.mkdir(lab.path("tenants.d"))
+        lab.path("tenants.d/more.yaml", '[{"id": "more", "account": "222233334444"}]')
         read_some = 0
         for path in DOCUMENTS:
             for text in fences(path, "yaml"):
@@ -156,7 +159,7 @@ class Documentation(Case):
                     done = self.load(lab, document)
                     self.assertNotEqual(done.returncode, 2, done.stderr)
                     read_some += 1
-        self.assertGreater(read_some, 12)
+        self.assertGreater(read_some, 10)
 
     def load(self, lab, document):
         whole = {"region": "eu-west-1", "state": f"file://{lab.folder}/none", "jobs": {"ecs": {"kind": "metrics", "to": ["lake"]}}, **document}
