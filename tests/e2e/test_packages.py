@@ -28,14 +28,15 @@ def have(*programs):
 
 
 class Packages(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.written = tempfile.mkdtemp(prefix="muster-manual.")
+        cls.addClassCleanup(shutil.rmtree, cls.written, ignore_errors=True)
+        run("scripts/manual", MUSTER, cls.written)
+
     def setUp(self):
         self.folder = tempfile.mkdtemp(prefix="muster-packages.")
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-
-    def manual(self, name="manual"):
-        folder = os.path.join(self.folder, name)
-        run("scripts/manual", MUSTER, folder)
-        return folder
 
     @staticmethod
     def pages(folder):
@@ -47,7 +48,7 @@ class Packages(unittest.TestCase):
 
     @have("mandoc")
     def test_every_command_option_and_key_is_in_the_manual(self):
-        folder = self.manual()
+        folder = self.written
         shown = run("mandoc", "-T", "utf8", os.path.join(folder, "man1/muster.1"))
         words = set(re.sub(r".\x08", "", shown).replace(",", " ").split())
         for command in self.commands():
@@ -61,7 +62,7 @@ class Packages(unittest.TestCase):
 
     @have("mandoc", "groff")
     def test_no_page_has_a_warning(self):
-        pages = self.pages(self.manual())
+        pages = self.pages(self.written)
         self.assertGreater(len(pages), 10)
         self.assertEqual(run("mandoc", "-T", "lint", "-W", "warning", *pages), "")
         for page in pages:
@@ -69,14 +70,13 @@ class Packages(unittest.TestCase):
             self.assertEqual(done.stderr, "", page)
 
     def test_the_manual_is_the_same_each_time(self):
-        one, two = self.manual("one"), self.manual("two")
-        run("diff", "-r", one, two)
+        again = os.path.join(self.folder, "again")
+        run("scripts/manual", MUSTER, again, env={**os.environ, "LC_ALL": "C", "TZ": "Pacific/Auckland"})
+        run("diff", "-r", self.written, again)
 
     def complete(self, line):
         """What bash offers for the last word."""
-        script = os.path.join(self.folder, "completion")
-        if not os.path.exists(script):
-            shutil.copy(os.path.join(self.manual(), "completions/muster"), script)
+        script = os.path.join(self.written, "completions/muster")
         words = line.split(" ")
         quoted = " ".join(f"'{word}'" for word in words)
         return run("bash", "--norc", "-c", f'. "$1"; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; _muster; '
@@ -148,7 +148,7 @@ class Packages(unittest.TestCase):
                 (shutil.copytree if os.path.isdir(path) else shutil.copy)(path, os.path.join(copy, name))
             os.makedirs(os.path.join(copy, "build"))
             shutil.copy(MUSTER, os.path.join(copy, "build/muster"))
-            shutil.move(self.manual(), os.path.join(copy, "build/manual"))
+            shutil.copytree(self.written, os.path.join(copy, "build/manual"))
             environment = {**os.environ, "TZ": "Pacific/Auckland" if umask else "UTC"}
             files = run("sh", "-c", f"umask {umask:03o} && scripts/package", cwd=copy, env=environment).split()
             built.append(next(file for file in files if "/muster_" in file))
