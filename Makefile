@@ -50,7 +50,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 
 SEED ?= 1
 
-.PHONY: all debug test unit e2e sim-tools fuzz fuzzers model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench scale check manual install package reproducible clean help \
+.PHONY: all debug test unit e2e sim-tools fuzz fuzzers model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench scale check manual install install-built package reproducible clean help \
 	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
 .SECONDARY:
 
