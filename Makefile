@@ -20,13 +20,15 @@ PKGS    := libcurl libcrypto jansson libzstd yaml-0.1 expat libarchive
 WARN    := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes \
 	   -Wwrite-strings -Wvla -Wformat=2 -Wcast-qual -Wpointer-arith -Werror
 # The same bytes in whatever folder it is built (scripts/reproducible).
-OPT_release  := -O2 -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$(CURDIR)=.
+OPT_release  := -O2 -D_FORTIFY_SOURCE=2 -fno-asynchronous-unwind-tables -ffile-prefix-map=$(CURDIR)=.
 OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan     := -O1 -fsanitize=thread
 OPT_valgrind := -O1
 OPT_cover    := -O0 --coverage
 OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+# What is done once a cell or a run need not be quick but small. Debuggers unwind by the debug information.
+SMALL_release := -Os
 OPT     := $(OPT_$(FLAVOUR))
 CPPFLAGS += -D_GNU_SOURCE -Ilib -I. -DMUSTER_VERSION='"$(VERSION)"' -include base/banned.h \
 	    $(shell pkg-config --cflags $(PKGS))
@@ -66,6 +68,8 @@ $(B)/muster: $(MAIN_OBJ) $(B)/libmuster.a
 $(B)/libmuster.a: $(LIB_OBJ)
 	$(call say,AR,$@)
 	$(Q)rm -f $@ && $(AR) rcs $@ $(LIB_OBJ)
+
+$(B)/lib/run/%.o $(B)/lib/state/%.o $(B)/lib/store/%.o: OPT += $(SMALL_$(FLAVOUR))
 
 $(B)/%.o: %.c Makefile
 	$(call say,CC,$<)
