@@ -223,10 +223,11 @@ bench: all $(B)/bench/pages  ## CPU, memory and growth of whole runs beside a sc
 scale: all $(B)/bench/pages  ## 1 to 1,000 tenants at realistic latencies, and which quota binds first (SCALE= options of tests/bench/scale.py)
 	$(Q)/usr/bin/python3 tests/bench/scale.py $(SCALE)
 
-$(B)/bench/pages: $(B)/tests/bench/pages.o $(B)/libmuster.a
+PAGES_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/bench/*.c))
+$(B)/bench/pages: $(PAGES_OBJ) $(B)/libmuster.a
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< $(B)/libmuster.a $(LDLIBS) -lssl
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(PAGES_OBJ) $(B)/libmuster.a $(LDLIBS) -lssl
 
 check:                    ## what CI runs: lint, all tests, both compilers, all sanitizers
 	$(Q)scripts/test

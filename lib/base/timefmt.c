@@ -344,11 +344,44 @@ time_parse_basic(struct sv s, int64_t *ret_ms)
 	return civil_to_ms(&c, ret_ms);
 }
 
+/* The last `digits` digits of v; returns what is behind them. */
+static char *
+put_digits(char *p, int v, int digits)
+{
+	for (int i = digits - 1; i >= 0; i--, v /= 10)
+		p[i] = (char)('0' + v % 10);
+	return p + digits;
+}
+
+/* As below, for years of four digits: it is done for each line of a lake. */
+static void
+put_ms(char *p, const struct civil *c)
+{
+	p = put_digits(p, (int)c->year, 4);
+	*p++ = '-';
+	p = put_digits(p, c->month, 2);
+	*p++ = '-';
+	p = put_digits(p, c->day, 2);
+	*p++ = 'T';
+	p = put_digits(p, c->hour, 2);
+	*p++ = ':';
+	p = put_digits(p, c->minute, 2);
+	*p++ = ':';
+	p = put_digits(p, c->second, 2);
+	*p++ = '.';
+	p = put_digits(p, c->milli, 3);
+	memcpy(p, "Z", 2);
+}
+
 void
 time_format_ms(int64_t ms, char out[TIME_TEXT_MAX])
 {
 	struct civil c = civil_of(ms);
 
+	if (c.year >= 0 && c.year <= 9999) {
+		put_ms(out, &c);
+		return;
+	}
 	(void)snprintf(out, TIME_TEXT_MAX, "%04" PRId64 "-%02d-%02dT%02d:%02d:%02d.%03dZ", c.year,
 		       c.month, c.day, c.hour, c.minute, c.second, c.milli);
 }

@@ -10,11 +10,36 @@
 #include "base/utf8.h"
 #include "fmt/json.h"
 
+/* What a byte of a string is: most of them are looked up and passed over. */
+enum { ENDS_RUN = 1, BEYOND_ASCII = 2, ESCAPED = 4 };
+#define ALL_16(k) k, k, k, k, k, k, k, k, k, k, k, k, k, k, k, k
+#define ALL_64(k) ALL_16(k), ALL_16(k), ALL_16(k), ALL_16(k)
+static const unsigned char kinds[256] = {
+    ALL_16(ENDS_RUN),
+    ALL_16(ENDS_RUN),
+    ['"'] = ENDS_RUN | ESCAPED,
+    ['\\'] = ENDS_RUN | ESCAPED,
+    ['/'] = ESCAPED,
+    ['b'] = ESCAPED,
+    ['f'] = ESCAPED,
+    ['n'] = ESCAPED,
+    ['r'] = ESCAPED,
+    ['t'] = ESCAPED,
+    [0x80] = ALL_64(BEYOND_ASCII),
+    ALL_64(BEYOND_ASCII),
+};
+
+static unsigned
+kind_of(char c)
+{
+	return kinds[(unsigned char)c];
+}
+
 /* Bytes of a string that need a look: quotes, escapes, control characters, all beyond ASCII. */
 static bool
 is_plain(char c)
 {
-	return (unsigned char)c >= 0x20 && (unsigned char)c < 0x80 && c != '"' && c != '\\';
+	return !(kind_of(c) & (ENDS_RUN | BEYOND_ASCII));
 }
 
 static void
@@ -53,7 +78,7 @@ escape_length(const char *p, const char *end)
 {
 	if (p == end || !*p)
 		return 0;
-	if (strchr("\"\\/bfnrt", *p))
+	if (kind_of(*p) & ESCAPED)
 		return 1;
 	if (*p != 'u' || end - p < 5)
 		return 0;
@@ -73,7 +98,7 @@ json_scan_str(struct json_scan *s, struct sv *ret_raw)
 		return false;
 	start = s->p;
 	for (p = start; p < s->end; p++) {
-		if (is_plain(*p) || (unsigned char)*p >= 0x80)
+		if (!(kind_of(*p) & ENDS_RUN))
 			continue;
 		if (*p == '"') {
 			*ret_raw = (struct sv){start, (size_t)(p - start)};
@@ -300,7 +325,7 @@ plain_run(const char *p, const char *end)
 static bool
 is_canonical(const char *p, const char *end)
 {
-	return *p == '\\' && end - p >= 2 && p[1] && strchr("\"\\bfnrt", p[1]);
+	return *p == '\\' && end - p >= 2 && kind_of(p[1]) & ESCAPED && p[1] != '/';
 }
 
 /* A byte that is no part of a plain run, and no canonical escape: decode it. Returns the bytes it

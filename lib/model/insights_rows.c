@@ -41,14 +41,19 @@ insights_time(struct sv text, int64_t *ret_ms)
 	return time_parse_iso(s, ret_ms);
 }
 
-static int
-cmp_fields(const void *a, const void *b)
+/* By name; columns of one name in the order they came in. They are few, and come alike each time.
+ */
+static void
+sort_fields(struct json_raw *fields, size_t n)
 {
-	const struct json_raw *x = a, *y = b;
-	int c = sv_cmp(x->name, y->name);
+	for (size_t i = 1; i < n; i++) {
+		struct json_raw moved = fields[i];
+		size_t k = i;
 
-	/* Columns of one name: in their order. */
-	return c ? c : x->name.p < y->name.p ? -1 : 1;
+		for (; k > 0 && sv_cmp(fields[k - 1].name, moved.name) > 0; k--)
+			fields[k] = fields[k - 1];
+		fields[k] = moved;
+	}
 }
 
 static void
@@ -158,8 +163,7 @@ insights_line(const struct insights_lines *l, struct json_raw *fields, size_t n,
 	const struct json_raw *own[N_COLUMNS] = {NULL};
 	char ts[TIME_TEXT_MAX];
 
-	if (n > 1)
-		qsort(fields, n, sizeof(*fields), cmp_fields);
+	sort_fields(fields, n);
 	for (size_t k = 0; k < N_COLUMNS; k++)
 		own[k] = find(fields, n, column_names[k]);
 	if (time_of_row(l, fields, n, own[C_TIME], &ret->ts_ms, err))

@@ -9,6 +9,9 @@ round every subject runs once; of the rounds the median is shown. A result that 
 
   metrics    muster from CBOR and from JSON, to remote write and a lake, and to remote write alone; the same by a script
              of the kind that muster replaces (script.py: boto3, threads)
+  logs       muster's Insights job, rows in and compressed objects out, both over TLS, beside the bare pipe on the same
+             bytes: curl | zstd -3, and curl that sends what came of it
+  memory     muster for one tenant with one cell of logs of 1 kB, and of 1 GB
   growth     muster for 1, 10, 100, ... tenants
   latency    muster against a service that answers after 50 ms
   start      until the first request comes
@@ -34,9 +37,9 @@ WORKERS = 32
 BUDGET = {"JSON to both": 1.5, "CBOR to both": 1.5, "CBOR to remote write": 0.5}  # microseconds of CPU a sample
 RSS_BUDGET = 48                                                                   # MiB
 SIZES = {
-    # series, minutes, tenants of: the metrics table, the script, growth, latency
-    "small": (500, 95, 24, 4, (1, 10, 100, 1000), 200),
-    "full": (500, 95, 240, 24, (1, 10, 100, 1000, 10000), 1000),
+    # series, minutes, tenants of: the metrics table, the script, growth, latency, logs
+    "small": (500, 95, 24, 4, (1, 10, 100, 1000), 200, 3),
+    "full": (500, 95, 240, 24, (1, 10, 100, 1000, 10000), 1000, 24),
 }
 
 
@@ -88,16 +91,20 @@ class Bench:
         return {**kept, "AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench",
                 "AWS_CA_BUNDLE": self.path("cert.pem"), "AWS_REGION": "eu-west-1", "HOME": self.folder}
 
-    def configure(self, tenants, minutes, sinks):
+    def configure(self, tenants, minutes, sinks, logs=None):
+        """`logs`: the keys of an Insights job that stands in the place of the one for metrics."""
         document = {
             "region": "eu-west-1", "state": f"file://{self.path('state')}",
             "tenants": [{"id": f"t{n:05}", "account": str(200000000000 + n), "role": "reader", "external_id": "bench"}
                         for n in range(tenants)],
-            "jobs": {"ecs": {"kind": "metrics", "to": sinks, "lookback": f"{minutes}m"}},
+            "jobs": {"app": {"kind": "insights", "log_groups": ["/ecs/app"], "to": sinks, **logs,
+                             "query": "fields @timestamp, @logStream, @message, level"}} if logs else
+                    {"ecs": {"kind": "metrics", "to": sinks, "lookback": f"{minutes}m"}},
             "sinks": {name: conf for name, conf in {
                 "prom": {"kind": "remote_write", "url": self.url + "/api/v1/write"},
-                "lake": {"kind": "objects", "url": f"file://{self.path('lake')}"}}.items() if name in sinks},
-            "run": {"workers": WORKERS}}
+                "lake": {"kind": "objects", "url": f"file://{self.path('lake')}"},
+                "s3": {"kind": "objects", "url": "s3://bench/lake"}}.items() if name in sinks},
+            "run": {"workers": WORKERS, "limits": {"logs_start_query": "1000/s", "logs_get_query_results": "1000/s"}}}
         with open(self.path("muster.yaml"), "w", encoding="ascii") as file:
             json.dump(document, file)
 
@@ -120,6 +127,21 @@ class Bench:
         self.configure(tenants, minutes, sinks)
         cpu, rss, wall = self.run([MUSTER, "run", "-q", "-c", self.path("muster.yaml"), "--now", NOW])
         return self.checked(series, minutes, tenants, cpu, rss, wall)
+
+    def muster_logs(self, tenants, sinks, events, **keys):
+        """One run that pulls so many events: (CPU, MiB, wall) and what the server counted."""
+        self.configure(tenants, 0, sinks, keys)
+        used = self.run([MUSTER, "run", "-q", "-c", self.path("muster.yaml"), "--now", NOW])
+        stats = self.stats()
+        if stats["rows"] < events:
+            sys.exit(f"bench: {stats['rows']} rows were asked for, {events} were expected")
+        return used, stats
+
+    def pipe(self, pages):
+        """The pages of results that the server remembers, moved by curl and zstd: (CPU, MiB, wall)."""
+        curl = f"curl -sSf --cacert {self.path('cert.pem')}"
+        return self.run(["sh", "-c", f"{curl} '{self.url}/results/[0-{pages - 1}]' | zstd -q -3 -o lake.zst && "
+                         f"{curl} -T lake.zst -o answer {self.url}/bench/lake.zst && rm lake.zst answer"])
 
     def script(self, series, minutes, tenants):
         command = ["/usr/bin/python3", os.path.join(HERE, "script.py"), self.path("lake"), str(tenants), str(minutes), NOW]
@@ -165,6 +187,41 @@ def metrics(bench, size, rounds):
     ours, theirs = median(found["JSON to both"]), median(found["boto3 script to both"])
     print(f"script : muster = {theirs[1] / theirs[0] / (ours[1] / ours[0]):.1f} in CPU a sample (at least 25), "
           f"{theirs[2] / ours[2]:.1f} in memory (at least 8)")
+
+
+def logs(bench, size, rounds):
+    """Each tenant has 12 cells of 7,500 events."""
+    tenants, every_ms = size[6], 40
+    events = tenants * 12 * 300_000 // every_ms
+    ours, theirs, stats = [], [], None
+    for _ in range(rounds):
+        bench.serve("--event-ms", every_ms)
+        used, stats = bench.muster_logs(tenants, ["s3"], events, lookback="70m")
+        ours.append(used)
+        theirs.append(bench.pipe(stats["pages"]))
+    rule(f"logs: {tenants} tenants, {events:,} events, {stats['page_bytes'] / 1e6:.0f} MB of GetQueryResults, "
+         f"{stats['objects']} objects, TLS both ways")
+    print(f"{'':22} {'CPU s':>7} {'MB/CPU s':>9} {'peak MiB':>9} {'wall s':>7}")
+    for name, results in (("muster to S3", ours), ("curl | zstd -3, curl", theirs)):
+        cpu, rss, wall = median(results)
+        print(f"{name:22} {cpu:7.2f} {stats['page_bytes'] / 1e6 / cpu:9.0f} {rss:9.1f} {wall:7.2f}")
+    ratio = median(ours)[0] / median(theirs)[0]
+    print(f"muster : pipe = {ratio:.2f} in CPU (at most 1.5); muster's wall has its waits before it asks for a result")
+    return ratio
+
+
+def memory(bench):
+    """One tenant, one cell of two hours: of three events, and of 2.4 million."""
+    rule(f"memory: one cell of logs, {WORKERS} workers, TLS")
+    rows = []
+    for every_ms in (2_400_000, 3):
+        bench.serve("--event-ms", every_ms)
+        (cpu, rss, wall), stats = bench.muster_logs(1, ["lake"], 7_200_000 // every_ms, every="2h", lookback="2h5m")
+        print(f"{stats['page_bytes'] / 1e6:9.3f} MB in {stats['pages']} pages: peak {rss:.1f} MiB, CPU {cpu:.2f} s, "
+              f"wall {wall:.1f} s", flush=True)
+        rows.append((stats["page_bytes"], rss))
+    print(f"budget: {RSS_BUDGET} MiB for either")
+    return rows
 
 
 def growth(bench, size):
@@ -248,6 +305,8 @@ def main():
     try:
         start(bench)
         metrics(bench, SIZES[args.size], args.rounds)
+        logs(bench, SIZES[args.size], args.rounds)
+        memory(bench)
         latency(bench, SIZES[args.size])
         rows = growth(bench, SIZES[args.size])
         if args.svg:

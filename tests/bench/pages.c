@@ -5,8 +5,11 @@
  * sent from memory. A thread for each connection, HTTP/1.1, TLS where a certificate is given.
  *
  *   pages PORT_FILE [--tls CERT KEY] [--series N] [--latency MS[-MS]] [--no-cbor]
+ *         [--event-ms N]
  *
- * GET /stats says what came. Not part of the program or of its tests: those have tests/aws.
+ * GET /stats says what came; GET /results/N is the N-th page of Insights results that was served,
+ * for those who move the same bytes by other means; objects that are PUT are taken. Not part of the
+ * program or of its tests: those have tests/aws.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -24,9 +27,12 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/cleanup.h"
 #include "base/num.h"
 #include "base/timefmt.h"
 #include "fmt/snappy.h"
+#include "store/store_s3.h"
+#include "tests/bench/pages_logs.h"
 
 #define REQUEST_MAX ((size_t)64 << 20)
 #define ANSWER_MAX  ((size_t)256 << 20)
@@ -34,6 +40,7 @@
 #define QUERIES_MAX 500
 #define POINTS_MAX  100800
 #define PERIOD_S    60
+#define LOGS_TARGET "Logs_20140328."
 
 enum speech { JSON, QUERY, CBOR };
 
@@ -45,7 +52,7 @@ static struct {
 } options = {.series = 100, .cbor = true};
 
 static struct {
-	_Atomic uint64_t calls, served, pushes, samples, pushed;
+	_Atomic uint64_t calls, served, pushes, samples, pushed, objects, stored;
 } counts;
 
 struct connection {
@@ -573,17 +580,42 @@ take_push(const struct connection *c, struct sv body)
 	return send_all(c, "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 46);
 }
 
+/* As a bucket that never holds a key, but keeps to conditions where that is tried. */
+static bool
+take_object(const struct connection *c, struct sv line, struct sv body)
+{
+	if (find(line, STORE_S3_PROBE_NAME))
+		return answer(c, "412 Precondition Failed", "application/xml",
+			      SV("<Error><Code>PreconditionFailed</Code></Error>"));
+	counts.objects++;
+	counts.stored += body.n;
+	return send_all(c, "HTTP/1.1 200 OK\r\nETag: \"0\"\r\nContent-Length: 0\r\n\r\n", 49);
+}
+
 static bool
 say_stats(const struct connection *c)
 {
-	char text[256];
-	int n = snprintf(text, sizeof(text),
-			 "{\"calls\":%" PRIu64 ",\"served\":%" PRIu64 ",\"pushes\":%" PRIu64
-			 ",\"pushed\":%" PRIu64 ",\"samples\":%" PRIu64 "}",
-			 counts.calls, counts.served, counts.pushes, counts.pushed, counts.samples);
+	CLEANUP(buf_done) struct buf text = BUF_INIT(4096);
 
+	buf_fmt(&text, "{\"calls\":%" PRIu64 ",\"served\":%" PRIu64 ",\"pushes\":%" PRIu64,
+		counts.calls, counts.served, counts.pushes);
+	buf_fmt(&text, ",\"pushed\":%" PRIu64 ",\"samples\":%" PRIu64 ",\"objects\":%" PRIu64,
+		counts.pushed, counts.samples, counts.objects);
+	buf_fmt(&text, ",\"stored\":%" PRIu64 ",", counts.stored);
+	logs_counts(&text);
+	buf_ch(&text, '}');
 	counts.calls = counts.served = counts.pushes = counts.pushed = counts.samples = 0;
-	return answer(c, "200 OK", "application/json", (struct sv){text, (size_t)n});
+	counts.objects = counts.stored = 0;
+	return answer(c, "200 OK", "application/json", buf_view(&text));
+}
+
+static bool
+logs_call(const struct connection *c, const char *operation, struct sv body)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT(4096);
+
+	return answer(c, "200 OK", "application/x-amz-json-1.1",
+		      logs_answer(operation, body, &text));
 }
 
 /* Of so many calls each wait comes equally often; the sequence is the same each time. */
@@ -601,10 +633,21 @@ static bool
 serve_one(const struct connection *c, const struct request *r)
 {
 	const char *target = strcasestr(r->headers, "\r\nx-amz-target:");
+	const char *logs = target ? strstr(target, LOGS_TARGET) : NULL, *results;
 
 	if (find(r->line, " /stats "))
 		return say_stats(c);
+	if ((results = find(r->line, "GET /results/")))
+		return answer(c, "200 OK", "application/json",
+			      logs_page(strtoul(results + 13, NULL, 10)));
 	wait_for(counts.calls++);
+	if (find(r->line, "PUT /"))
+		return take_object(c, r->line, r->body);
+	if (find(r->line, "GET /"))
+		return answer(c, "404 Not Found", "application/xml",
+			      SV("<Error><Code>NoSuchKey</Code></Error>"));
+	if (logs)
+		return logs_call(c, logs + strlen(LOGS_TARGET), r->body);
 	if (find(r->line, "/api/v1/write"))
 		return take_push(c, r->body);
 	if (find(r->line, "/operation/") && options.cbor)
@@ -623,6 +666,17 @@ serve_one(const struct connection *c, const struct request *r)
 	return metric_call(c, QUERY, find(r->body, "Action=GetMetricData") != NULL, r->body);
 }
 
+/* Clients that can be told of a proxy, but of no other endpoint, find every host here. */
+static bool
+be_proxy(struct connection *c, struct request *r)
+{
+	char first;
+
+	if (recv(c->fd, &first, 1, MSG_PEEK) != 1 || first != 'C')
+		return true;
+	return receive(c, r) && send_all(c, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
+}
+
 static void *
 serve(void *arg)
 {
@@ -630,6 +684,7 @@ serve(void *arg)
 	struct request r = {.raw = BUF_INIT(REQUEST_MAX)};
 	bool ok = !setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 
+	ok = ok && be_proxy(&c, &r);
 	if (ok && options.tls) {
 		c.ssl = SSL_new(options.tls);
 		ok = c.ssl && SSL_set_fd(c.ssl, c.fd) == 1 && SSL_accept(c.ssl) == 1;
@@ -681,6 +736,8 @@ read_options(int argc, char **argv)
 			options.latency_ms = strtol(argv[++i], &end, 10);
 			options.longest_ms =
 			    *end == '-' ? strtol(end + 1, NULL, 10) : options.latency_ms;
+		} else if (!strcmp(argv[i], "--event-ms") && i + 1 < argc) {
+			logs_every(strtol(argv[++i], NULL, 10));
 		} else if (!strcmp(argv[i], "--no-cbor")) {
 			options.cbor = false;
 		} else {
@@ -703,7 +760,7 @@ main(int argc, char **argv)
 		(void)fprintf(
 		    stderr,
 		    "usage: pages PORT_FILE [--tls CERT KEY] [--series N] [--latency MS[-MS]] "
-		    "[--no-cbor]\n");
+		    "[--no-cbor] [--event-ms N]\n");
 		return 2;
 	}
 	(void)pthread_attr_init(&detached);
