@@ -217,7 +217,7 @@ lint-python:
 analyze:                  ## gcc's own analyzer over lib/ and jobs/ (slow, and not part of check)
 	$(Q)for f in $(LIB_SRC) $(JOB_SRC); do gcc $(CPPFLAGS) $(CFLAGS) -O1 -fanalyzer -c -o /dev/null $$f || exit 1; done
 
-bench: all $(B)/bench/pages  ## CPU, memory and growth of whole runs beside a script's (BENCH= options of tests/bench/bench.py)
+bench: all $(B)/bench/pages  ## CPU, memory and growth of whole runs beside a script's and a bare pipe's (BENCH= options of tests/bench/bench.py)
 	$(Q)/usr/bin/python3 tests/bench/bench.py $(BENCH)
 
 scale: all $(B)/bench/pages  ## 1 to 1,000 tenants at realistic latencies, and which quota binds first (SCALE= options of tests/bench/scale.py)

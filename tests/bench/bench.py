@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+from math import log
 
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -185,8 +186,21 @@ def metrics(bench, size, rounds):
         print(f"{name:22} {samples:9.0f} {cpu:7.2f} {cpu / samples * 1e6:10.2f} {BUDGET.get(name, ''):>7} {rss:9.1f} "
               f"{wall:7.2f}")
     ours, theirs = median(found["JSON to both"]), median(found["boto3 script to both"])
+    bars = [("CPU, microseconds a sample", [("muster, CBOR", _each(found["CBOR to both"])),
+                                            ("muster, JSON", _each(found["JSON to both"])),
+                                            ("boto3 script", _each(found["boto3 script to both"]))],
+             BUDGET["JSON to both"]),
+            ("peak MiB, metrics", [("muster, CBOR", median(found["CBOR to both"])[2]), ("muster, JSON", ours[2]),
+                                   ("boto3 script", theirs[2])], RSS_BUDGET)]
     print(f"script : muster = {theirs[1] / theirs[0] / (ours[1] / ours[0]):.1f} in CPU a sample (at least 25), "
           f"{theirs[2] / ours[2]:.1f} in memory (at least 8)")
+    return bars
+
+
+def _each(results):
+    """Microseconds of CPU a sample."""
+    samples, cpu, *_ = median(results)
+    return cpu / samples * 1e6
 
 
 def logs(bench, size, rounds):
@@ -205,9 +219,10 @@ def logs(bench, size, rounds):
     for name, results in (("muster to S3", ours), ("curl | zstd -3, curl", theirs)):
         cpu, rss, wall = median(results)
         print(f"{name:22} {cpu:7.2f} {stats['page_bytes'] / 1e6 / cpu:9.0f} {rss:9.1f} {wall:7.2f}")
-    ratio = median(ours)[0] / median(theirs)[0]
+    bare = median(theirs)[0]
+    ratio = median(ours)[0] / bare
     print(f"muster : pipe = {ratio:.2f} in CPU (at most 1.5); muster's wall has its waits before it asks for a result")
-    return ratio
+    return ("CPU seconds, logs", [("muster to S3", median(ours)[0]), ("curl, zstd, curl", bare)], 1.5 * bare)
 
 
 def memory(bench):
@@ -265,33 +280,59 @@ def start(bench):
           f"{os.path.getsize(stripped) / 1024:.0f} KiB stripped (under 1024)")
 
 
-def plot(path, rows):
-    """CPU and memory over tenants, both axes logarithmic, as an SVG by hand."""
-    width, height, left, top = 560, 300, 60, 20
-    spans = {"CPU s": (1e-2, 1e3, "#1f77b4", 1), "peak MiB": (1, 1e3, "#d62728", 2)}
-    most = max(row[0] for row in rows)
+STYLE = ("<style>text{font:12px sans-serif;fill:#222}.axis{stroke:#999}.ours{fill:#1f77b4;stroke:#1f77b4}"
+         ".theirs{fill:#999}.limit{stroke:#d62728;stroke-dasharray:4 3}"
+         "@media(prefers-color-scheme:dark){text{fill:#ddd}.theirs{fill:#777}.back{fill:#111}}</style>")
 
-    def x(tenants):
-        return left + (width - 2 * left) * _share(tenants, 1, most)
 
-    parts = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-family="sans-serif" '
-             'font-size="11">', f'<rect width="{width}" height="{height}" fill="white"/>']
-    for tenants, _, _ in rows:
-        parts.append(f'<text x="{x(tenants):.0f}" y="{height - 8}" text-anchor="middle">{tenants:,}</text>')
-    for number, (name, (low, high, colour, column)) in enumerate(spans.items()):
-        points = [(x(row[0]), top + (height - 50) * (1 - _share(row[column], low, high)), row[column]) for row in rows]
-        parts.append(f'<polyline fill="none" stroke="{colour}" stroke-width="2" points="'
-                     + " ".join(f"{px:.0f},{py:.0f}" for px, py, _ in points) + '"/>')
-        parts += [f'<circle cx="{px:.0f}" cy="{py:.0f}" r="3" fill="{colour}"/><text x="{px:.0f}" y="{py - 7:.0f}" '
-                  f'text-anchor="middle" fill="{colour}">{value:.3g}</text>' for px, py, value in points]
-        parts.append(f'<text x="{left}" y="{top + 14 * number}" fill="{colour}">{name} over tenants</text>')
+def plot(path, bars, rows):
+    """Bars beside the alternatives and the budgets, and growth over tenants: an SVG by hand, for light and for dark."""
+    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="760" height="330" viewBox="0 0 760 330">', STYLE,
+             '<rect class="back" width="760" height="330" fill="#fff"/>']
+    for number, (title, values, limit) in enumerate(bars):
+        parts += _bars(20, 20 + number * 104, title, values, limit)
+    parts += _growth(430, 20, "CPU seconds over tenants", [(row[0], row[1]) for row in rows], (1e-2, 1e3), None)
+    parts += _growth(430, 180, "peak MiB over tenants", [(row[0], row[2]) for row in rows], (10, 100), RSS_BUDGET)
     with open(path, "w", encoding="ascii") as file:
         file.write("\n".join([*parts, "</svg>\n"]))
 
 
+def _bars(left, top, title, values, limit):
+    """Lengths are in proportion; the line is the budget."""
+    most = max([value for _, value in values] + [limit])
+    width = 190
+    yield f'<text x="{left}" y="{top}" font-weight="bold">{title}</text>'
+    for number, (name, value) in enumerate(values):
+        y = top + 8 + number * 22
+        share = max(1, width * value / most)
+        kind = "ours" if name.startswith("muster") else "theirs"
+        yield f'<text x="{left}" y="{y + 13}">{name}</text>'
+        yield f'<rect class="{kind}" x="{left + 120}" y="{y + 2}" width="{share:.0f}" height="14"/>'
+        yield f'<text x="{left + 125 + share:.0f}" y="{y + 13}">{value:.3g}</text>'
+    x = left + 120 + width * limit / most
+    yield f'<line class="limit" x1="{x:.0f}" x2="{x:.0f}" y1="{top + 6}" y2="{top + 10 + 22 * len(values)}"/>'
+
+
+def _growth(left, top, title, points, span, limit):
+    """Both axes logarithmic."""
+    width, height = 290, 90
+    most = max(tenants for tenants, _ in points)
+    places = [(left + width * _share(tenants, 1, most), top + 20 + height * (1 - _share(value, *span)), tenants, value)
+              for tenants, value in points]
+    yield f'<text x="{left}" y="{top}" font-weight="bold">{title}</text>'
+    yield f'<line class="axis" x1="{left}" x2="{left + width}" y1="{top + 20 + height}" y2="{top + 20 + height}"/>'
+    if limit:
+        y = top + 20 + height * (1 - _share(limit, *span))
+        yield f'<line class="limit" x1="{left}" x2="{left + width}" y1="{y:.0f}" y2="{y:.0f}"/>'
+    yield ('<polyline class="ours" style="fill:none" points="' + " ".join(f"{x:.0f},{y:.0f}" for x, y, _, _ in places) + '"/>')
+    for x, y, tenants, value in places:
+        yield f'<circle class="ours" cx="{x:.0f}" cy="{y:.0f}" r="3"/>'
+        yield f'<text x="{x:.0f}" y="{y - 7:.0f}" text-anchor="middle">{value:.3g}</text>'
+        yield f'<text x="{x:.0f}" y="{top + 36 + height}" text-anchor="middle">{tenants:,}</text>'
+
+
 def _share(value, low, high):
     """Where a value lies between two others, on a logarithmic scale."""
-    from math import log
     return log(max(value, low) / low) / log(high / low) if high > low else 0.5
 
 
@@ -299,18 +340,18 @@ def main():
     parser = argparse.ArgumentParser(description="what whole runs cost")
     parser.add_argument("--size", choices=SIZES, default="small", help="full: 10 million samples a subject and more")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--svg", metavar="FILE", help="a plot of the growth")
+    parser.add_argument("--svg", metavar="FILE", help="a plot of all this")
     args = parser.parse_args()
     bench = Bench()
     try:
         start(bench)
-        metrics(bench, SIZES[args.size], args.rounds)
-        logs(bench, SIZES[args.size], args.rounds)
+        bars = metrics(bench, SIZES[args.size], args.rounds)
+        bars.append(logs(bench, SIZES[args.size], args.rounds))
         memory(bench)
         latency(bench, SIZES[args.size])
         rows = growth(bench, SIZES[args.size])
         if args.svg:
-            plot(args.svg, rows)
+            plot(args.svg, bars, rows)
     finally:
         bench.close()
 
