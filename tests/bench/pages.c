@@ -666,17 +666,6 @@ serve_one(const struct connection *c, const struct request *r)
 	return metric_call(c, QUERY, find(r->body, "Action=GetMetricData") != NULL, r->body);
 }
 
-/* Clients that can be told of a proxy, but of no other endpoint, find every host here. */
-static bool
-be_proxy(struct connection *c, struct request *r)
-{
-	char first;
-
-	if (recv(c->fd, &first, 1, MSG_PEEK) != 1 || first != 'C')
-		return true;
-	return receive(c, r) && send_all(c, "HTTP/1.1 200 Connection established\r\n\r\n", 39);
-}
-
 static void *
 serve(void *arg)
 {
@@ -684,7 +673,6 @@ serve(void *arg)
 	struct request r = {.raw = BUF_INIT(REQUEST_MAX)};
 	bool ok = !setsockopt(c.fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 
-	ok = ok && be_proxy(&c, &r);
 	if (ok && options.tls) {
 		c.ssl = SSL_new(options.tls);
 		ok = c.ssl && SSL_set_fd(c.ssl, c.fd) == 1 && SSL_accept(c.ssl) == 1;

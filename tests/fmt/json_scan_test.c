@@ -70,6 +70,34 @@ test_null(void **state)
 	}
 }
 
+/* Strings are looked through some bytes at a time: each byte stops that, or does not, wherever it
+ * stands and whatever is behind it. */
+static void
+test_each_byte_everywhere(void **state)
+{
+	(void)state;
+	for (int byte = 0; byte < 256; byte++) {
+		for (size_t at = 0; at < 24; at++) {
+			char text[32];
+			struct json_scan s = JSON_SCAN_INIT(((struct sv){text, 26}));
+			struct sv raw = {0};
+			bool plain = byte >= 0x20 && byte != '"' && byte != '\\';
+
+			memset(text, at % 2 ? 0xC3 : 'u', sizeof(text));
+			text[0] = text[25] = '"';
+			text[1 + at] = (char)byte;
+			/* A backslash before u wants digits; the last one takes the quote. */
+			assert_int_equal(json_scan_str(&s, &raw), plain || byte == '"');
+			if (plain)
+				assert_int_equal(raw.n, 24);
+			else if (byte == '"')
+				assert_int_equal(raw.n, at);
+			else if (byte != '\\' || at < 23)
+				assert_ptr_equal(s.p, text + 1 + at);
+		}
+	}
+}
+
 static void
 expect_recoded(const char *raw, const char *want)
 {
@@ -200,9 +228,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_values),     cmocka_unit_test(test_null),
-	    cmocka_unit_test(test_recoded),    cmocka_unit_test(test_against_jansson),
-	    cmocka_unit_test(test_no_numbers), cmocka_unit_test(test_members_and_items),
+	    cmocka_unit_test(test_values),
+	    cmocka_unit_test(test_null),
+	    cmocka_unit_test(test_each_byte_everywhere),
+	    cmocka_unit_test(test_recoded),
+	    cmocka_unit_test(test_against_jansson),
+	    cmocka_unit_test(test_no_numbers),
+	    cmocka_unit_test(test_members_and_items),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
