@@ -167,7 +167,7 @@ def rule(title):
 
 
 def metrics(bench, size, rounds):
-    series, minutes, tenants, script_tenants, _, _ = size
+    series, minutes, tenants, script_tenants, *_ = size
     subjects = {
         "CBOR to both": ([], lambda: bench.muster(series, minutes, tenants, ["prom", "lake"])),
         "JSON to both": (["--no-cbor"], lambda: bench.muster(series, minutes, tenants, ["prom", "lake"])),
