@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import sys
+import time
 import urllib.request
 from collections import Counter
 from urllib.parse import unquote
@@ -56,9 +57,16 @@ class GatewayLab(Lab):
         return {row["Key"]: row["ETag"] for row in self.rows("telemetry/")}
 
     def read(self, key):
-        """(etag, bytes)."""
-        answer = self.s3.get_object(Bucket=BUCKET, Key=key)
-        return answer["ETag"], answer["Body"].read()
+        """(etag, bytes). The gateway replaces an object by taking the old one away first: while a request of a run that was killed
+        is still under way in it, what is there may be missing for a moment."""
+        for patience in range(50, -1, -1):
+            try:
+                answer = self.s3.get_object(Bucket=BUCKET, Key=key)
+                return answer["ETag"], answer["Body"].read()
+            except self.s3.exceptions.NoSuchKey:
+                if not patience:
+                    raise
+                time.sleep(0.1)
 
     def fingerprints(self):
         """{key: (etag, sha256)} of all that was frozen."""
