@@ -57,7 +57,7 @@ class Arrays(Case):
                          ("Indexed", job["completions"], str(job["completions"])))
         lab = self.lab()
         for i in range(job["completions"]):
-            self.task(lab, container["command"] + container["args"], {**env, "JOB_COMPLETION_INDEX": str(i)})
+            self.task(lab, ["muster", *container["args"]], {**env, "JOB_COMPLETION_INDEX": str(i)})
         self.assert_divided(lab)
 
     def test_kubernetes_looks_after_its_pods(self):
@@ -87,7 +87,7 @@ class Arrays(Case):
         self.assertEqual((env["MUSTER_SHARDS"], target["BatchParameters"]["ArrayProperties"]["Size"]), (str(shards),) * 2)
         lab = self.lab()
         for i in range(shards):
-            self.task(lab, container["Command"], {**env, "AWS_BATCH_JOB_ARRAY_INDEX": str(i)})
+            self.task(lab, ["muster", *container["Command"]], {**env, "AWS_BATCH_JOB_ARRAY_INDEX": str(i)})
         self.assert_divided(lab)
 
     def test_aws_batch_may_submit_its_job_and_nothing_else(self):
