@@ -4,8 +4,11 @@ for Terraform, the bucket's policy lets muster work, and systemd takes the units
 """
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
+import tempfile
 import unittest
 
 from lab import MUSTER, NOW, Case, Lab, rfc3339
@@ -15,6 +18,12 @@ from templates import ACCOUNT, BUCKET, FOLDER, PARAMETERS, policy, resources, tr
 TERRAFORM = {"var.central_role_arn": PARAMETERS["CentralRoleArn"], "var.external_id_prefix": "muster",
              "var.role_name": "muster-reader", "data.aws_caller_identity.here.account_id": ACCOUNT,
              "data.aws_partition.here.partition": "aws"}
+
+# Any other is prose. What follows some is the shell's; what is filled in later is some name.
+COMMAND_LINE = re.compile(r"\bmuster (?:(?:run|record|check|status) -|replay [\"\w])[^`\n]*")
+SHELLS = re.compile(r"2>&1|\|\||\\$")
+PLACEHOLDER = re.compile(r"\{\{.*?\}\}|\$\{.*?\}|\$\w+")
+NO_FILE = r"No such file or directory|no configuration"
 
 
 def listed(value):
@@ -265,13 +274,31 @@ class Schedules(Case):
                                capture_output=True, text=True, check=False)
         self.assertEqual(found.returncode, 0, found.stdout[-3000:])
 
-    def test_the_crontab_runs_what_there_is(self):
-        with open(os.path.join(FOLDER, "crontab"), encoding="utf-8") as file:
-            line = next(line for line in file if line.startswith("*/"))
-        command = line.split(None, 6)[6].replace("\\%", "%").replace("muster run", f"{MUSTER} help run")
-        command = command.replace("sleep $(($$ % 20)); ", "").partition(" 2>&1 |")[0]
-        found = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
-        self.assertEqual((found.returncode, found.stdout.startswith("usage: muster run")), (0, True), found.stderr)
+    def typed(self):
+        """(file, words) of each line in schedules/ that has a command of muster's, comments and annotations too."""
+        for folder, _, names in os.walk(FOLDER):
+            for name in sorted(names):
+                with open(os.path.join(folder, name), encoding="utf-8") as file:
+                    for found in COMMAND_LINE.finditer(file.read()):
+                        yield name, shlex.split(PLACEHOLDER.sub("acme", SHELLS.split(found[0])[0]))
+
+    def refusal(self, words):
+        """What the program says to such a line where there is no configuration and no cassette."""
+        with tempfile.TemporaryDirectory() as folder:
+            words = [os.path.join(folder, word.lstrip("/")) if word.startswith("/") else word for word in words]
+            done = subprocess.run([MUSTER, *words[1:]], cwd=folder, capture_output=True, text=True, check=False,
+                                  env={"PATH": "/usr/bin", "HOME": folder})
+        self.assertEqual(done.returncode, 2, done.stderr)
+        return done.stderr
+
+    def test_every_line_is_one_that_the_program_takes(self):
+        """It takes the options, and misses but the file."""
+        lines = list(self.typed())
+        self.assertLessEqual({"crontab", "muster.service", "github-actions.yaml", "rules.yaml", "slurm.sh"}, {name for name, _ in lines})
+        for name, words in lines:
+            with self.subTest(name, words=words):
+                self.assertRegex(self.refusal(words), NO_FILE)
+                self.assertNotRegex(self.refusal([words[0], words[1], "--bogus", *words[2:]]), NO_FILE)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""cfn-lint, the linter of AWS's own templates, and kubernetes-validate, the schemas of Kubernetes' own API, on what lies in
-schedules/."""
+"""cfn-lint, the linter of AWS's own templates, kubernetes-validate, the schemas of Kubernetes' own API, and hadolint on what lies
+in schedules/."""
 import glob
 import os
 import subprocess
@@ -42,6 +42,16 @@ class Templates(unittest.TestCase):
             wrong.write(file.read().replace("backoffLimitPerIndex:", "backoffLimitPerIndx:"))
             wrong.flush()
             self.assertNotEqual(self.validate(wrong.name, NEWEST).returncode, 0, "it takes anything")
+
+    def test_hadolint_has_nothing_to_say(self):
+        path = os.path.join(FOLDER, "Dockerfile")
+        with open(path, encoding="utf-8") as file, tempfile.NamedTemporaryFile("w", suffix="Dockerfile") as wrong:
+            wrong.write(file.read().replace("FROM debian:12 ", "FROM debian "))
+            wrong.flush()
+            done = [subprocess.run([beside_python("hadolint"), "--no-color", name], capture_output=True, text=True, check=False)
+                    for name in (path, wrong.name)]
+        self.assertEqual((done[0].returncode, done[0].stdout), (0, ""), done[0].stderr)
+        self.assertNotEqual(done[1].returncode, 0, "it takes anything")
 
 
 if __name__ == "__main__":
