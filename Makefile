@@ -256,7 +256,7 @@ arm64:                    ## build-arm64/muster, by the cross compiler
 arm64-check: arm64        ## the unit tests and whole runs of it, under qemu
 	$(Q)scripts/image --arch arm64
 	$(Q)$(MAKE) $(ARM64) emulated
-	$(Q)MUSTER=scripts/in-image IMAGE_ARCH=arm64 MUSTER_PATIENCE=20 scripts/e2e test_exact
+	$(Q)MUSTER=scripts/in-image IMAGE_ARCH=arm64 MUSTER_PATIENCE=20 LIMIT=3000 scripts/e2e test_exact
 
 emulated: $(TEST_BIN)
 	$(Q)scripts/unit -t 900 -w 'qemu-aarch64-static -L $(SYSROOT)' $(TEST_BIN)
