@@ -269,13 +269,15 @@ escape_control(struct buf *out, char c)
 		buf_fmt(out, "\\u%04x", (unsigned)c);
 }
 
-/* How many characters at the start of s stand for themselves. */
+/* How many characters at the start of s stand for themselves. ASCII only; whether a char has a sign
+ * depends on the machine. */
 static size_t
 plain_run(struct sv s)
 {
 	size_t n = 0;
 
-	while (n < s.n && s.p[n] >= 0x20 && s.p[n] != '"' && s.p[n] != '\\')
+	while (n < s.n && (unsigned char)s.p[n] >= 0x20 && (unsigned char)s.p[n] < 0x80 &&
+	       s.p[n] != '"' && s.p[n] != '\\')
 		n++;
 	return n;
 }
