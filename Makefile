@@ -40,7 +40,7 @@ OPT_debug    := -O0
 OPT_asan     := -O1 -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 OPT_tsan     := -O1 -fsanitize=thread
 OPT_valgrind := -O1
-OPT_cover    := -O0 --coverage
+OPT_cover    := -O0 --coverage -DCONFINE_OFF
 OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 # What is done once a cell or a run need not be quick but small. Debuggers unwind by the debug information.
 SMALL_release := -Os
@@ -108,7 +108,8 @@ comma := ,
 $(SIM_BIN): LDFLAGS += $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Wl$(comma)--wrap=$(f))
 $(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f))
 
-$(B)/tests/sim/powercut.so: tests/sim/powercut.c
+# To be preloaded: powercut and breakout.
+$(B)/tests/%.so: tests/%.c
 	$(call say,LD,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -g -O1 $(WARN) -shared -fPIC -o $@ $< -ldl
@@ -133,7 +134,7 @@ unit: $(TEST_BIN)         ## the unit tests, with the compiler and flavour given
 
 test: unit e2e            ## the tests a change is most often judged by
 
-sim-tools: $(SIM_BIN) $(B)/tests/sim/powercut.so  ## the sweep and the programs that kill runs for the tests
+sim-tools: $(SIM_BIN) $(B)/tests/sim/powercut.so $(B)/tests/e2e/breakout.so  ## the sweep, and what kills and breaks into runs for the tests
 
 e2e: all sim-tools        ## whole runs against the AWS stand-in (E2E= a module or a test, MUSTER= another binary)
 	$(Q)scripts/e2e $(E2E)

@@ -72,4 +72,13 @@ struct cred_setup {
  */
 int cred_chain_new(const struct cred_setup *setup, struct cred_source **ret, struct err *err);
 
+/* What the chain may want of this machine beside the network; texts are the environment's and the profiles'. */
+#define CRED_NEEDS_FILES 10
+struct cred_needs {
+	bool programs; /* credential_process */
+	const char *files[CRED_NEEDS_FILES]; /* tokens that others put there and replace; "~/" may begin them */
+	size_t n_files;
+};
+void cred_needs(struct cred_needs *ret);
+
 #endif

@@ -9,8 +9,8 @@
 
 #include "base/cleanup.h"
 
-static const char *
-folder(void)
+const char *
+spool_folder(void)
 {
 	const char *dir = getenv("TMPDIR");
 
@@ -23,7 +23,7 @@ folder(void)
 static int
 open_file(struct spool *s, struct err *err)
 {
-	const char *dir = folder();
+	const char *dir = spool_folder();
 	char name[4096];
 
 	s->fd = open(dir, O_TMPFILE | O_RDWR | O_EXCL | O_CLOEXEC, 0600);
@@ -48,7 +48,7 @@ to_file(struct spool *s, struct sv data, struct err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(err, errno, "write to a temporary file in %s", folder());
+			return err_sys(err, errno, "write to a temporary file in %s", spool_folder());
 		s->filed += (uint64_t)n;
 		data.p += n;
 		data.n -= (size_t)n;

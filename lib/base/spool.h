@@ -21,6 +21,8 @@ struct spool {
 };
 #define SPOOL_INIT ((struct spool){ .tail = BUF_INIT(2 * SPOOL_MEMORY), .fd = -1 })
 
+/* Where the file would be made. Static storage, or the environment's. */
+const char *spool_folder(void);
 void spool_done(struct spool *s); /* it may be used again */
 /* ERR_LOCAL: no room, no folder. */
 int spool_add(struct spool *s, struct sv data, struct err *err);

@@ -6,6 +6,7 @@
  */
 #include <fcntl.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -190,8 +191,10 @@ write_cassette(struct recorder *r, const char *path, struct err *err)
 static int
 record(struct recorder *r, const char *path, int argc, char **argv)
 {
+	CLEANUP(freep) char *copy = sv_dup(sv_of(path));
 	const struct session_hooks hooks = {
 	    .fixed_now = true,
+	    .folders = {copy ? dirname(copy) : NULL},
 	    .bottom = put_recorder,
 	    .opened = session_opened,
 	    .arg = r,

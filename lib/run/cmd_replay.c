@@ -405,6 +405,7 @@ run_command(struct replay *r)
 	    .offline = true,
 	    .fixed_now = true,
 	    .stdout_fd = r->stdout_fd,
+	    .folders = {r->scratch, r->outputs, r->expect},
 	    .configure = redirect,
 	    .bottom = put_player,
 	    .arg = r,

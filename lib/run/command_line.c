@@ -10,6 +10,7 @@
 #include "aws/profile.h"
 #include "base/cleanup.h"
 #include "run/report.h"
+#include "run/sandbox.h"
 #include "run/session.h"
 
 static struct clock *signal_clock;
@@ -121,5 +122,8 @@ command_begin(const struct command_line *line, int argc, char **argv, struct opt
 		return false;
 	}
 	log_init(STDERR_FILENO, o->log_format, o->log_level, NULL);
-	return !load_config(o, config);
+	if (load_config(o, config))
+		return false;
+	sandbox_enter(*config, o, session_hooks());
+	return true;
 }

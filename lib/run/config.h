@@ -69,6 +69,7 @@ struct job {
 	const struct conf_node *node;
 };
 
+enum sandbox { SANDBOX_AUTO, SANDBOX_OFF };
 enum fail_on { FAIL_ON_ANY, FAIL_ON_ALL, FAIL_ON_PERCENT };
 
 struct run_conf {
@@ -79,6 +80,7 @@ struct run_conf {
 	enum fail_on fail_on;
 	double fail_percent;
 	const char *self_metrics, *status_page; /* NULL: none */
+	int sandbox; /* enum sandbox */
 	struct prices prices;
 	struct limits limits;
 };

@@ -69,6 +69,14 @@ const struct conf_key config_run_keys[] = {
      .node_offset = NODE(status_page),
      .help =
 	 "Where a status page is written after each run, s3://... or file:///... Default: none."},
+    {.name = "sandbox",
+     .type = CONF_ENUM,
+     .offset = RUN(sandbox),
+     .words = (const char *const[]){"auto", "off", NULL},
+     .deflt = "auto",
+     .help = "auto: what the kernel has to keep this process to the files and calls it needs "
+	     "(Landlock, seccomp; `--log-level debug` says what). off: nothing, for systems where "
+	     "that is in the way."},
     {.name = "limits",
      .type = CONF_TABLE,
      .offset = RUN(limits),

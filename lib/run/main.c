@@ -4,9 +4,9 @@
 #include <malloc.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/cleanup.h"
+#include "base/confine.h"
 #include "run/command.h"
 #include "run/config.h"
 #include "run/job.h"
@@ -142,12 +142,10 @@ tune_heap(void)
 int
 main(int argc, char **argv)
 {
-	const struct rlimit no_core = {0, 0};
 	const struct command *c;
 
 	tune_heap();
-	/* A core file would hold credentials. */
-	(void)setrlimit(RLIMIT_CORE, &no_core);
+	confine_memory();
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

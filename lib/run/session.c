@@ -33,6 +33,12 @@ session_hook(const struct session_hooks *h)
 	hooks = h ? h : &no_hooks;
 }
 
+const struct session_hooks *
+session_hooks(void)
+{
+	return hooks;
+}
+
 struct clock *
 session_clock(void)
 {

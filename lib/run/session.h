@@ -58,6 +58,7 @@ struct session_hooks {
 	bool offline;	     /* no network: `bottom` makes a transport of its own */
 	bool fixed_now;	     /* the present does not move while the run lasts */
 	int stdout_fd;	     /* where stdout sinks write */
+	const char *folders[4]; /* where it writes beside what the configuration names */
 	/* After the configuration was read. */
 	int (*configure)(void *arg, struct config *c, struct err *err);
 	/* *t is the transport that would be the bottom (NULL: offline); put another in its place. */
@@ -70,6 +71,7 @@ struct session_hooks {
 void session_hook(const struct session_hooks *h);
 /* The hook of that name, or the usual: */
 struct clock *session_clock(void);
+const struct session_hooks *session_hooks(void);
 int session_configure(struct config *c, struct err *err);
 
 /* -1 with ERR_USAGE: the command line asks for something that is not there (exit 2); any other

@@ -1,0 +1,99 @@
+#!/usr/bin/python3
+"""P9: whoever got hold of the program would find it locked in: a library that is preloaded tries what it would try, in a
+whole run, and the run must not notice. The fences are the kernel's; where it has none there is nothing to test."""
+import ctypes
+import errno
+import os
+import unittest
+
+from lab import MUSTER, ROOT, Case
+
+PRELOAD = os.path.join(ROOT, "build", "tests", "e2e", "breakout.so")
+CREATE_RULESET = 444  # landlock_create_ruleset, which tells its version
+FILES = {"read": errno.EACCES, "write": errno.EACCES, "list": errno.EACCES}
+PROGRAM = {"program": errno.EPERM}
+CALLS = {"namespace": errno.EPERM, "keys": errno.EPERM, "listen": errno.EPERM, "trace": errno.EPERM}
+MEMORY = {"core": 0, "dumpable": 0}
+
+
+def landlock():
+    return ctypes.CDLL(None, use_errno=True).syscall(CREATE_RULESET, None, 0, 1)
+
+
+@unittest.skipUnless(os.access(PRELOAD, os.R_OK), f"{PRELOAD} is not built")
+@unittest.skipIf("asan" in MUSTER or "tsan" in MUSTER, "sanitizers want to be loaded first")
+@unittest.skipIf(landlock() < 2, "this kernel has no Landlock")
+class Sandbox(Case):
+    def tried(self, lab, *words, env=None, status=0, **how):
+        """What came of each trick."""
+        log, outside = lab.path("breakout.log"), lab.path("outside")
+        # Were they not there, the folder above would be the one that is opened: theirs to be made in.
+        for folder in (lab.state, lab.lake, outside):
+            os.makedirs(folder, exist_ok=True)
+        lab.path("outside/secret", "of another program")
+        if os.path.exists(outside + "/planted"):
+            os.remove(outside + "/planted")
+        result = lab.run("--log-level", "debug", *words, **how,
+                         env={"LD_PRELOAD": PRELOAD, "BREAKOUT_LOG": log, "BREAKOUT_OUTSIDE": outside, **(env or {})})
+        self.assert_status(result, status)
+        with open(log, encoding="ascii") as file:
+            found = {name: int(value) for name, value in map(str.split, file)}
+        self.assertEqual(os.path.exists(outside + "/planted"), found["write"] == 0)
+        return found, result
+
+    def assert_tried(self, found, *expected):
+        want = {"names": 0, **MEMORY}
+        for more in expected:
+            want.update(more)
+        self.assertEqual({name: found[name] for name in want}, want)
+
+    def test_a_run_is_locked_in_and_does_its_work(self):
+        lab = self.lab()
+        lab.settings["run"] = {"status_page": f"file://{lab.path('web')}/status.html"}
+        os.mkdir(lab.path("web"))
+        found, result = self.tried(lab, "--report", lab.path("web/report.json"))
+        self.assert_tried(found, FILES, PROGRAM, CALLS, {"no_new_privs": 1})
+        self.assertTrue(result.errors("sandbox", 'files="Landlock ABI', "calls=filtered", "programs=none"), result.err)
+        self.assert_exact(lab)
+        self.assertFalse(result.errors("not written"), result.err)
+        self.assertTrue(os.path.exists(lab.path("web/status.html")) and os.path.exists(lab.path("web/report.json")))
+
+    def test_off_is_off(self):
+        """And that the tricks work where nothing is in their way. `trace` ends here: who is traced stops at signals."""
+        lab = self.lab(tenants=1)
+        lab.settings["run"] = {"sandbox": "off"}
+        found, result = self.tried(lab)
+        self.assert_tried(found, {"no_new_privs": 0, "namespace": 0 if os.geteuid() == 0 else errno.EPERM},
+                          dict.fromkeys(("read", "write", "list", "program", "keys", "listen", "trace"), 0))
+        self.assertTrue(result.errors("sandbox", "run.sandbox=off"), result.err)
+
+    def test_a_program_that_brings_credentials_may_be_started(self):
+        """And needs files that nobody here knows; all else stays shut."""
+        lab = self.lab(tenants=1)
+        found, result = self.tried(lab, env=lab.keys_from("process"))
+        self.assert_tried(found, CALLS, {"no_new_privs": 1, "program": 0, "read": 0})
+        self.assertTrue(result.errors("sandbox", "credential_process"), result.err)
+        self.assert_exact(lab)
+
+    def test_a_token_is_read_from_its_folder(self):
+        """It lies in the folder of the lab, which is so opened for reading: others replace such files."""
+        lab = self.lab(tenants=1)
+        found, _ = self.tried(lab, env=lab.keys_from("web"))
+        self.assert_tried(found, {"read": 0, "write": errno.EACCES}, PROGRAM, CALLS)
+
+    def test_a_profile_that_is_not_used_opens_nothing(self):
+        lab = self.lab(tenants=1)
+        config = lab.path("config", "[profile other]\ncredential_process = cat /etc/hostname\n")
+        found, _ = self.tried(lab, env={"AWS_CONFIG_FILE": config})
+        self.assert_tried(found, FILES, PROGRAM, CALLS)
+
+    def test_other_commands_are_locked_in_too(self):
+        lab = self.lab(tenants=1)
+        for command, words, status in (("check", (), 0), ("backfill", ("--from", "now-3h", "--to", "now-2h"), 0)):
+            with self.subTest(command=command):
+                found, _ = self.tried(lab, *words, command=command, status=status)
+                self.assert_tried(found, FILES, PROGRAM, CALLS)
+
+
+if __name__ == "__main__":
+    unittest.main()
