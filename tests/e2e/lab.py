@@ -24,6 +24,7 @@ from standin.world import World, dumps, generate  # noqa: E402
 from testing import Daemon  # noqa: E402
 
 import arrivals  # noqa: E402
+import secrets_of  # noqa: E402
 from expected import Expected, differences, due_end, first_start, rfc3339, windows  # noqa: E402
 
 MUSTER = os.path.abspath(os.environ.get("MUSTER", os.path.join(ROOT, "build", "muster")))
@@ -52,6 +53,8 @@ class Lab:
         self.folder = tempfile.mkdtemp(prefix="muster-e2e.")
         self.world = World(document or self.document(tenants, **world))
         self.now = now
+        self.own = {"aws.log"}  # files that the test wrote, or the stand-in
+        self.said = []          # what each muster wrote to its outputs
         self.path("world.json", dumps(self.world.document))
         self.daemon = Daemon(self.folder, "--world", self.path("world.json"), "--now", now, "--log",
                              self.path("aws.log"), *flags)
@@ -63,13 +66,30 @@ class Lab:
         return generate(tenants, **{"seed": 11, "regions": [REGION], "services": 2, **world})
 
     def close(self):
-        self.daemon.stop(signal.SIGKILL)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            needles = self.secrets()
+            self.daemon.stop(signal.SIGKILL)
+            found = secrets_of.leaks(needles, [*self.said, *secrets_of.written(self.folder, self.own)])
+        finally:
+            self.daemon.stop(signal.SIGKILL)
+            shutil.rmtree(self.folder, ignore_errors=True)
+        assert not found, f"P9: {found[:10]}"
+
+    def secrets(self):
+        """Everything that must not be seen, as it may look."""
+        words = {self.world.central["secret_key"], *secrets_of.passwords(self.settings)}
+        words |= {self.world.central_token(kind) for kind in ("web", "container", "imds")}
+        try:
+            words |= set(self.daemon.control("secrets"))
+        except OSError:  # a test has ended the stand-in
+            pass
+        return secrets_of.session_marks(self.world).union(*map(secrets_of.forms, words))
 
     def path(self, name, text=None):
         """A file of the lab, written where there is a text: whole at any moment, for others may be reading it."""
         path = os.path.join(self.folder, name)
         if text is not None:
+            self.own.add(name)
             with open(path + ".new", "w", encoding="utf-8") as file:
                 file.write(text)
             os.replace(path + ".new", path)
@@ -145,8 +165,10 @@ class Lab:
         arguments = [MUSTER, command, "-c", config_file, *words]
         if "--now" not in words:
             arguments += ["--now", rfc3339(self.now) + "Z"]
-        return subprocess.Popen(arguments, env={**self.environment(), **(env or {})}, cwd=self.folder, text=True,
-                                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(arguments, env={**self.environment(), **(env or {})}, cwd=self.folder, text=True,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process.said = self.said
+        return process
 
     def tell(self, now):
         """Move the present, the stand-in's and ours."""
@@ -177,6 +199,7 @@ def finish(process, timeout, began=None):
         process.kill()
         out, err = process.communicate()
         raise AssertionError(f"still running after {timeout} s; it had said:\n{err[-4000:]}") from None
+    getattr(process, "said", []).extend((("stdout", out.encode()), ("stderr", err.encode())))
     return Result(process.returncode, out, err, time.monotonic() - began)
 
 

@@ -3,8 +3,11 @@
 import base64
 import os
 import re
+import subprocess
 import unittest
+import urllib.parse
 
+import secrets_of
 from lab import SOURCES, Case
 
 PASSWORD = "hunter2-Zq8vW3xK"
@@ -12,39 +15,39 @@ BEARER = "bearer-Jd93kfLq02mZ"
 DATA = {"service": "monitoring"}
 
 
+def zstd(data):
+    return subprocess.run(["zstd", "-qc"], input=data, capture_output=True, check=True, timeout=60).stdout
+
+
 class Secrets(Case):
     def secrets(self, lab):
-        """Everything that must not be seen: as it is, and as it would look in a header."""
-        central = lab.world.central
-        plain = [central["secret_key"], PASSWORD, BEARER, base64.b64encode(f"muster:{PASSWORD}".encode()).decode()]
-        plain += [tenant["external_id"] for tenant in lab.world.tenants]
-        plain += [lab.world.central_token(kind) for kind in ("web", "container", "imds")]
-        return [word.encode() for word in plain] + self.session_marks(lab)
-
-    def session_marks(self, lab):
-        """How every session's token begins, whose it is: the stand-in's tokens carry the role's name in base64."""
-        roles = [tenant["role"] for tenant in lab.world.tenants] + [lab.world.central_role, *lab.world.roles]
-        return [base64.b64encode(f'{{"role":"{role}"'.encode())[:40] for role in roles]
-
-    OWN = ("world.json", "muster.yaml", "aws.log", "token", "config", "printed", "keys.sh")  # what the test wrote
-
-    def everything_written(self, lab, result):
-        yield "stdout", result.out.encode()
-        yield "stderr", result.err.encode()
-        for place, _, files in os.walk(lab.folder):
-            for name in files:
-                path = os.path.join(place, name)
-                if os.path.relpath(path, lab.folder) in self.OWN:
-                    continue
-                with open(path, "rb") as file:
-                    yield path, file.read()
+        """Beside what every test looks for: this one's own, and the external ids, which only `check` may name."""
+        plain = [PASSWORD, BEARER, f"muster:{PASSWORD}", *(tenant["external_id"] for tenant in lab.world.tenants)]
+        return lab.secrets().union(*map(secrets_of.forms, plain))
 
     def assert_silent(self, lab, result):
-        written = list(self.everything_written(lab, result))
+        own = lab.own | {"world.json", "muster.yaml", "token", "config", "printed", "keys.sh"}
+        written = [("stdout", result.out.encode()), ("stderr", result.err.encode()),
+                   *secrets_of.written(lab.folder, own)]
         self.assertGreater(sum(len(data) for _, data in written), 60, "nothing was written at all")
-        for place, data in written:
-            for secret in self.secrets(lab):
-                self.assertNotIn(secret, data, place)
+        self.assertEqual(secrets_of.leaks(self.secrets(lab), written), [])
+
+    def test_a_leak_would_be_found(self):
+        """In a log, in a file, in a compressed one; as it is, in a URL, in a header, in a token's middle."""
+        lab = self.lab(tenants=1)
+        self.assert_status(self.loud(lab), 0)
+        secret = lab.daemon.control("secrets")[-1]
+        key = lab.world.central["secret_key"]
+        disguises = (key, urllib.parse.quote(key, safe=""), base64.b64encode(f"me:{key}".encode()).decode(),
+                     base64.b64encode(f"it is {key}!".encode()).decode(), secret)
+        for disguise in disguises:
+            for name, data in (("log", disguise.encode()), ("lake/x.zst", zstd(disguise.encode()))):
+                with self.subTest(disguise=disguises.index(disguise), name=name):
+                    with open(os.path.join(lab.folder, name), "wb") as file:
+                        file.write(b"some text before it " + data if name == "log" else data)
+                    found = secrets_of.leaks(lab.secrets(), secrets_of.written(lab.folder, lab.own))
+                    os.remove(os.path.join(lab.folder, name))
+                    self.assertTrue(found)
 
     def loud(self, lab, **how):
         return lab.run("--log-level", "debug", "--report", lab.path("report.json"), **how)

@@ -39,6 +39,11 @@ def _stats(standin, _request):
     return as_json({**standin.ledger.report(), "remote_write": standin.receiver.report()})
 
 
+def _secrets(standin, _request):
+    """Of the newest sessions: what a client must not show anywhere."""
+    return as_json(list(standin.issued))
+
+
 def _world(standin, _request):
     return as_json(standin.world.document)
 
@@ -134,6 +139,7 @@ def _reset(standin, _request):
 ROUTES = {
     ("GET", "health"): _health,
     ("GET", "stats"): _stats,
+    ("GET", "secrets"): _secrets,
     ("GET", "world"): _world,
     ("GET", "now"): _now,
     ("PUT", "now"): _set_now,

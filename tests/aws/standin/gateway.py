@@ -1,4 +1,5 @@
 """The way of a request: whose is it, who signed it, is it allowed, does a fault hit it, what is the answer."""
+import collections
 import email.utils
 import fnmatch
 import itertools
@@ -35,6 +36,7 @@ class Standin:
         self.ttl = options.session_ttl   # seconds a session really lives; None: as long as was asked for
         self.ttl_announced = True        # whether Expiration tells the truth about that
         self.serial = itertools.count(time.time_ns())
+        self.issued = collections.deque(maxlen=100)  # secrets of the newest sessions, for tests to look for
         self.services = [service(self) for service in TABLE]
 
     def issue_session(self, role_arn, name, seconds):
@@ -42,6 +44,7 @@ class Standin:
         now = self.clock.wall()
         lives = min(seconds, self.ttl) if self.ttl is not None else seconds
         token, principal = self.credentials.issue(role_arn, name, now + lives, next(self.serial))
+        self.issued.append(principal.secret)
         return token, principal, now + (lives if self.ttl_announced else seconds)
 
     def handle(self, request):
