@@ -1,6 +1,8 @@
 /* Which certificates are believed. The server is the openssl program's; without it the tests are
  * skipped. */
 #include <fcntl.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -54,6 +56,20 @@ run_openssl(char *const argv[], int *ret_out)
 #define OPENSSL(...) ((char *const[]){(char[]){"openssl"}, __VA_ARGS__, NULL})
 #define ARG(s)	     ((char[]){s})
 
+/* Else Debian's OpenSSL would refuse old versions by itself, whatever the program asks for. */
+static int
+allow_all(void)
+{
+	static const char text[] = "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n"
+				   "[c]\nMinProtocol = TLSv1\nCipherString = ALL:@SECLEVEL=0\n"
+				   "[req]\ndistinguished_name = d\n[d]\n";
+	FILE *f = fopen("openssl.cnf", "we");
+
+	if (!f || fputs(text, f) == EOF)
+		return -1;
+	return fclose(f) || setenv("OPENSSL_CONF", "openssl.cnf", 1) ? -1 : 0;
+}
+
 static int
 make_certificate(void **state)
 {
@@ -61,7 +77,7 @@ make_certificate(void **state)
 	pid_t pid;
 
 	(void)state;
-	if (!mkdtemp(folder) || chdir(folder) < 0)
+	if (!mkdtemp(folder) || chdir(folder) < 0 || allow_all())
 		return -1;
 	pid =
 	    run_openssl(OPENSSL(ARG("req"), ARG("-x509"), ARG("-newkey"), ARG("ec"),
@@ -81,23 +97,24 @@ remove_certificate(void **state)
 	(void)state;
 	(void)unlink("key.pem");
 	(void)unlink("cert.pem");
+	(void)unlink("openssl.cnf");
 	curl_transport_global_done();
 	return chdir("/") < 0 || rmdir(folder) < 0 ? -1 : 0;
 }
 
 static void
-start(struct server *s)
+start_with(struct server *s, char *certificate, char *version)
 {
 	char line[256];
 	int fd;
 
 	*s = (struct server){.pid = -1};
-	if (access("cert.pem", R_OK) < 0)
+	if (access(certificate, R_OK) < 0)
 		skip();
-	s->pid =
-	    run_openssl(OPENSSL(ARG("s_server"), ARG("-accept"), ARG("127.0.0.1:0"), ARG("-www"),
-				ARG("-key"), ARG("key.pem"), ARG("-cert"), ARG("cert.pem")),
-			&fd);
+	s->pid = run_openssl(OPENSSL(ARG("s_server"), ARG("-accept"), ARG("127.0.0.1:0"),
+				     ARG("-www"), ARG("-key"), ARG("key.pem"), ARG("-cert"),
+				     certificate, ARG("-cipher"), ARG("ALL:@SECLEVEL=0"), version),
+			     &fd);
 	assert_true(s->pid > 0);
 	s->out = fdopen(fd, "r");
 	assert_non_null(s->out);
@@ -105,6 +122,12 @@ start(struct server *s)
 		if (strncmp(line, "ACCEPT 127.0.0.1:", 17) == 0)
 			s->port = (int)strtol(line + 17, NULL, 10);
 	assert_int_not_equal(s->port, 0);
+}
+
+static void
+start(struct server *s)
+{
+	start_with(s, ARG("cert.pem"), NULL);
 }
 
 static void
@@ -198,6 +221,75 @@ test_other_host(void **state)
 	stop(&s);
 }
 
+/* The same certificate, but it ended an hour ago. */
+static void
+make_expired(void)
+{
+	FILE *in = fopen("cert.pem", "re"), *key_in = fopen("key.pem", "re");
+	FILE *out = fopen("old.pem", "we");
+	EVP_PKEY *key;
+	X509 *cert;
+
+	assert_true(in && key_in && out);
+	cert = PEM_read_X509(in, NULL, NULL, NULL);
+	key = PEM_read_PrivateKey(key_in, NULL, NULL, NULL);
+	assert_true(cert && key);
+	assert_non_null(X509_gmtime_adj(X509_getm_notBefore(cert), -7200));
+	assert_non_null(X509_gmtime_adj(X509_getm_notAfter(cert), -3600));
+	assert_true(X509_sign(cert, key, EVP_sha256()) > 0);
+	assert_int_equal(PEM_write_X509(out, cert), 1);
+	X509_free(cert);
+	EVP_PKEY_free(key);
+	(void)fclose(in);
+	(void)fclose(key_in);
+	assert_int_equal(fclose(out), 0);
+}
+
+static void
+test_expired(void **state)
+{
+	struct transport *t;
+	struct server s;
+	struct err err;
+
+	(void)state;
+	if (access("cert.pem", R_OK) < 0)
+		skip();
+	make_expired();
+	start_with(&s, ARG("old.pem"), NULL);
+	t = new_transport("old.pem");
+	assert_int_equal(ask(t, "localhost", s.port, &err), -1);
+	assert_int_equal(err.kind, ERR_REJECTED);
+	assert_non_null(strstr(err.msg, "certificate of host localhost not trusted"));
+	transport_free(t);
+	stop(&s);
+	(void)unlink("old.pem");
+}
+
+static void
+try_version(char *version, int expected)
+{
+	struct transport *t;
+	struct server s;
+
+	start_with(&s, ARG("cert.pem"), version);
+	t = new_transport("cert.pem");
+	assert_int_equal(ask(t, "localhost", s.port, NULL), expected);
+	transport_free(t);
+	stop(&s);
+}
+
+/* TLS 1.2 at the least, though OpenSSL was told to take anything (allow_all). */
+static void
+test_old_tls(void **state)
+{
+	(void)state;
+	try_version(ARG("-tls1_3"), 0);
+	try_version(ARG("-tls1_2"), 0);
+	try_version(ARG("-tls1_1"), -1);
+	try_version(ARG("-tls1"), -1);
+}
+
 static void
 test_bundle_that_is_none(void **state)
 {
@@ -285,6 +377,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_trusted),	  cmocka_unit_test(test_unknown_issuer),
 	    cmocka_unit_test(test_other_host),	  cmocka_unit_test(test_bundle_that_is_none),
+	    cmocka_unit_test(test_expired),	  cmocka_unit_test(test_old_tls),
 	    cmocka_unit_test(test_no_tls_at_all), cmocka_unit_test(test_threads),
 	};
 
