@@ -45,10 +45,13 @@ OPT_fuzz     := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-re
 # What is done once a cell or a run need not be quick but small. Debuggers unwind by the debug information.
 SMALL_release := -Os
 OPT     := $(OPT_$(FLAVOUR))
+# What of these the compiler has for this processor; scripts/check-binary looks whether it came to something.
+has      = $(shell echo 'int x;' | $(CC) -Werror $(1) -x c -c -o /dev/null - 2>/dev/null && echo $(1))
+HARDEN  := $(call has,-fstack-clash-protection) $(call has,-fcf-protection) $(call has,-mbranch-protection=standard)
 CPPFLAGS += -D_GNU_SOURCE -Ilib -I. -DMUSTER_VERSION='"$(VERSION)"' -include base/banned.h \
 	    $(shell $(PKG_CONFIG) --cflags $(PKGS))
-CFLAGS  += -std=c17 -g $(OPT) $(WARN) -fstack-protector-strong -fPIE -pthread
-LDFLAGS += $(OPT) -pie -pthread -Wl,-z,relro,-z,now
+CFLAGS  += -std=c17 -g $(OPT) $(WARN) -fstack-protector-strong $(HARDEN) -fPIE -pthread
+LDFLAGS += $(OPT) -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack,-z,separate-code
 LDLIBS  += $(shell $(PKG_CONFIG) --libs $(PKGS)) -lsnappy -lm
 
 LIB_SRC  := $(sort $(wildcard lib/*/*.c))
@@ -68,7 +71,7 @@ say = $(if $(filter 0,$(V)),@printf '  %-5s %s\n' $(1) $(2))
 SEED ?= 1
 
 .PHONY: all debug test unit e2e sim-tools fuzz fuzzers model sweep sweep-share mutants asan tsan sanitized valgrind memchecked clang lint cover analyze bench scale check manual install install-built package reproducible image arm64 arm64-check emulated clean help \
-	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python
+	lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python lint-binary
 .SECONDARY:
 
 all: $(B)/muster          ## build/muster
@@ -190,7 +193,7 @@ cover:                    ## line coverage of lib/ and jobs/ by all tests; what 
 	$(Q)gcovr --root . --filter lib/ --filter jobs/ --txt build-cover/uncovered.txt --html-details \
 	    build-cover/coverage.html --print-summary build-cover
 
-lint: lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python  ## every static check
+lint: lint-tidy lint-cppcheck lint-format lint-floors lint-headers lint-scripts lint-python lint-binary  ## every static check
 
 # Of NODES states a function the analyzer looks at (its own default: 225,000); time grows with them.
 TIDY_LIMIT := $(if $(NODES),-Xclang -analyzer-config -Xclang max-nodes=$(NODES))
@@ -229,6 +232,10 @@ lint-scripts:
 lint-python:
 	$(call say,CHECK,python)
 	$(Q)pyflakes3 $(PY_SRC)
+
+lint-binary: $(B)/muster
+	$(call say,CHECK,binary)
+	$(Q)scripts/check-binary $<
 
 analyze:                  ## gcc's own analyzer over lib/ and jobs/ (slow, and not part of check)
 	$(Q)for f in $(LIB_SRC) $(JOB_SRC); do gcc $(CPPFLAGS) $(CFLAGS) -O1 -fanalyzer -c -o /dev/null $$f || exit 1; done
