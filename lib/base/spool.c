@@ -48,7 +48,8 @@ to_file(struct spool *s, struct sv data, struct err *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_sys(err, errno, "write to a temporary file in %s", spool_folder());
+			return err_sys(err, errno, "write to a temporary file in %s",
+				       spool_folder());
 		s->filed += (uint64_t)n;
 		data.p += n;
 		data.n -= (size_t)n;
