@@ -271,7 +271,7 @@ test_files_may_be_left_alone(void **state)
 static int
 trace(void)
 {
-	return result(ptrace(PTRACE_ATTACH, getppid(), NULL, NULL));
+	return result(ptrace(PTRACE_TRACEME, 0, NULL, NULL));
 }
 static int
 read_parent(void)
@@ -286,7 +286,7 @@ leave_namespace(void)
 static int
 mount_something(void)
 {
-	return result(mount("none", "/", "tmpfs", 0, NULL));
+	return result(mount("none", "/nowhere/at/all", "tmpfs", 0, NULL));
 }
 static int
 program_the_kernel(void)
@@ -306,7 +306,7 @@ load_module(void)
 static int
 other_kernel(void)
 {
-	return result(syscall(SYS_kexec_load, 0, 0, NULL, 0));
+	return result(syscall(SYS_kexec_load, 0, 0, NULL, ~0ul));
 }
 static int
 become_another(void)
