@@ -109,7 +109,7 @@ $(FUZZ_BIN): $(B)/%: $(B)/%.o $(B)/libmuster.a
 # Its threads take turns as the simulator says: tests/sim/sim_threads.c. Its memory may run out: tests/sim/sim_alloc.c.
 comma := ,
 $(SIM_BIN): LDFLAGS += $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Wl$(comma)--wrap=$(f))
-$(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f))
+$(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f)) -Wl$(comma)--wrap=random_bytes
 
 # To be preloaded: powercut and breakout.
 $(B)/tests/%.so: tests/%.c

@@ -23,7 +23,6 @@
 
 #define SIM_EPOCH	 1767225600000LL /* 2026-01-01T00:00:00Z */
 #define SIM_MIN		 60000LL
-#define SIM_MAX_TENANTS	 100
 #define SIM_REGIONS	 2
 #define SIM_SERIES	 2 /* of each tenant and region */
 #define SIM_GROUPS	 2
@@ -84,6 +83,12 @@ enum sim_command {
 	SIM_BACKFILL /* over the world's `window` */
 };
 
+/* How it stands with a tenant. */
+struct sim_tenancy {
+	bool absent;   /* not in the configuration */
+	bool unjudged; /* what it has may be wrong, and nobody could have told */
+};
+
 /* One run of the program, with what takes the place of its network and its clock. */
 struct sim_proc {
 	struct transport base; /* first */
@@ -118,6 +123,13 @@ struct sim {
 	struct receiver *receiver;
 	struct map spans; /* that came by OTLP, by their ids */
 	char config[64]; /* path of the configuration */
+	const char *run_conf; /* more of its `run`; NULL: nothing */
+	struct sim_tenancy *of; /* each tenant's */
+	bool gaps;	      /* are allowed, and what they cover is not looked for */
+	/* What comes of a call, instead of sim_answer; NULL: that. */
+	int (*meddle)(struct sim_proc *p, const struct http_req *req, struct http_resp *resp,
+		      struct err *err);
+	void *meddle_arg;
 	bool trace;
 };
 
@@ -128,6 +140,8 @@ extern const char *const sim_metrics[SIM_SERIES];  /* CloudWatch's names */
 extern const char *const sim_series[SIM_SERIES];   /* and muster's */
 extern const char *const sim_groups[SIM_GROUPS];
 void sim_tenant(size_t tenant, char id[16], char account[16]);
+/* Of its account, or of its id. s->tenants: none. */
+size_t sim_tenant_of(const struct sim *s, const char *text);
 /* The value of a minute; false: there is none. */
 bool sim_value(const struct sim *s, size_t tenant, size_t region, size_t series, int64_t ms, double *ret);
 /* Calls fn for each log event of [from, to), in order of time. */
@@ -153,6 +167,11 @@ struct sim *sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiv
 		    enum sim_jobs jobs);
 void sim_free(struct sim *s);
 int sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err);
+/* What the services say to it, sorted as the program does. */
+int sim_answer(struct sim *s, const struct http_req *req, struct http_resp *resp, struct err *err);
+/* There was none. */
+int sim_no_answer(struct http_resp *resp, struct err *err);
+void sim_write_config(struct sim *s);
 /* What the world's clock shows. */
 int64_t sim_wall_ms(const struct sim *s);
 /* One service each: fill *resp. */
@@ -186,6 +205,8 @@ int sim_thread_create(pthread_t *ret, const pthread_attr_t *attr, struct sim_pro
 		      void *(*fn)(void *), void *arg);
 /* Others may go first. */
 void sim_yield(void);
+/* Others go first until so much has passed in the world. */
+void sim_sleep(int64_t ms);
 
 /* ---- sim_alloc.c: memory that runs out ---- */
 
@@ -208,5 +229,11 @@ void sim_check(struct sim *s, struct sim_verdict *v);
 void sim_lake_lines(const struct sim *s, struct buf *out);
 /* Its objects. */
 size_t sim_lake_objects(const struct sim *s);
+
+/* ---- sim_chaos.c, sim_year.c ---- */
+
+/* One chaos world, 1,000 tenants at most; `trace`: with all calls shown. Adds to *v what is wrong, with words. */
+void sim_chaos(uint64_t seed, size_t tenants, bool trace, struct sim_verdict *v);
+void sim_year(uint64_t seed, unsigned days, bool trace, struct sim_verdict *v);
 
 #endif

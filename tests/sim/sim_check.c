@@ -33,6 +33,7 @@ struct place {
 	struct sim_verdict *v;
 	enum sim_job job;
 	bool some; /* of a cell's events are enough: it waits for its second asking */
+	const json_t *gaps; /* on record for the stream; NULL: none may be */
 	size_t tenant, region;
 	char id[16], account[16];
 };
@@ -58,6 +59,32 @@ remember(uint64_t h)
 	if (known[at] == h)
 		return true;
 	known[at] = h;
+	return false;
+}
+
+/* ---- gaps ---- */
+
+static bool
+read_time(const json_t *doc, const char *key, int64_t *ret)
+{
+	const char *text = json_string_value(json_object_get(doc, key));
+
+	return text && time_parse_iso(sv_of(text), ret);
+}
+
+/* Something of [from, to) is on record as not to be had, for this sink or all of them. */
+static bool
+in_gap(const struct place *p, const char *sink, int64_t from, int64_t to)
+{
+	for (size_t i = 0; i < json_array_size(p->gaps); i++) {
+		const json_t *g = json_array_get(p->gaps, i);
+		const char *of = json_string_value(json_object_get(g, "sink"));
+		int64_t start, end;
+
+		if (read_time(g, "start", &start) && read_time(g, "end", &end) && start < to &&
+		    from < end && of && (!*of || !strcmp(of, sink)))
+			return true;
+	}
 	return false;
 }
 
@@ -350,6 +377,8 @@ check_cell(const struct place *p, int64_t from)
 
 	cell_key(p, from, 0, key);
 	o = sim_object(p->s, key);
+	if (in_gap(p, "lake", from, from + p->s->every_ms))
+		return o != NULL;
 	if (!o) {
 		if (wanted_lines(p, from))
 			wrong(p, &p->v->lost, "no object", from);
@@ -380,8 +409,11 @@ check_sample(struct walk *w, int64_t ms, double v)
 {
 	const struct place *p = w->p;
 	const struct db_series *db = w->db;
+	bool none = !db || w->at == db->n || db->samples[w->at].ts > ms;
 
-	if (!db || w->at == db->n || db->samples[w->at].ts > ms) {
+	if (none && in_gap(p, "prom", ms, ms + 1))
+		return;
+	if (none) {
 		wrong(p, &p->v->lost, "no sample", ms);
 		return;
 	}
@@ -504,14 +536,6 @@ check_states(const struct place *p, int64_t from, int64_t to)
 
 /* ---- checkpoints ---- */
 
-static bool
-read_time(const json_t *doc, const char *key, int64_t *ret)
-{
-	const char *text = json_string_value(json_object_get(doc, key));
-
-	return text && time_parse_iso(sv_of(text), ret);
-}
-
 /* The stream's first cell, if all its sinks are through up to `due`. */
 static bool
 stream_is_done(const struct place *p, const json_t *stream, int64_t due, int64_t *first)
@@ -521,7 +545,8 @@ stream_is_done(const struct place *p, const json_t *stream, int64_t due, int64_t
 	json_t *sink;
 	int64_t cursor;
 
-	if (!read_time(stream, "first", first) || json_array_size(json_object_get(stream, "gaps")))
+	if (!read_time(stream, "first", first) ||
+	    (!p->s->gaps && json_array_size(json_object_get(stream, "gaps"))))
 		return false;
 	json_object_foreach((json_t *)(uintptr_t)sinks, name,
 			    sink) if (!read_time(sink, "cursor", &cursor) ||
@@ -543,6 +568,9 @@ check_stream(struct place *p, const json_t *checkpoint)
 		wrong(p, &p->v->lost, "the checkpoint is behind or has gaps", due);
 		return 0;
 	}
+	p->gaps = p->s->gaps ? json_object_get(stream, "gaps") : NULL;
+	if (p->s->of[p->tenant].unjudged)
+		return 0;
 	for (int64_t from = first; from < due; from += p->s->every_ms)
 		n += p->s->jobs == SIM_LATE ? check_late_cell(p, from) : check_cell(p, from);
 	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
@@ -573,21 +601,30 @@ check_checkpoint(struct place *p)
 	return n;
 }
 
+struct object_count {
+	const struct sim *s;
+	size_t n;
+};
+
+/* Of tenants that are judged. */
 static void
 count_object(struct sv key, void *value, void *arg)
 {
-	(void)value;
-	*(size_t *)arg +=
-	    sv_starts(key, SV("sim/lake/")) && !sv_starts(key, SV("sim/lake/.muster-probe"));
+	const char *of = strstr(((const struct sim_object *)value)->key, "/tenant=");
+	struct object_count *c = arg;
+
+	if (!sv_starts(key, SV("sim/lake/")) || sv_starts(key, SV("sim/lake/.muster-probe")))
+		return;
+	c->n += !of || !c->s->of[sim_tenant_of(c->s, of + strlen("/tenant="))].unjudged;
 }
 
 static size_t
 lake_objects(const struct sim *s)
 {
-	size_t n = 0;
+	struct object_count c = {s, 0};
 
-	map_each(&s->objects, count_object, &n);
-	return n;
+	map_each(&s->objects, count_object, &c);
+	return c.n;
 }
 
 static bool

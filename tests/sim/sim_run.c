@@ -9,6 +9,8 @@
 #include "base/timefmt.h"
 #include "run/command.h"
 
+#define NAP_MS 1000
+
 /* ---- what a run has instead of a network and a clock ---- */
 
 static int
@@ -51,10 +53,12 @@ proc_sleep(struct clock *c, int64_t ms, int64_t grace_ms, struct err *err)
 {
 	if (clock_check_grace(c, grace_ms, err) < 0)
 		return -1;
-	if (ms > 0)
-		proc_of(c)->world->passed_ms += ms;
-	sim_yield();
-	return 0;
+	/* A cancelled run's clock wakes who sleeps. */
+	for (int64_t left = ms; left > 0 && (grace_ms || !clock_cancelled(c)); left -= NAP_MS)
+		sim_sleep(left < NAP_MS ? left : NAP_MS);
+	if (ms <= 0)
+		sim_yield();
+	return clock_check_grace(c, grace_ms, err);
 }
 
 static void

@@ -19,19 +19,11 @@ need(const void *p)
 bool
 sim_place(const struct sim *s, const struct http_req *req, size_t *tenant, size_t *region)
 {
-	char id[16], account[16];
-
 	for (*region = 0; *region < s->regions; ++*region)
 		if (!strcmp(req->region, sim_regions[*region]))
 			break;
-	if (*region == s->regions)
-		return false;
-	for (*tenant = 0; *tenant < s->tenants; ++*tenant) {
-		sim_tenant(*tenant, id, account);
-		if (!strcmp(req->account, account))
-			return true;
-	}
-	return false;
+	*tenant = sim_tenant_of(s, req->account);
+	return *region < s->regions && *tenant < s->tenants;
 }
 
 static void
@@ -56,6 +48,13 @@ serve(struct sim *s, const struct http_req *req, struct http_resp *resp)
 	}
 }
 
+int
+sim_answer(struct sim *s, const struct http_req *req, struct http_resp *resp, struct err *err)
+{
+	serve(s, req, resp);
+	return aws_classify(req, resp, err);
+}
+
 static const struct sim_fault *
 fault_now(struct sim *s)
 {
@@ -66,8 +65,8 @@ fault_now(struct sim *s)
 	return &s->faults[s->next_fault++];
 }
 
-static int
-no_answer(struct http_resp *resp, struct err *err)
+int
+sim_no_answer(struct http_resp *resp, struct err *err)
 {
 	resp->status = 0;
 	buf_reset(&resp->body);
@@ -87,9 +86,10 @@ send_now(struct sim_proc *p, const struct http_req *req, struct http_resp *resp,
 	static const char *const names[] = {"crash before", "crash after", "fail before", "lost"};
 	struct sim *s = p->world;
 	const struct sim_fault *f;
+	int r;
 
 	if (p->dead)
-		return no_answer(resp, err);
+		return sim_no_answer(resp, err);
 	s->calls++;
 	s->passed_ms += s->call_ms;
 	f = fault_now(s);
@@ -100,14 +100,14 @@ send_now(struct sim_proc *p, const struct http_req *req, struct http_resp *resp,
 		    req->account, req->url, f ? " ! " : "", f ? names[f->kind] : "");
 	if (f && (f->kind == SIM_CRASH_BEFORE || f->kind == SIM_FAIL_BEFORE)) {
 		p->dead = f->kind == SIM_CRASH_BEFORE;
-		return no_answer(resp, err);
+		return sim_no_answer(resp, err);
 	}
-	serve(s, req, resp);
+	r = s->meddle ? s->meddle(p, req, resp, err) : sim_answer(s, req, resp, err);
 	if (f) {
 		p->dead = f->kind == SIM_CRASH_AFTER;
-		return no_answer(resp, err);
+		return sim_no_answer(resp, err);
 	}
-	return aws_classify(req, resp, err);
+	return r;
 }
 
 /* Others may go first, and others may go on before the answer is looked at. */
@@ -133,16 +133,12 @@ static const char by_expression[] =
     "        {id: m, namespace: ECS/ContainerInsights, metrics: [MemoryUtilized]},\n"
     "        {expression: m, name: ecs_task_memory_utilized}]";
 
-static void
-write_config(struct sim *s)
+void
+sim_write_config(struct sim *s)
 {
 	long long every = s->every_ms / SIM_MIN;
-	FILE *f;
-	int fd;
+	FILE *f = fopen(s->config, "we");
 
-	(void)snprintf(s->config, sizeof(s->config), "/tmp/muster-sim.XXXXXX");
-	fd = mkstemp(s->config);
-	f = fd < 0 ? NULL : fdopen(fd, "w");
 	need(f);
 	(void)fprintf(
 	    f, "region: eu-west-1\nstate: s3://sim/state\n"
@@ -151,6 +147,8 @@ write_config(struct sim *s)
 	for (size_t i = 0; i < s->tenants; i++) {
 		char id[16], account[16];
 
+		if (s->of[i].absent)
+			continue;
 		sim_tenant(i, id, account);
 		(void)fprintf(f, "  - {id: %s, account: \"%s\"}\n", id, account);
 	}
@@ -180,7 +178,8 @@ write_config(struct sim *s)
 			 "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
 			 "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
 			 "  jaeger: {kind: otlp, url: \"http://sim:4318\"}\n"
-			 "run: {max_catchup: 1d}\n");
+			 "run: {max_catchup: 1d%s}\n",
+		      s->run_conf ? s->run_conf : "");
 	if (fclose(f))
 		abort();
 }
@@ -190,20 +189,27 @@ sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit hab
 	enum sim_jobs jobs)
 {
 	struct sim *s = calloc(1, sizeof(*s));
+	int fd;
 
 	need(s);
+	s->of = calloc(tenants + 1, sizeof(*s->of));
+	need(s->of);
 	s->seed = seed;
 	s->tenants = tenants;
 	s->regions = SIM_REGIONS;
 	s->every_ms = every_ms;
 	s->call_ms = SIM_CALL_MS;
 	s->jobs = jobs;
-	/* Where the receiver has room for as many series. */
-	s->numbers = jobs == SIM_USUAL && seed / 2 % 2 == 0 &&
-		     tenants * SIM_REGIONS * (SIM_SERIES + SIM_GROUPS) <= RECEIVER_SERIES;
+	s->numbers = jobs == SIM_USUAL && seed / 2 % 2 == 0;
 	s->receiver = receiver_new(habit, WORDS_BARE);
 	need(s->receiver);
-	write_config(s);
+	if (tenants * SIM_REGIONS * (SIM_SERIES + SIM_GROUPS) > RECEIVER_SERIES)
+		receiver_make_room(s->receiver, tenants * SIM_REGIONS * (SIM_SERIES + SIM_GROUPS));
+	(void)snprintf(s->config, sizeof(s->config), "/tmp/muster-sim.XXXXXX");
+	fd = mkstemp(s->config);
+	if (fd < 0 || close(fd))
+		abort();
+	sim_write_config(s);
 	return s;
 }
 
@@ -215,5 +221,6 @@ sim_free(struct sim *s)
 	free(s->queries);
 	transport_free(&s->receiver->base);
 	(void)unlink(s->config);
+	free(s->of);
 	free(s);
 }

@@ -7,7 +7,8 @@
  * that this file knows, a task, runs only while it is `running`; all others it has never heard of
  * and leaves alone. Waits with a time limit end when the dice say so, or when nothing else can go
  * on, and the world's clock then moves: no real time passes anywhere. Where no task can go on at
- * all the program has locked itself up, and the sweep aborts.
+ * all the program has locked itself up, and the sweep aborts. What the program draws at random comes
+ * from the seed, too.
  */
 #include "tests/sim/sim.h"
 
@@ -18,12 +19,14 @@
 
 #define MAX_TASKS   64
 #define TICK_MS	    100 /* that a wait took which nothing but its time limit could end */
+#define MAX_TICKS   (24 * 3600 * 1000 / TICK_MS) /* nobody sleeps longer */
 #define LOCK_ODDS   8	/* one lock in so many lets others go first */
 #define EXPIRE_ODDS 16	/* one turn in so many may go to a wait's time limit */
 
-enum state { FREE, READY, ON_LOCK, ON_SIGNAL, ON_SIGNAL_TIMED, ON_END, ENDED };
+enum state { FREE, READY, ON_LOCK, ON_SIGNAL, ON_SIGNAL_TIMED, ON_CLOCK, ON_END, ENDED };
 struct task {
 	enum state state;
+	int64_t wake_ms;  /* ON_CLOCK: by what has passed in the world */
 	bool expired;	  /* its wait ended by the time limit */
 	const void *what; /* it waits for: a mutex, a condition, a task */
 	struct sim_proc *proc;
@@ -43,6 +46,8 @@ int __real_pthread_cond_signal(pthread_cond_t *c);
 int __real_pthread_cond_broadcast(pthread_cond_t *c);
 int __real_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg);
 int __real_pthread_join(pthread_t t, void **ret);
+int __real_random_bytes(void *p, size_t n, struct err *err);
+int __wrap_random_bytes(void *p, size_t n, struct err *err);
 int __wrap_pthread_mutex_lock(pthread_mutex_t *m);
 int __wrap_pthread_mutex_unlock(pthread_mutex_t *m);
 int __wrap_pthread_cond_wait(pthread_cond_t *c, pthread_mutex_t *m);
@@ -58,6 +63,7 @@ static struct task tasks[MAX_TASKS];
 static struct task *running;
 static struct sim *world; /* NULL: no task is known */
 static uint64_t dice;
+static uint64_t noise; /* what the program takes for chance */
 static _Thread_local struct task *self;
 
 static uint64_t
@@ -71,7 +77,20 @@ roll(void)
 static bool
 may_go(const struct task *t, bool expire)
 {
-	return t->state == READY || (expire && t->state == ON_SIGNAL_TIMED);
+	return t->state == READY || (expire && t->state == ON_SIGNAL_TIMED) ||
+	       (t->state == ON_CLOCK && t->wake_ms <= world->passed_ms);
+}
+
+/* Nothing can go on now: to the next moment at which something can, but no further than a tick. */
+static void
+pass_time(void)
+{
+	int64_t to = world->passed_ms + TICK_MS;
+
+	for (size_t i = 0; i < MAX_TASKS; i++)
+		if (tasks[i].state == ON_CLOCK && tasks[i].wake_ms < to)
+			to = tasks[i].wake_ms;
+	world->passed_ms = to;
 }
 
 static size_t
@@ -84,6 +103,15 @@ count_able(bool expire)
 	return n;
 }
 
+static bool
+any_sleeps(void)
+{
+	for (size_t i = 0; i < MAX_TASKS; i++)
+		if (tasks[i].state == ON_CLOCK)
+			return true;
+	return false;
+}
+
 static struct task *
 draw_task(void)
 {
@@ -92,8 +120,12 @@ draw_task(void)
 
 	if (!n) {
 		expire = true;
+		pass_time();
 		n = count_able(expire);
-		world->passed_ms += TICK_MS;
+		for (int ticks = 0; !n && any_sleeps() && ticks < MAX_TICKS; ticks++) {
+			pass_time();
+			n = count_able(expire);
+		}
 	}
 	if (!n)
 		abort(); /* all wait for each other */
@@ -165,6 +197,15 @@ sim_yield(void)
 	(void)__real_pthread_mutex_unlock(&big);
 }
 
+void
+sim_sleep(int64_t ms)
+{
+	if (!self)
+		return;
+	self->wake_ms = world->passed_ms + ms;
+	(void)wait_for(ON_CLOCK, NULL);
+}
+
 /* ---- tasks ---- */
 
 static struct task *
@@ -185,6 +226,7 @@ sim_threads_begin(struct sim *s, struct sim_proc *proc)
 	(void)__real_pthread_mutex_lock(&big);
 	world = s;
 	dice = mix64(s->seed ^ 0x7412ead ^ s->calls);
+	noise = mix64(dice);
 	self = new_task(proc);
 	self->thread = pthread_self();
 	running = self;
@@ -241,6 +283,20 @@ sim_thread_create(pthread_t *ret, const pthread_attr_t *attr, struct sim_proc *p
 }
 
 /* ---- the wrapped functions ---- */
+
+int
+__wrap_random_bytes(void *p, size_t n, struct err *err)
+{
+	unsigned char *out = p;
+
+	if (!self)
+		return __real_random_bytes(p, n, err);
+	for (size_t i = 0; i < n; i++) {
+		noise = mix64(noise);
+		out[i] = (unsigned char)noise;
+	}
+	return 0;
+}
 
 int
 __wrap_pthread_create(pthread_t *t, const pthread_attr_t *attr, void *(*fn)(void *), void *arg)

@@ -1,6 +1,8 @@
 /* Names, values and events of the simulated world: a pure function of its seed; see sim.h. */
 #include "tests/sim/sim.h"
 
+#include <stdlib.h>
+
 #include "base/hash.h"
 
 const char *const sim_regions[SIM_REGIONS] = {"eu-west-1", "us-east-1"};
@@ -13,6 +15,14 @@ sim_tenant(size_t tenant, char id[16], char account[16])
 {
 	(void)snprintf(id, 16, "t%03zu", tenant);
 	(void)snprintf(account, 16, "1%011zu", tenant);
+}
+
+size_t
+sim_tenant_of(const struct sim *s, const char *text)
+{
+	size_t n = strtoul(text + (*text != '\0'), NULL, 10);
+
+	return *text == 't' || *text == '1' ? (n < s->tenants ? n : s->tenants) : s->tenants;
 }
 
 static uint64_t

@@ -13,6 +13,8 @@
  *   sweep seeds FIRST N     random worlds, workers, faults and delays
  *   sweep races FIRST N     the same with two to five runs at once, in any order
  *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
+ *   sweep chaos SEED N [TENANTS]  N hostile worlds from SEED on, of 20 tenants if not said (sim_chaos.c)
+ *   sweep year SEED [DAYS]  a year of 8 tenants, with all that may come in one (sim_year.c)
  *   sweep plan|late-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED [KIND@CALL...]
  *                           one, with every call shown (what a failure prints)
  *
@@ -27,6 +29,9 @@
 
 #include "base/hash.h"
 
+#define CHAOS_TENANTS 20
+#define YEAR	      365 /* days */
+#define MONTH_TENANTS 100
 #define MONTH_CALL_MS 10 /* 100 tenants at once, and a simulated world takes calls one by one */
 #define MAX_RUNS      13 /* in so many runs a world has to come to rest: each fault may end one */
 #define EVERY	      (5 * SIM_MIN)
@@ -640,7 +645,7 @@ sweep_over(uint64_t seeds)
 static void
 month(uint64_t seed)
 {
-	struct sim *s = sim_new(seed, SIM_MAX_TENANTS, HOUR, HABIT_KEEPER, SIM_USUAL);
+	struct sim *s = sim_new(seed, MONTH_TENANTS, HOUR, HABIT_KEEPER, SIM_USUAL);
 	struct sim_verdict v = {0};
 	uint64_t r = mix64(seed);
 	int status = 0;
@@ -673,10 +678,48 @@ month(uint64_t seed)
 	totals.lost += v.lost + (status != 0);
 	totals.duplicated += v.duplicated;
 	totals.mismatched += v.mismatched;
-	(void)printf("tenants=%d runs=%llu calls=%llu objects=%zu\n", SIM_MAX_TENANTS,
+	(void)printf("tenants=%d runs=%llu calls=%llu objects=%zu\n", MONTH_TENANTS,
 		     (unsigned long long)totals.points, (unsigned long long)s->calls,
 		     map_count(&s->objects));
 	sim_free(s);
+}
+
+static void
+judge(const struct sim_verdict *v, const char *again)
+{
+	totals.points++;
+	if (!v->what[0])
+		return;
+	(void)printf("FAIL %s\n     again: sweep %s\n", v->what, again);
+	totals.lost += v->lost + (v->lost + v->duplicated + v->mismatched == 0);
+	totals.duplicated += v->duplicated;
+	totals.mismatched += v->mismatched;
+	(void)fflush(stdout);
+}
+
+static void
+sweep_chaos(uint64_t first, uint64_t n, size_t tenants)
+{
+	for (uint64_t seed = first; seed < first + n; seed++) {
+		struct sim_verdict v;
+		char again[64];
+
+		sim_chaos(seed, tenants, false, &v);
+		(void)snprintf(again, sizeof(again), "chaos-plan %llu %zu",
+			       (unsigned long long)seed, tenants);
+		judge(&v, again);
+	}
+}
+
+static void
+sweep_year(uint64_t seed, unsigned days)
+{
+	struct sim_verdict v;
+	char again[64];
+
+	sim_year(seed, days, false, &v);
+	(void)snprintf(again, sizeof(again), "year-plan %llu %u", (unsigned long long)seed, days);
+	judge(&v, again);
 }
 
 /* ---- the command line ---- */
@@ -701,8 +744,15 @@ show_plan(const char *mode, int argc, char **argv)
 {
 	struct plan_of_faults p = scenario;
 	uint64_t seed = strtoull(argv[0], NULL, 10);
+	struct sim_verdict v = {0};
 	unsigned jobs = 0;
 
+	if (!strcmp(mode, "chaos-plan"))
+		sim_chaos(seed, argc > 1 ? strtoull(argv[1], NULL, 10) : CHAOS_TENANTS, true, &v);
+	if (!strcmp(mode, "year-plan"))
+		sim_year(seed, argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : YEAR, true, &v);
+	if (!strcmp(mode, "chaos-plan") || !strcmp(mode, "year-plan"))
+		return printf("%s\n", v.what[0] ? v.what : "good") < 0 || v.what[0];
 	while (jobs < SIM_WORLDS && strcmp(modes[jobs], mode) != 0)
 		jobs++;
 	if (jobs == SIM_WORLDS)
@@ -778,6 +828,12 @@ sweep(int argc, char **argv)
 		sweep_seeds(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
 	else if (!strcmp(argv[1], "races") && argc == 4)
 		sweep_races(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10));
+	else if (!strcmp(argv[1], "chaos") && argc >= 4)
+		sweep_chaos(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10),
+			    argc > 4 ? strtoull(argv[4], NULL, 10) : CHAOS_TENANTS);
+	else if (!strcmp(argv[1], "year") && argc >= 3)
+		sweep_year(strtoull(argv[2], NULL, 10),
+			   argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : YEAR);
 	else if (!strcmp(argv[1], "month"))
 		month(argc > 2 ? strtoull(argv[2], NULL, 10) : 1);
 	else

@@ -9,12 +9,13 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/map.h"
 #include "base/timefmt.h"
 #include "fmt/snappy.h"
 #include "net/transport.h"
 #include "tests/sink/wire_read.h"
 
-#define RECEIVER_SERIES 512
+#define RECEIVER_SERIES 512 /* that it has room for, if not said otherwise */
 #define HOUR_MS		INT64_C(3600000)
 
 /* Values that this database does not take, for no reason of order. */
@@ -65,7 +66,8 @@ struct receiver {
 	const char *fault_body;
 
 	struct db_series *db;
-	size_t n_series;
+	size_t n_series, room;
+	struct map index; /* key -> its series */
 	int64_t head_ms;
 	unsigned requests, refusals;
 	size_t largest_raw;
@@ -89,10 +91,7 @@ struct receiver {
 static inline struct db_series *
 db_find(const struct receiver *r, const char *key)
 {
-	for (size_t i = 0; i < r->n_series; i++)
-		if (strcmp(r->db[i].key, key) == 0)
-			return &r->db[i];
-	return NULL;
+	return map_get(&r->index, sv_of(key));
 }
 
 static inline struct db_series *
@@ -100,7 +99,7 @@ db_add(struct receiver *r, const char *key, const char *text)
 {
 	struct db_series *s = db_find(r, key);
 
-	if (s || r->n_series == RECEIVER_SERIES)
+	if (s || r->n_series == r->room)
 		return s;
 	s = &r->db[r->n_series++];
 	free(s->key);
@@ -108,7 +107,7 @@ db_add(struct receiver *r, const char *key, const char *text)
 	s->n = 0;
 	s->key = strdup(key);
 	s->text = strdup(text);
-	if (!s->key || !s->text)
+	if (!s->key || !s->text || map_put(&r->index, sv_of(key), s, NULL, NULL))
 		abort();
 	return s;
 }
@@ -304,7 +303,8 @@ receiver_take(struct receiver *r, struct sv raw)
 				(u->s->n - u->i) * sizeof(*u->s->samples));
 		}
 		r->head_ms = r->undo_head_ms;
-		r->n_series = n_series;
+		while (r->n_series > n_series)
+			(void)map_del(&r->index, sv_of(r->db[--r->n_series].key));
 	}
 	r->refusals += r->status != 0 ? 1 : 0;
 	free(r->undo);
@@ -388,13 +388,25 @@ receiver_free(struct transport *t)
 {
 	struct receiver *r = (struct receiver *)t;
 
-	for (size_t i = 0; i < RECEIVER_SERIES; i++) {
+	map_done(&r->index, NULL);
+	for (size_t i = 0; i < r->room; i++) {
 		free(r->db[i].key);
 		free(r->db[i].text);
 		free(r->db[i].samples);
 	}
 	free(r->db);
 	free(r);
+}
+
+/* For so many series; before it has any. */
+static inline void
+receiver_make_room(struct receiver *r, size_t series)
+{
+	free(r->db);
+	r->room = series;
+	r->db = calloc(series, sizeof(*r->db));
+	if (!r->db)
+		abort();
 }
 
 static inline struct receiver *
@@ -410,9 +422,7 @@ receiver_new(enum receiver_habit habit, enum receiver_words words)
 	r->words = words;
 	r->series_limit_status = 400;
 	r->head_ms = INT64_MIN / 2;
-	r->db = calloc(RECEIVER_SERIES, sizeof(*r->db));
-	if (!r->db)
-		abort();
+	receiver_make_room(r, RECEIVER_SERIES);
 	return r;
 }
 
