@@ -199,6 +199,17 @@ read_token(const struct answer *x, struct arena *a, const char **ret, struct err
 	return token && *token && !*ret ? err_nomem(err) : 0;
 }
 
+/* One of them is there, if only with nothing in it: what has none is no answer to this. */
+static int
+need_list(const struct answer *x, const char *const *lists, size_t n, struct err *err)
+{
+	for (size_t i = 0; i < n; i++)
+		if (x->doc ? json_object_get(x->doc, lists[i]) != NULL
+			   : xml_child(x->result, lists[i]) != NULL)
+			return 0;
+	return err_set(err, ERR_DATA, "/%s is missing", lists[0]);
+}
+
 /* What is called for each record of a list. */
 typedef int (*record_fn)(const struct record *r, struct arena *a, void *arg, struct err *err);
 
@@ -283,7 +294,8 @@ cw_alarms_read(enum cw_proto p, struct sv body, struct arena *a, struct cw_alarm
 	size_t n = 0;
 
 	*ret = (struct cw_alarms_page){0};
-	if (parse(p, body, "DescribeAlarms", &x, err) || read_token(&x, a, &ret->token, err))
+	if (parse(p, body, "DescribeAlarms", &x, err) || read_token(&x, a, &ret->token, err) ||
+	    need_list(&x, lists, ARRAY_LEN(lists), err))
 		return -1;
 	for (size_t i = 0; i < ARRAY_LEN(lists); i++)
 		if (each(&x, lists[i], count_record, a, &n, err))
@@ -397,17 +409,18 @@ int
 cw_alarm_history_read(enum cw_proto p, struct sv body, struct arena *a,
 		      struct cw_alarm_history *ret, struct err *err)
 {
-	static const char list[] = "AlarmHistoryItems";
+	static const char *const lists[] = {"AlarmHistoryItems"};
 	CLEANUP(answer_done) struct answer x = {0};
 	size_t n = 0;
 
 	*ret = (struct cw_alarm_history){0};
-	if (parse(p, body, "DescribeAlarmHistory", &x, err) || read_token(&x, a, &ret->token, err))
+	if (parse(p, body, "DescribeAlarmHistory", &x, err) || read_token(&x, a, &ret->token, err) ||
+	    need_list(&x, lists, 1, err))
 		return -1;
-	if (each(&x, list, count_record, a, &n, err))
+	if (each(&x, lists[0], count_record, a, &n, err))
 		return -1;
 	ret->items = arena_array(a, n, sizeof(*ret->items));
 	if (!ret->items)
 		return err_nomem(err);
-	return each(&x, list, read_item, a, ret, err);
+	return each(&x, lists[0], read_item, a, ret, err);
 }

@@ -181,6 +181,17 @@ read_metric(const struct xml_node *n, struct arena *a, struct cw_metric *m, stru
 	return 0;
 }
 
+/* It is there when nothing is in it: what lacks it is no answer to this. */
+static const struct xml_node *
+list_node(const struct xml_node *top, const char *name, struct err *err)
+{
+	const struct xml_node *list = xml_child(top, name);
+
+	if (!list)
+		(void)err_set(err, ERR_DATA, "<%s> is missing", name);
+	return list;
+}
+
 static int
 read_list(struct sv body, struct arena *a, struct cw_list_page *ret, struct err *err)
 {
@@ -192,7 +203,9 @@ read_list(struct sv body, struct arena *a, struct cw_list_page *ret, struct err 
 	top = result_node(doc, "ListMetrics", err);
 	if (!top || cw_token_copy(a, xml_text(top, "NextToken"), &ret->token, err))
 		return -1;
-	list = xml_child(top, "Metrics");
+	list = list_node(top, "Metrics", err);
+	if (!list)
+		return -1;
 	ret->metrics = arena_array(a, count_members(list), sizeof(*ret->metrics));
 	if (!ret->metrics)
 		return err_nomem(err);
@@ -275,7 +288,9 @@ read_data(struct sv body, struct arena *a, struct cw_data_page *ret, struct err 
 	if (!top || cw_token_copy(a, xml_text(top, "NextToken"), &ret->token, err) ||
 	    read_messages(top, a, &ret->message, err))
 		return -1;
-	list = xml_child(top, "MetricDataResults");
+	list = list_node(top, "MetricDataResults", err);
+	if (!list)
+		return -1;
 	ret->results = arena_array(a, count_members(list), sizeof(*ret->results));
 	if (!ret->results)
 		return err_nomem(err);

@@ -140,7 +140,7 @@ logs_groups_read(struct sv body, struct arena *a, struct logs_groups_page *ret, 
 
 	*ret = (struct logs_groups_page){0};
 	if (json_parse(body, "DescribeLogGroups answer", &doc, err) ||
-	    json_get_arr(doc, "", "logGroups", false, &arr, err) ||
+	    json_get_arr(doc, "", "logGroups", true, &arr, err) ||
 	    json_get_str(doc, "", "nextToken", false, &token, err))
 		return -1;
 	ret->groups = arena_array(a, json_array_size(arr), sizeof(*ret->groups));
@@ -213,7 +213,7 @@ logs_queries_read(struct sv body, struct arena *a, struct logs_queries_page *ret
 
 	*ret = (struct logs_queries_page){0};
 	if (json_parse(body, "DescribeQueries answer", &doc, err) ||
-	    json_get_arr(doc, "", "queries", false, &arr, err) ||
+	    json_get_arr(doc, "", "queries", true, &arr, err) ||
 	    json_get_str(doc, "", "nextToken", false, &token, err))
 		return -1;
 	ret->queries = arena_array(a, json_array_size(arr), sizeof(*ret->queries));

@@ -83,11 +83,11 @@ copy_id(const json_t *obj, const char *path, struct arena *a, const char **ret, 
 
 /* A list of the answer, and room for as many items of `size`. */
 static int
-open_list(const json_t *doc, const char *path, const char *key, size_t size, struct arena *a,
-	  json_t **ret, void **room, struct err *err)
+open_list(const json_t *doc, const char *path, const char *key, bool required, size_t size,
+	  struct arena *a, json_t **ret, void **room, struct err *err)
 {
 	*ret = NULL;
-	if (json_get_arr(doc, path, key, false, ret, err))
+	if (json_get_arr(doc, path, key, required, ret, err))
 		return -1;
 	*room = arena_array(a, json_array_size(*ret), size);
 	return *room ? 0 : err_nomem(err);
@@ -122,7 +122,7 @@ xray_summaries_read(struct sv body, struct arena *a, struct xray_summaries *ret,
 	*ret = (struct xray_summaries){0};
 	if (json_parse(body, "GetTraceSummaries answer", &doc, err) ||
 	    json_get_str(doc, "", "NextToken", false, &token, err) ||
-	    open_list(doc, "", "TraceSummaries", sizeof(*ret->v), a, &list, &room, err))
+	    open_list(doc, "", "TraceSummaries", true, sizeof(*ret->v), a, &list, &room, err))
 		return -1;
 	ret->v = room;
 	for (; ret->n < json_array_size(list); ret->n++) {
@@ -144,7 +144,7 @@ read_documents(const json_t *item, const char *path, struct arena *a, struct xra
 	json_t *list;
 	void *room;
 
-	if (open_list(item, path, "Segments", sizeof(*to->documents), a, &list, &room, err))
+	if (open_list(item, path, "Segments", false, sizeof(*to->documents), a, &list, &room, err))
 		return -1;
 	to->documents = room;
 	for (; to->n < json_array_size(list); to->n++) {
@@ -169,7 +169,7 @@ read_unprocessed(const json_t *doc, struct arena *a, struct xray_traces *ret, st
 	json_t *list;
 	void *room;
 
-	if (open_list(doc, "", key, sizeof(*ret->unprocessed), a, &list, &room, err))
+	if (open_list(doc, "", key, false, sizeof(*ret->unprocessed), a, &list, &room, err))
 		return -1;
 	ret->unprocessed = room;
 	for (size_t i = 0; i < json_array_size(list); i++) {
@@ -193,7 +193,7 @@ xray_traces_read(struct sv body, struct arena *a, struct xray_traces *ret, struc
 
 	*ret = (struct xray_traces){0};
 	if (json_parse(body, "BatchGetTraces answer", &doc, err) ||
-	    open_list(doc, "", "Traces", sizeof(*ret->v), a, &list, &room, err))
+	    open_list(doc, "", "Traces", true, sizeof(*ret->v), a, &list, &room, err))
 		return -1;
 	ret->v = room;
 	for (; ret->n < json_array_size(list); ret->n++) {

@@ -112,7 +112,9 @@ test_queries(void **state)
 	assert_string_equal(page.queries[1].text, "");
 	assert_int_equal(page.queries[1].status, LOGS_UNKNOWN);
 	assert_string_equal(page.token, "t");
-	assert_int_equal(logs_queries_read(SV("{}"), &a, &page, &err), 0);
+	assert_int_equal(logs_queries_read(SV("{}"), &a, &page, &err), -1);
+	assert_int_equal(err.kind, ERR_DATA); /* an answer to something else */
+	assert_int_equal(logs_queries_read(SV("{\"queries\":[]}"), &a, &page, &err), 0);
 	assert_int_equal(page.n, 0);
 	assert_null(page.token);
 	for (size_t i = 0; i < ARRAY_LEN(broken); i++) {
@@ -144,7 +146,9 @@ test_groups(void **state)
 	assert_string_equal(page.groups[1].storage, "STANDARD");
 	assert_int_equal(page.groups[1].retention_days, 0);
 	assert_string_equal(page.token, "t");
-	assert_int_equal(logs_groups_read(SV("{}"), &a, &page, &err), 0);
+	assert_int_equal(logs_groups_read(SV("{\"Metrics\":[]}"), &a, &page, &err), -1);
+	assert_int_equal(err.kind, ERR_DATA); /* an answer to something else */
+	assert_int_equal(logs_groups_read(SV("{\"logGroups\":[]}"), &a, &page, &err), 0);
 	assert_int_equal(page.n, 0);
 	assert_int_equal(logs_groups_read(SV("{\"logGroups\":[{}]}"), &a, &page, &err), -1);
 	assert_string_equal(err.msg, "/logGroups/0/logGroupName: missing, expected a string");

@@ -93,7 +93,9 @@ test_summaries(void **state)
 	    0);
 	assert_int_equal(page.n, 0);
 	assert_string_equal(page.token, "n");
-	assert_int_equal(xray_summaries_read(SV("{\"NextToken\":\"\"}"), &a, &page, &err), 0);
+	assert_int_equal(xray_summaries_read(SV("{\"TraceSummaries\":[],\"NextToken\":\"\"}"), &a, &page,
+					     &err),
+			 0);
 	assert_null(page.token);
 	arena_done(&a);
 }
@@ -129,6 +131,7 @@ test_answers_that_make_no_sense(void **state)
 	static const char *const summaries[] = {
 	    "",
 	    "[]",
+	    "{\"Traces\":[]}", /* of something else */
 	    "{\"TraceSummaries\":{}}",
 	    "{\"TraceSummaries\":[5]}",
 	    "{\"TraceSummaries\":[{}]}",
@@ -138,6 +141,7 @@ test_answers_that_make_no_sense(void **state)
 	};
 	static const char *const traces[] = {
 	    "{",
+	    "{\"TraceSummaries\":[]}",
 	    "{\"Traces\":5}",
 	    "{\"Traces\":[{\"Id\":\"1-a\",\"Segments\":[{}]}]}",
 	    "{\"Traces\":[{\"Id\":\"1-a\",\"Segments\":[{\"Document\":{}}]}]}",

@@ -529,7 +529,7 @@ test_a_token_that_ran_out(void **state)
 static void
 test_nonsense_is_asked_for_again(void **state)
 {
-	static const char *const bad[] = {"", "[]", "{\"MetricAlarms\":[{}]}",
+	static const char *const bad[] = {"", "[]", "{\"logGroups\":[]}", "{\"MetricAlarms\":[{}]}",
 					  "{\"MetricAlarms\":[" ALARM("x", "OK", "1") ",{}]}"};
 	struct rig r;
 
@@ -683,7 +683,8 @@ test_the_query_protocol_where_there_is_no_other(void **state)
 	rig_say(&r,
 		"Action=DescribeAlarms&Version=2010-08-01&AlarmTypes.member.1=MetricAlarm&"
 		"AlarmTypes.member.2=CompositeAlarm&AlarmTypes.member.3=LogAlarm&MaxRecords=100",
-		"<DescribeAlarmsResponse><DescribeAlarmsResult/></DescribeAlarmsResponse>");
+		"<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms/></DescribeAlarmsResult>"
+		"</DescribeAlarmsResponse>");
 	assert_non_null(strstr(rig_next(&r), "Action=DescribeAlarmHistory&"));
 	rig_done(&r);
 }

@@ -637,7 +637,7 @@ static void
 live(struct chaos *c)
 {
 	uint64_t r = mix64(c->seed ^ 0x11fe);
-	size_t workers = 1 + r % 32;
+	size_t workers = 8 + r % 25; /* so that a few that stall leave some to the others */
 	int status = 1;
 
 	for (uint64_t n = 0; n < 1 + (r >> 8) % TROUBLED_RUNS; n++)
