@@ -13,6 +13,7 @@
 #ifndef MUSTER_TESTS_SIM_SIM_H
 #define MUSTER_TESTS_SIM_SIM_H
 
+#include <jansson.h>
 #include <pthread.h>
 
 #include "base/clock.h"
@@ -125,6 +126,8 @@ struct sim {
 	char config[64]; /* path of the configuration */
 	const char *run_conf; /* more of its `run`; NULL: nothing */
 	struct sim_tenancy *of; /* each tenant's */
+	int64_t judge_from_ms; /* what is older is not in the world any more */
+	int64_t skew_ms;       /* of the machine's clock */
 	bool gaps;	      /* are allowed, and what they cover is not looked for */
 	/* What comes of a call, instead of sim_answer; NULL: that. */
 	int (*meddle)(struct sim_proc *p, const struct http_req *req, struct http_resp *resp,
@@ -169,6 +172,7 @@ void sim_free(struct sim *s);
 int sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err);
 /* What the services say to it, sorted as the program does. */
 int sim_answer(struct sim *s, const struct http_req *req, struct http_resp *resp, struct err *err);
+int sim_sort(const struct http_req *req, struct http_resp *resp, struct err *err);
 /* There was none. */
 int sim_no_answer(struct http_resp *resp, struct err *err);
 void sim_write_config(struct sim *s);
@@ -229,6 +233,9 @@ void sim_check(struct sim *s, struct sim_verdict *v);
 void sim_lake_lines(const struct sim *s, struct buf *out);
 /* Its objects. */
 size_t sim_lake_objects(const struct sim *s);
+
+/* The report of the last run, of which there is one: it is taken away. NULL: none could be written. */
+json_t *sim_take_report(struct sim *s);
 
 /* ---- sim_chaos.c, sim_year.c ---- */
 

@@ -16,7 +16,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 
-#include "aws/aws_err.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "fmt/json.h"
@@ -103,7 +102,7 @@ static const struct {
 static int
 sorted(const struct call *k, struct http_resp *resp, struct err *err)
 {
-	return aws_classify(k->req, resp, err);
+	return sim_sort(k->req, resp, err);
 }
 
 static int
@@ -539,29 +538,6 @@ compare(struct chaos *c)
 		blame(c, &c->v->mismatched, "healthy tenants have more than without trouble", "");
 }
 
-static void
-find_report(struct sv key, void *value, void *arg)
-{
-	if (sv_starts(key, SV("sim/state/reports/")))
-		*(struct sim_object **)arg = value;
-}
-
-/* The last run's, of which there is one: it is taken away. NULL: none could be written. */
-static json_t *
-take_report(struct sim *s)
-{
-	struct sim_object *o = NULL;
-	json_t *doc;
-
-	map_each(&s->objects, find_report, &o);
-	if (!o)
-		return NULL;
-	doc = json_loadb(o->bytes, o->n, JSON_REJECT_DUPLICATES, NULL);
-	(void)map_del(&s->objects, sv_of(o->key));
-	sim_object_free(o);
-	return doc;
-}
-
 static const char *
 text_of(const json_t *doc, const char *key)
 {
@@ -596,7 +572,7 @@ check_streams(struct chaos *c, const json_t *streams)
 static void
 check_run(struct chaos *c, int status)
 {
-	CLEANUP(json_decrefp) json_t *report = take_report(c->s);
+	CLEANUP(json_decrefp) json_t *report = sim_take_report(c->s);
 	const json_t *streams = json_object_get(report, "streams");
 	size_t per_tenant = c->s->jobs == SIM_USUAL ? 4 : 2, failed;
 	char text[48];

@@ -571,6 +571,8 @@ check_stream(struct place *p, const json_t *checkpoint)
 	p->gaps = p->s->gaps ? json_object_get(stream, "gaps") : NULL;
 	if (p->s->of[p->tenant].unjudged)
 		return 0;
+	if (first < p->s->judge_from_ms)
+		first = p->s->judge_from_ms;
 	for (int64_t from = first; from < due; from += p->s->every_ms)
 		n += p->s->jobs == SIM_LATE ? check_late_cell(p, from) : check_cell(p, from);
 	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
@@ -742,4 +744,28 @@ sim_lake_objects(const struct sim *s)
 
 	map_each(&s->objects, count_shown, &n);
 	return n;
+}
+
+/* ---- reports ---- */
+
+static void
+find_report(struct sv key, void *value, void *arg)
+{
+	if (sv_starts(key, SV("sim/state/reports/")))
+		*(struct sim_object **)arg = value;
+}
+
+json_t *
+sim_take_report(struct sim *s)
+{
+	struct sim_object *o = NULL;
+	json_t *doc;
+
+	map_each(&s->objects, find_report, &o);
+	if (!o)
+		return NULL;
+	doc = json_loadb(o->bytes, o->n, JSON_REJECT_DUPLICATES, NULL);
+	(void)map_del(&s->objects, sv_of(o->key));
+	sim_object_free(o);
+	return doc;
 }

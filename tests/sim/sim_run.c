@@ -39,7 +39,7 @@ proc_of(struct clock *c)
 static int64_t
 proc_wall_ms(struct clock *c)
 {
-	return sim_wall_ms(proc_of(c)->world);
+	return sim_wall_ms(proc_of(c)->world) + proc_of(c)->world->skew_ms;
 }
 
 static int64_t

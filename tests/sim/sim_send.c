@@ -52,6 +52,12 @@ int
 sim_answer(struct sim *s, const struct http_req *req, struct http_resp *resp, struct err *err)
 {
 	serve(s, req, resp);
+	return sim_sort(req, resp, err);
+}
+
+int
+sim_sort(const struct http_req *req, struct http_resp *resp, struct err *err)
+{
 	return aws_classify(req, resp, err);
 }
 
