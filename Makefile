@@ -176,6 +176,8 @@ sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the 
 	$(Q)$(B)/tests/sim/sweep traces 100
 	$(Q)$(B)/tests/sim/sweep alarms 100
 	$(Q)$(B)/tests/sim/sweep compact 40
+	$(Q)$(B)/tests/sim/sweep chaos $(SEED) 6
+	$(Q)$(B)/tests/sim/sweep year $(SEED) 5
 
 fuzz:                     ## hostile input for everything that reads, by libFuzzer (FUZZ= targets, FUZZ_SECONDS= each, 60)
 	$(Q)$(MAKE) CC=clang FLAVOUR=fuzz fuzzers

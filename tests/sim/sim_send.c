@@ -101,8 +101,9 @@ send_now(struct sim_proc *p, const struct http_req *req, struct http_resp *resp,
 	f = fault_now(s);
 	if (s->trace)
 		(void)printf(
-		    "%6llu %+4lld s %-10s %-16s %s %.90s%s%s\n", (unsigned long long)s->calls,
-		    (long long)(p->now_ms - s->now_ms) / 1000, req->service, req->operation,
+		    "%6llu %+4lld s %6lld ms %-10s %-16s %s %.90s%s%s\n",
+		    (unsigned long long)s->calls, (long long)(p->now_ms - s->now_ms) / 1000,
+		    (long long)s->passed_ms, req->service, req->operation,
 		    req->account, req->url, f ? " ! " : "", f ? names[f->kind] : "");
 	if (f && (f->kind == SIM_CRASH_BEFORE || f->kind == SIM_FAIL_BEFORE)) {
 		p->dead = f->kind == SIM_CRASH_BEFORE;
