@@ -431,7 +431,7 @@ restart(struct pull *p)
 static bool
 other_protocol(struct pull *p, const struct http_resp *resp, const struct err *err)
 {
-	if (p->spoken || !cw_alarms_no_json(p->proto, p->s->region, resp, err))
+	if (p->spoken || p->proto != CW_JSON || !cw_proto_unknown(p->proto, resp, err))
 		return false;
 	p->proto = CW_QUERY;
 	return true;
@@ -451,6 +451,8 @@ alarms_reply(struct pull *p, const struct http_resp *resp, struct err *err)
 	if ((p->phase == SNAPSHOT ? snapshot_reply : history_reply)(p, body, err))
 		return -1;
 	p->spoken = true;
+	if (p->proto == CW_QUERY)
+		cw_proto_answered(p->s->region, p->proto);
 	return 0;
 }
 

@@ -602,7 +602,7 @@ other_protocol(struct pull *p, const struct http_resp *resp, const struct err *e
 
 	if (p->spoken || !cw_proto_unknown(p->proto, resp, err))
 		return false;
-	next = cw_proto_avoid(p->s->region, p->proto);
+	next = (enum cw_proto)(p->proto + 1);
 	if (next == CW_N_PROTOS)
 		return false;
 	p->proto = next;
@@ -638,6 +638,7 @@ metrics_reply(struct pull *p, const struct http_resp *resp, struct err *err)
 	if (r)
 		return -1;
 	p->spoken = true;
+	cw_proto_answered(p->s->region, p->proto);
 	return 0;
 }
 

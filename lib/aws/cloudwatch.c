@@ -152,6 +152,14 @@ cw_proto_avoid(const char *region, enum cw_proto p)
 }
 
 void
+cw_proto_answered(const char *region, enum cw_proto p)
+{
+	for (enum cw_proto q = cw_proto_of(region); q < p; q = cw_proto_of(region))
+		if (cw_proto_avoid(region, q) == CW_N_PROTOS || cw_proto_of(region) == q)
+			return; /* no slot is left */
+}
+
+void
 cw_proto_forget(void)
 {
 	for (size_t p = 0; p < CW_N_PROTOS; p++)

@@ -108,6 +108,9 @@ enum cw_proto cw_proto_of_call(const struct aws_call *call);
 /* This region's endpoint does not understand `p`; returns the next to try, or CW_N_PROTOS when
  * there is none. */
 enum cw_proto cw_proto_avoid(const char *region, enum cw_proto p);
+/* It has answered in `p`: what comes before that is tried no more there. A refusal alone says that of nobody but who got
+ * it, for it may be a proxy's. */
+void cw_proto_answered(const char *region, enum cw_proto p);
 /* Try none before this one: CW_JSON where exchanges are to be kept as text. */
 void cw_proto_begin(enum cw_proto first);
 /* Forget what was learnt, and what to begin with (tests). */

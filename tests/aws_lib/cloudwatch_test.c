@@ -563,6 +563,13 @@ test_protocol_memory(void **state)
 	assert_int_equal(cw_proto_avoid("eu-west-1", CW_CBOR), CW_JSON);
 	assert_int_equal(cw_proto_of("eu-west-1"), CW_JSON);
 	assert_int_equal(cw_proto_of("eu-west-2"), CW_CBOR);
+	/* Who has answered in one that came late knows none of those before it. */
+	cw_proto_answered("eu-west-3", CW_CBOR);
+	assert_int_equal(cw_proto_of("eu-west-3"), CW_CBOR);
+	cw_proto_answered("eu-west-3", CW_QUERY);
+	assert_int_equal(cw_proto_of("eu-west-3"), CW_QUERY);
+	cw_proto_answered("eu-west-3", CW_JSON);
+	assert_int_equal(cw_proto_of("eu-west-3"), CW_QUERY);
 	assert_int_equal(cw_proto_avoid("eu-west-1", CW_JSON), CW_QUERY);
 	assert_int_equal(cw_proto_of("eu-west-1"), CW_QUERY);
 	/* The last one stays in use, whatever its answers. */

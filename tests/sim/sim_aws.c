@@ -138,8 +138,10 @@ metric_data(const struct sim *s, const struct http_req *req, struct http_resp *r
 void
 sim_monitoring(struct sim *s, const struct http_req *req, struct http_resp *resp)
 {
-	resp->status = 200;
-	if (!strcmp(req->operation, "ListMetrics"))
+	resp->status = req->proto == PROTO_AWS_JSON ? 200 : 415;
+	if (resp->status != 200)
+		buf_str(&resp->body, "{\"__type\":\"UnsupportedMediaType\",\"message\":\"JSON\"}");
+	else if (!strcmp(req->operation, "ListMetrics"))
 		list_metrics(resp);
 	else if (!strncmp(req->operation, "DescribeAlarm", strlen("DescribeAlarm")))
 		sim_alarms(s, req, resp);
