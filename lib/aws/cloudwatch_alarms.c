@@ -414,8 +414,8 @@ cw_alarm_history_read(enum cw_proto p, struct sv body, struct arena *a,
 	size_t n = 0;
 
 	*ret = (struct cw_alarm_history){0};
-	if (parse(p, body, "DescribeAlarmHistory", &x, err) || read_token(&x, a, &ret->token, err) ||
-	    need_list(&x, lists, 1, err))
+	if (parse(p, body, "DescribeAlarmHistory", &x, err) ||
+	    read_token(&x, a, &ret->token, err) || need_list(&x, lists, 1, err))
 		return -1;
 	if (each(&x, lists[0], count_record, a, &n, err))
 		return -1;

@@ -93,9 +93,9 @@ test_summaries(void **state)
 	    0);
 	assert_int_equal(page.n, 0);
 	assert_string_equal(page.token, "n");
-	assert_int_equal(xray_summaries_read(SV("{\"TraceSummaries\":[],\"NextToken\":\"\"}"), &a, &page,
-					     &err),
-			 0);
+	assert_int_equal(
+	    xray_summaries_read(SV("{\"TraceSummaries\":[],\"NextToken\":\"\"}"), &a, &page, &err),
+	    0);
 	assert_null(page.token);
 	arena_done(&a);
 }

@@ -680,11 +680,12 @@ test_the_query_protocol_where_there_is_no_other(void **state)
 	assert_int_equal(rig_refuse(&r, 404, "UnknownOperationException"), -1);
 	rig_open(&r, START, 1, NOW);
 	assert_int_equal(rig_refuse(&r, 404, "UnknownOperationException"), 0);
-	rig_say(&r,
-		"Action=DescribeAlarms&Version=2010-08-01&AlarmTypes.member.1=MetricAlarm&"
-		"AlarmTypes.member.2=CompositeAlarm&AlarmTypes.member.3=LogAlarm&MaxRecords=100",
-		"<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms/></DescribeAlarmsResult>"
-		"</DescribeAlarmsResponse>");
+	rig_say(
+	    &r,
+	    "Action=DescribeAlarms&Version=2010-08-01&AlarmTypes.member.1=MetricAlarm&"
+	    "AlarmTypes.member.2=CompositeAlarm&AlarmTypes.member.3=LogAlarm&MaxRecords=100",
+	    "<DescribeAlarmsResponse><DescribeAlarmsResult><MetricAlarms/></DescribeAlarmsResult>"
+	    "</DescribeAlarmsResponse>");
 	assert_non_null(strstr(rig_next(&r), "Action=DescribeAlarmHistory&"));
 	rig_done(&r);
 }

@@ -1,15 +1,16 @@
 /*
- * A hostile world: to one tenant in twenty AWS answers whatever the seed says, and in some worlds so do
- * S3 and the receiver to all of them, now and then.
+ * A hostile world: to one tenant in twenty AWS answers whatever the seed says, and in some worlds
+ * so do S3 and the receiver to all of them, now and then.
  *
- * The same world lives a second time without any of it. After each run of a world where only tenants are
- * in trouble, the others must have the same objects and samples in both, byte for byte; exit status and
- * report must tell who is in trouble and why; and no run may last beyond its deadline. When the
- * trouble is over the next runs must make all good, and the truth decides as everywhere.
+ * The same world lives a second time without any of it. After each run of a world where only
+ * tenants are in trouble, the others must have the same objects and samples in both, byte for byte;
+ * exit status and report must tell who is in trouble and why; and no run may last beyond its
+ * deadline. When the trouble is over the next runs must make all good, and the truth decides as
+ * everywhere.
  *
- * Two kinds of answer cannot be told from the truth by anybody: one with a bit flipped and one of another
- * tenant, where they still read as an answer to what was asked. What the tenants have that got such is
- * not judged, only that they get on.
+ * Two kinds of answer cannot be told from the truth by anybody: one with a bit flipped and one of
+ * another tenant, where they still read as an answer to what was asked. What the tenants have that
+ * got such is not judged, only that they get on.
  */
 #include "tests/sim/sim.h"
 
@@ -24,13 +25,13 @@
 #define TROUBLED_RUNS 3	 /* at most */
 #define CALM_RUNS     6	 /* in so many all has to be good again */
 #define DEADLINE_MS   (8 * SIM_MIN)
-#define GRACE_MS      30000 /* beyond it, for what a run has to bring to its end */
+#define GRACE_MS      30000	    /* beyond it, for what a run has to bring to its end */
 #define LAST_MS	      (5 * SIM_MIN) /* the same where S3 is slow: a checkpoint, the report */
-#define DRIP_MS	      70000 /* that an answer takes which comes drop by drop */
-#define PLANTED	      64 /* series of a tenant, with those that wrong answers make */
+#define DRIP_MS	      70000	    /* that an answer takes which comes drop by drop */
+#define PLANTED	      64	    /* series of a tenant, with those that wrong answers make */
 #define EACH	      (15 * SIM_MIN)
 
-enum trouble {
+enum mischief {
 	RESET,	  /* no answer, nothing done */
 	LOST,	  /* done, no answer */
 	STALL,	  /* no byte until the time-out */
@@ -91,8 +92,7 @@ static const struct {
 	const char *empty; /* of a page: what stands before the token */
 } paged[] = {
     {"ListMetrics", "Metrics", "NextToken", "\"Metrics\":[]"},
-    {"GetMetricData", "MetricDataResults", "NextToken",
-     "\"MetricDataResults\":[],\"Messages\":[]"},
+    {"GetMetricData", "MetricDataResults", "NextToken", "\"MetricDataResults\":[],\"Messages\":[]"},
     {"DescribeLogGroups", "logGroups", "nextToken", "\"logGroups\":[]"},
     {"DescribeAlarms", "MetricAlarms", "NextToken", "\"MetricAlarms\":[],\"CompositeAlarms\":[]"},
     {"DescribeAlarmHistory", "AlarmHistoryItems", "NextToken", "\"AlarmHistoryItems\":[]"},
@@ -182,8 +182,7 @@ cut(const struct call *k, struct http_resp *resp, bool said, struct err *err)
 	if (resp->body.p)
 		resp->body.p[resp->body.n] = '\0';
 	err_clear(err);
-	return said ? err_set(err, ERR_TRANSIENT, "the answer was cut off")
-		    : sorted(k, resp, err);
+	return said ? err_set(err, ERR_TRANSIENT, "the answer was cut off") : sorted(k, resp, err);
 }
 
 static int
@@ -207,7 +206,11 @@ static int
 of_other_operation(const struct call *k, struct http_resp *resp, struct err *err)
 {
 	static const char *const others[] = {
-	    "{\"queryId\":\"q-0\"}", "{\"success\":true}", "{}", "[]", "null",
+	    "{\"queryId\":\"q-0\"}",
+	    "{\"success\":true}",
+	    "{}",
+	    "[]",
+	    "null",
 	    "{\"results\":[],\"statistics\":{\"recordsMatched\":0.0,\"recordsScanned\":0.0,"
 	    "\"bytesScanned\":0.0},\"status\":\"Complete\"}",
 	};
@@ -260,11 +263,10 @@ of_other_tenant(const struct call *k, struct http_resp *resp, struct err *err)
 static int
 any_status(const struct call *k, struct http_resp *resp, struct err *err)
 {
-	static const int statuses[] = {202, 204, 206, 301, 302, 304, 400, 401, 402, 403, 404,
-				       405, 406, 407, 408, 409, 410, 411, 412, 413, 414, 415,
-				       416, 417, 418, 421, 422, 423, 425, 426, 428, 429, 431,
-				       451, 499, 500, 501, 502, 503, 504, 505, 507, 508, 509,
-				       511, 520, 522, 529, 598, 599};
+	static const int statuses[] = {
+	    202, 204, 206, 301, 302, 304, 400, 401, 402, 403, 404, 405, 406, 407, 408, 409, 410,
+	    411, 412, 413, 414, 415, 416, 417, 418, 421, 422, 423, 425, 426, 428, 429, 431, 451,
+	    499, 500, 501, 502, 503, 504, 505, 507, 508, 509, 511, 520, 522, 529, 598, 599};
 	int status = statuses[k->r % (sizeof(statuses) / sizeof(statuses[0]))];
 
 	if (status < 300 || (k->r >> 20) % 3 == 0)
@@ -284,8 +286,7 @@ refused(const struct call *k, struct http_resp *resp, int status, const char *co
 	char text[256];
 
 	(void)snprintf(text, sizeof(text),
-		       k->req->proto == PROTO_AWS_JSON
-			   ? "{\"__type\":\"%s\",\"message\":\"no\"}"
+		       k->req->proto == PROTO_AWS_JSON ? "{\"__type\":\"%s\",\"message\":\"no\"}"
 		       : k->req->proto == PROTO_AWS_QUERY
 			   ? "<ErrorResponse><Error><Code>%s</Code><Message>no</Message></Error>"
 			     "</ErrorResponse>"
@@ -334,7 +335,7 @@ not_whole(const struct call *k, struct http_resp *resp, struct err *err)
 }
 
 static int
-troubled(const struct call *k, enum trouble what, struct http_resp *resp, struct err *err)
+troubled(const struct call *k, enum mischief what, struct http_resp *resp, struct err *err)
 {
 	switch (what) {
 	case RESET:
@@ -402,14 +403,14 @@ is_central(const struct http_req *req)
 }
 
 /* Of the kinds that the bits name, one. */
-static enum trouble
+static enum mischief
 draw_kind(unsigned kinds, uint64_t r)
 {
 	size_t n = (size_t)__builtin_popcount(kinds), nth = r % n;
 
 	for (unsigned kind = 0;; kind++)
 		if (kinds >> kind & 1 && nth-- == 0)
-			return (enum trouble)kind;
+			return (enum mischief)kind;
 }
 
 /* What the receiver and S3 may come to; a refusal of theirs would be the truth. */
@@ -417,8 +418,8 @@ static int
 central_trouble(struct call *k, struct http_resp *resp, struct err *err)
 {
 	static const int statuses[] = {500, 502, 503, 504};
-	static const enum trouble kinds[] = {RESET, LOST, STALL, DRIP, CUT, STATUS};
-	enum trouble what = kinds[k->r % (sizeof(kinds) / sizeof(kinds[0]))];
+	static const enum mischief kinds[] = {RESET, LOST, STALL, DRIP, CUT, STATUS};
+	enum mischief what = kinds[k->r % (sizeof(kinds) / sizeof(kinds[0]))];
 
 	if (what == STATUS)
 		return say(k, resp, statuses[k->r >> 8 & 3], "", err);
@@ -431,15 +432,14 @@ meddle(struct sim_proc *p, const struct http_req *req, struct http_resp *resp, s
 	struct chaos *c = p->world->meddle_arg;
 	struct call k = {c, p, req, tenant_of(p->world, req), 0};
 	struct victim *v = k.tenant < p->world->tenants ? &c->victims[k.tenant] : NULL;
-	enum trouble what;
+	enum mischief what;
 
 	if (c->over)
 		return truth(&k, req, resp, err);
 	if (is_central(req)) {
 		k.r = mix64(c->seed ^ mix64(++c->central_calls + 0xce17a1));
-		return c->of_all && (k.r >> 40) % 1000 < c->of_all
-			   ? central_trouble(&k, resp, err)
-			   : truth(&k, req, resp, err);
+		return c->of_all && (k.r >> 40) % 1000 < c->of_all ? central_trouble(&k, resp, err)
+								   : truth(&k, req, resp, err);
 	}
 	if (!v || !v->kinds)
 		return truth(&k, req, resp, err);
@@ -548,7 +548,8 @@ text_of(const json_t *doc, const char *key)
 	return text ? text : "";
 }
 
-/* Each stream that failed is one of a tenant in trouble, and says why. Returns how many there are. */
+/* Each stream that failed is one of a tenant in trouble, and says why. Returns how many there are.
+ */
 static size_t
 check_streams(struct chaos *c, const json_t *streams)
 {
@@ -603,8 +604,8 @@ run_both(struct chaos *c, size_t workers)
 {
 	int status;
 
-	(void)sim_run(c->calm, workers);
-	status = sim_run(c->s, workers);
+	(void)sim_run(c->calm, SIM_RUN, workers);
+	status = sim_run(c->s, SIM_RUN, workers);
 	check_run(c, status);
 	c->s->now_ms += EACH;
 	c->calm->now_ms = c->s->now_ms;

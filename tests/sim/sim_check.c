@@ -32,7 +32,7 @@ struct place {
 	struct sim *s;
 	struct sim_verdict *v;
 	enum sim_job job;
-	bool some; /* of a cell's events are enough: it waits for its second asking */
+	bool some;	    /* of a cell's events are enough: it waits for its second asking */
 	const json_t *gaps; /* on record for the stream; NULL: none may be */
 	size_t tenant, region;
 	char id[16], account[16];

@@ -100,11 +100,11 @@ send_now(struct sim_proc *p, const struct http_req *req, struct http_resp *resp,
 	s->passed_ms += s->call_ms;
 	f = fault_now(s);
 	if (s->trace)
-		(void)printf(
-		    "%6llu %+4lld s %6lld ms %-10s %-16s %s %.90s%s%s\n",
-		    (unsigned long long)s->calls, (long long)(p->now_ms - s->now_ms) / 1000,
-		    (long long)s->passed_ms, req->service, req->operation,
-		    req->account, req->url, f ? " ! " : "", f ? names[f->kind] : "");
+		(void)printf("%6llu %+4lld s %6lld ms %-10s %-16s %s %.90s%s%s\n",
+			     (unsigned long long)s->calls,
+			     (long long)(p->now_ms - s->now_ms) / 1000, (long long)s->passed_ms,
+			     req->service, req->operation, req->account, req->url, f ? " ! " : "",
+			     f ? names[f->kind] : "");
 	if (f && (f->kind == SIM_CRASH_BEFORE || f->kind == SIM_FAIL_BEFORE)) {
 		p->dead = f->kind == SIM_CRASH_BEFORE;
 		return sim_no_answer(resp, err);
@@ -181,11 +181,12 @@ sim_write_config(struct sim *s)
 			      : s->numbers ? "to: [prom, lake], series: {values: {n: app_event}, "
 					     "labels: {\"@log\": group}}"
 					   : "to: [lake]");
-	(void)fprintf(f, "sinks:\n"
-			 "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
-			 "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
-			 "  jaeger: {kind: otlp, url: \"http://sim:4318\"}\n"
-			 "run: {max_catchup: 1d%s}\n",
+	(void)fprintf(f,
+		      "sinks:\n"
+		      "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
+		      "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
+		      "  jaeger: {kind: otlp, url: \"http://sim:4318\"}\n"
+		      "run: {max_catchup: 1d%s}\n",
 		      s->run_conf ? s->run_conf : "");
 	if (fclose(f))
 		abort();

@@ -7,8 +7,8 @@
  * that this file knows, a task, runs only while it is `running`; all others it has never heard of
  * and leaves alone. Waits with a time limit end when the dice say so, or when nothing else can go
  * on, and the world's clock then moves: no real time passes anywhere. Where no task can go on at
- * all the program has locked itself up, and the sweep aborts. What the program draws at random comes
- * from the seed, too.
+ * all the program has locked itself up, and the sweep aborts. What the program draws at random
+ * comes from the seed, too.
  */
 #include "tests/sim/sim.h"
 
@@ -20,8 +20,8 @@
 #define MAX_TASKS   64
 #define TICK_MS	    100 /* that a wait took which nothing but its time limit could end */
 #define MAX_TICKS   (24 * 3600 * 1000 / TICK_MS) /* nobody sleeps longer */
-#define LOCK_ODDS   8	/* one lock in so many lets others go first */
-#define EXPIRE_ODDS 16	/* one turn in so many may go to a wait's time limit */
+#define LOCK_ODDS   8				 /* one lock in so many lets others go first */
+#define EXPIRE_ODDS 16 /* one turn in so many may go to a wait's time limit */
 
 enum state { FREE, READY, ON_LOCK, ON_SIGNAL, ON_SIGNAL_TIMED, ON_CLOCK, ON_END, ENDED };
 struct task {

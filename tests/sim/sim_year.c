@@ -1,13 +1,13 @@
 /*
- * A year of eight tenants, every three hours a run: with runs that are killed or never started, roles
- * renamed for days, tenants taken away and given back, S3, AWS or the receiver gone for hours up to
- * days, throttling, a `now` that jumps back by hours or forward by a day, and a machine's clock that is
- * wrong.
+ * A year of eight tenants, every three hours a run: with runs that are killed or never started,
+ * roles renamed for days, tenants taken away and given back, S3, AWS or the receiver gone for hours
+ * up to days, throttling, a `now` that jumps back by hours or forward by a day, and a machine's
+ * clock that is wrong.
  *
- * At the end of each month all trouble ends; then the truth decides, less what is on record as a gap. And
- * of each gap must hold that nothing in it was done before, and that its cells were older than
- * `max_catchup` when it was recorded: what could still be had is none. What was judged is then taken
- * out of the world, for a year of it is more than there is memory for.
+ * At the end of each month all trouble ends; then the truth decides, less what is on record as a
+ * gap. And of each gap must hold that nothing in it was done before, and that its cells were older
+ * than `max_catchup` when it was recorded: what could still be had is none. What was judged is then
+ * taken out of the world, for a year of it is more than there is memory for.
  */
 #include "tests/sim/sim.h"
 
@@ -39,7 +39,7 @@ struct year {
 	int64_t until_ms[OUTAGES]; /* each outage's end */
 	int64_t denied_ms[TENANTS], absent_ms[TENANTS];
 	int64_t skew_ms;
-	int64_t checked_ms;			      /* gaps recorded before were looked at */
+	int64_t checked_ms;			     /* gaps recorded before were looked at */
 	int64_t done_ms[TENANTS][JOBS][SIM_REGIONS]; /* all cells that end by then were done */
 };
 
@@ -195,7 +195,7 @@ run(struct year *y)
 	int status;
 
 	y->s->skew_ms = y->skew_ms;
-	status = sim_run(y->s, 1 + y->runs % 4);
+	status = sim_run(y->s, SIM_RUN, 1 + y->runs % 4);
 	y->runs++;
 	y->killed += status == -1;
 	if (y->s->trace)
@@ -322,7 +322,8 @@ draw_tenants(struct year *y)
 		sim_write_config(y->s);
 }
 
-/* One place in the schedule: a run, perhaps killed, or none; now and then one that believes it is another time. */
+/* One place in the schedule: a run, perhaps killed, or none; now and then one that believes it is
+ * another time. */
 static void
 one_turn(struct year *y)
 {
