@@ -205,14 +205,11 @@ mistyped(const struct call *k, struct http_resp *resp, struct err *err)
 static int
 of_other_operation(const struct call *k, struct http_resp *resp, struct err *err)
 {
-	static const char *const others[] = {
-	    "{\"queryId\":\"q-0\"}",
-	    "{\"success\":true}",
-	    "{}",
-	    "[]",
-	    "null",
+	static const char results[] =
 	    "{\"results\":[],\"statistics\":{\"recordsMatched\":0.0,\"recordsScanned\":0.0,"
-	    "\"bytesScanned\":0.0},\"status\":\"Complete\"}",
+	    "\"bytesScanned\":0.0},\"status\":\"Complete\"}";
+	static const char *const others[] = {
+	    "{\"queryId\":\"q-0\"}", "{\"success\":true}", "{}", "[]", "null", results,
 	};
 	size_t n = sizeof(others) / sizeof(others[0]), m = sizeof(paged) / sizeof(paged[0]);
 	size_t at = k->r % (n + m);

@@ -13,10 +13,11 @@
  *   sweep seeds FIRST N     random worlds, workers, faults and delays
  *   sweep races FIRST N     the same with two to five runs at once, in any order
  *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
- *   sweep chaos SEED N [TENANTS]  N hostile worlds from SEED on, of 20 tenants if not said
- * (sim_chaos.c) sweep year SEED [DAYS]  a year of 8 tenants, with all that may come in one
- * (sim_year.c) sweep plan|late-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED
- * [KIND@CALL...] one, with every call shown (what a failure prints)
+ *   sweep chaos FIRST N [M]  hostile worlds of M tenants, 20 if not said (sim_chaos.c)
+ *   sweep year SEED [DAYS]  a year of 8 tenants, with all that may come in one (sim_year.c)
+ *   sweep plan|late-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED [KIND@CALL...]
+ *                           one, with every call shown (what a failure prints)
+ *   sweep chaos-plan SEED [M], year-plan SEED [DAYS]   the same
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
  */
