@@ -78,20 +78,11 @@ add_object(struct hour *h, const char *key, const struct cell_name *is, struct e
 	if (h->n == PARTS_MAX)
 		return err_set(err, ERR_LOCAL, "%s: more than %d objects in an hour", key,
 			       PARTS_MAX);
-	if (h->n == h->cap) {
-		size_t cap = h->cap ? 4 * h->cap : 64;
-		struct object *v = arena_array(&h->mem, cap, sizeof(*v));
-
-		if (!v)
-			return err_nomem(err);
-		if (h->n)
-			memcpy(v, h->v, h->n * sizeof(*v));
-		h->v = v;
-		h->cap = cap;
-	}
+	o = arena_grow(&h->mem, h->v, h->n, &h->cap, sizeof(*o));
 	copy = arena_strdup(&h->mem, sv_of(key));
-	if (!copy)
+	if (!o || !copy)
 		return err_nomem(err);
+	h->v = o;
 	o = &h->v[h->n++];
 	*o = (struct object){.key = copy, .name = strrchr(copy, '/') + 1, .is = *is};
 	return 0;
