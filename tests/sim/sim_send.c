@@ -186,7 +186,7 @@ sim_write_config(struct sim *s)
 		      "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
 		      "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
 		      "  jaeger: {kind: otlp, url: \"http://sim:4318\"}\n"
-		      "run: {max_catchup: 1d%s}\n",
+		      "run: {max_catchup: 1d, sandbox: off%s}\n",
 		      s->run_conf ? s->run_conf : "");
 	if (fclose(f))
 		abort();
