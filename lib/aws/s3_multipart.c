@@ -266,22 +266,11 @@ upload_once(struct s3_write *w, char ret_etag[S3_ETAG_MAX], struct err *err)
 }
 
 static int
-sum_piece(void *arg, struct sv piece, struct err *err)
-{
-	(void)err;
-	sha256_add(arg, piece);
-	return 0;
-}
-
-static int
 sum_body(struct s3_write *w, struct err *err)
 {
-	struct sha256_run sum;
-
-	sha256_begin(&sum);
-	if (w->spool ? spool_each(w->spool, sum_piece, &sum, err) : sum_piece(&sum, w->body, err))
-		return -1;
-	sha256_end_hex(&sum, w->sha256);
+	if (w->spool)
+		return spool_sha256(w->spool, w->sha256, err);
+	sha256_hex(w->body, w->sha256);
 	return 0;
 }
 

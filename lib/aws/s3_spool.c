@@ -55,25 +55,14 @@ get_range(struct s3 *s, const char *key, uint64_t at, uint64_t n, const char *et
 }
 
 static int
-sum_piece(void *arg, struct sv piece, struct err *err)
-{
-	(void)err;
-	sha256_add(arg, piece);
-	return 0;
-}
-
-static int
 verify(const struct spool *out, const char *told, struct err *err)
 {
 	char is[SHA256_HEX_LEN + 1];
-	struct sha256_run sum;
 
 	if (!*told)
 		return 0;
-	sha256_begin(&sum);
-	if (spool_each(out, sum_piece, &sum, err) < 0)
+	if (spool_sha256(out, is, err))
 		return -1;
-	sha256_end_hex(&sum, is);
 	if (strcmp(told, is) != 0)
 		return err_set(err, ERR_DATA, "its bytes have another checksum (%s)", told);
 	return 0;

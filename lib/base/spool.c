@@ -151,3 +151,23 @@ spool_each(const struct spool *s, int (*fn)(void *arg, struct sv piece, struct e
 	}
 	return 0;
 }
+
+static int
+sum_piece(void *arg, struct sv piece, struct err *err)
+{
+	(void)err;
+	sha256_add(arg, piece);
+	return 0;
+}
+
+int
+spool_sha256(const struct spool *s, char out[SHA256_HEX_LEN + 1], struct err *err)
+{
+	struct sha256_run sum;
+
+	sha256_begin(&sum);
+	if (spool_each(s, sum_piece, &sum, err))
+		return -1;
+	sha256_end_hex(&sum, out);
+	return 0;
+}

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/hash.h"
 
 #define SPOOL_MEMORY ((size_t)256 << 10) /* so many bytes make no file */
 
@@ -38,5 +39,7 @@ int spool_load(const struct spool *s, struct buf *out, struct err *err);
 /* All of it in pieces of exactly SPOOL_PIECE bytes and a last one; fn's error ends it. */
 #define SPOOL_PIECE ((size_t)128 << 10)
 int spool_each(const struct spool *s, int (*fn)(void *arg, struct sv piece, struct err *err), void *arg, struct err *err);
+/* The SHA-256 of all of it, in hex. */
+int spool_sha256(const struct spool *s, char out[SHA256_HEX_LEN + 1], struct err *err);
 
 #endif

@@ -8,8 +8,6 @@
  */
 #include "net/ca_index.h"
 
-#include "base/grow.h"
-
 #include <openssl/asn1.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -18,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/grow.h"
 
 struct ca {
 	X509_NAME *subject;

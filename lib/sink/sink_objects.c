@@ -245,23 +245,12 @@ read_cell(struct objects *o, const char *key, struct cell_data *d, char definiti
 }
 
 static int
-sum_piece(void *arg, struct sv piece, struct err *err)
-{
-	(void)err;
-	sha256_add(arg, piece);
-	return 0;
-}
-
-static int
 check_part(const struct spool *body, const struct joined_part *part, struct err *err)
 {
 	char is[SHA256_HEX_LEN + 1];
-	struct sha256_run sum;
 
-	sha256_begin(&sum);
-	if (spool_each(body, sum_piece, &sum, err))
+	if (spool_sha256(body, is, err))
 		return -1;
-	sha256_end_hex(&sum, is);
 	return strcmp(is, part->sha256) == 0
 		   ? 0
 		   : err_set(err, ERR_DATA, "%s: its bytes there are not those that were joined",

@@ -297,19 +297,10 @@ file_put(struct store *s, const char *key, struct sv body, const struct store_pu
 }
 
 static int
-sum_piece(void *arg, struct sv piece, struct err *err)
-{
-	(void)err;
-	sha256_add(arg, piece);
-	return 0;
-}
-
-static int
 file_put_spool(struct store *s, const char *key, const struct spool *body,
 	       const struct store_put *opt, char ret_etag[STORE_ETAG_MAX], struct err *err)
 {
 	struct file_store *f = file_of(s);
-	struct sha256_run sum;
 
 	if (store_put_check(key, opt, err) < 0)
 		return -1;
@@ -318,13 +309,7 @@ file_put_spool(struct store *s, const char *key, const struct spool *body,
 			       key);
 	if (put_object(f, key, SV(""), body, opt, err) < 0)
 		return wrap(f, key, err);
-	if (!ret_etag)
-		return 0;
-	sha256_begin(&sum);
-	if (spool_each(body, sum_piece, &sum, err) < 0)
-		return -1;
-	sha256_end_hex(&sum, ret_etag);
-	return 0;
+	return ret_etag ? spool_sha256(body, ret_etag, err) : 0;
 }
 
 static int
