@@ -83,7 +83,7 @@ class Lab:
             words |= set(self.daemon.control("secrets"))
         except OSError:  # a test has ended the stand-in
             pass
-        return secrets_of.session_marks(self.world).union(*map(secrets_of.forms, words))
+        return {secrets_of.SESSION}.union(*map(secrets_of.forms, words))
 
     def path(self, name, text=None):
         """A file of the lab, written where there is a text: whole at any moment, for others may be reading it."""
