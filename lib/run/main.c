@@ -50,7 +50,8 @@ static const struct command {
 /* Pages of the manual beside those of the commands: lib/pages. */
 static const char topics[] =
     "alarms, backfill, ci, compact, cost, errors, inside, lake, logs, metrics,\n"
-    "network, operating, organization, script, sidecars, tenants, traces, yace";
+    "network, operating, organization, script, sidecars, tenants, threat-model,\n"
+    "traces, yace";
 
 static int
 cmd_version(int argc, char **argv)

@@ -187,7 +187,10 @@ class WhatItCosts(S3Case):
             found, made = self.calls(lab), self.made(lab)
             self.assertLessEqual(set(found), set(made))
             self.assertTrue(all(found[row] <= made[row] for row in found), f"{found}\n{made}")
-        lost = made - found
+        # What is in the checkpoint of a job for which nothing was due any more is told when something is.
+        lab.tell(lab.now + 600)
+        self.assert_status(lab.run(), 0)
+        lost = self.made(lab) - self.calls(lab)
         lab.tell(lab.now + 600)
         self.assert_status(lab.run(), 0)
         self.assertEqual(self.made(lab) - self.calls(lab), lost, "an undisturbed run counts all it does")
