@@ -106,20 +106,25 @@ buf_add_slowly(struct buf *b, const void *p, size_t n)
 void
 buf_fmt(struct buf *b, const char *fmt, ...)
 {
+	/* Most of what is written fits into the room there is, and is written once. */
+	size_t room = b->failed ? 0 : b->cap - b->n;
 	va_list ap, again;
 	int n;
 
 	va_start(ap, fmt);
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, ap);
+	n = vsnprintf(room ? b->p + b->n : NULL, room, fmt, ap);
 	va_end(ap);
-	if (n < 0)
+	if (n < 0) {
 		b->failed = true;
-	else if (buf_reserve(b, (size_t)n)) {
-		(void)vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
+	} else if (buf_reserve(b, (size_t)n)) {
+		if ((size_t)n >= room)
+			(void)vsnprintf(b->p + b->n, (size_t)n + 1, fmt, again);
 		b->n += (size_t)n;
 	}
 	va_end(again);
+	if (b->failed && room)
+		b->p[b->n] = '\0';
 }
 
 int

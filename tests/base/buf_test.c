@@ -74,6 +74,30 @@ test_ceiling(void **state)
 	assert_true(buf_ok(&b));
 }
 
+/* Whether a text is written at once or again with more room, it is the same; and none of it is left
+ * where there is no room. */
+static void
+test_formats_at_every_length(void **state)
+{
+	const char text[] =
+	    "0123456789012345678901234567890123456789012345678901234567890123456789";
+
+	(void)state;
+	for (size_t before = 0; before < 70; before++)
+		for (size_t n = 0; n < 70; n++) {
+			CLEANUP(buf_done) struct buf b = BUF_INIT(100);
+
+			buf_add(&b, text, before);
+			buf_fmt(&b, "%.*s", (int)n, text);
+			assert_int_equal(buf_ok(&b), before + n <= 100);
+			assert_int_equal(b.n, before + n <= 100 ? before + n : before);
+			assert_int_equal(strlen(buf_cstr(&b)), b.n);
+			assert_memory_equal(buf_cstr(&b), text, before);
+			if (buf_ok(&b))
+				assert_memory_equal(buf_cstr(&b) + before, text, n);
+		}
+}
+
 /* A piece that would have fitted after one that did not is not appended either. */
 static void
 test_failure_lasts(void **state)
@@ -121,10 +145,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_views),	  cmocka_unit_test(test_dup),
-	    cmocka_unit_test(test_appends),	  cmocka_unit_test(test_ceiling),
-	    cmocka_unit_test(test_failure_lasts), cmocka_unit_test(test_huge_reserve),
-	    cmocka_unit_test(test_steal),
+	    cmocka_unit_test(test_views),	 cmocka_unit_test(test_dup),
+	    cmocka_unit_test(test_appends),	 cmocka_unit_test(test_formats_at_every_length),
+	    cmocka_unit_test(test_ceiling),	 cmocka_unit_test(test_failure_lasts),
+	    cmocka_unit_test(test_huge_reserve), cmocka_unit_test(test_steal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
