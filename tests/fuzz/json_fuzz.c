@@ -153,8 +153,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	fuzz_must(skipped == (ours != NULL));
 	if (theirs && ours)
 		same(ours, theirs);
-	else if (theirs)
-		fuzz_must(depth_of(theirs) > JSON_SCAN_DEPTH);
+	else if (theirs) /* jansson forgets a NUL behind a number */
+		fuzz_must(depth_of(theirs) > JSON_SCAN_DEPTH || memchr(in.p, '\0', in.n));
 	else if (ours)
 		fuzz_must(is_ours(&why));
 	fuzz_answer(json_parse(in, "input", &strict, &err), &err);
