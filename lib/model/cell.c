@@ -126,7 +126,8 @@ cell_manifest_key(struct buf *out, const char *job, const char *tenant, const ch
 	buf_str(out, ".json");
 }
 
-/* ".late-<n>", taken off the front of *rest; untouched if it is not there. */
+/* The word and a number from 1 on, taken off the front of *rest; nothing is if the word is not
+ * there. */
 static bool
 take_number(struct sv *rest, struct sv word, unsigned *ret)
 {

@@ -44,9 +44,12 @@ run_calls_done(struct run_calls *c)
 static int
 parse(const struct run_calls *c, struct sv text, struct document *d, struct err *err)
 {
-	CLEANUP(json_decrefp) json_t *o = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
-	const char *run = json_string_value(json_object_get(o, "run"));
+	CLEANUP(json_decrefp) json_t *o = NULL;
+	const char *run;
 
+	if (json_parse(text, c->key, &o, err))
+		return -1;
+	run = json_string_value(json_object_get(o, "run"));
 	if (json_integer_value(json_object_get(o, "version")) != VERSION || !run)
 		return err_set(err, ERR_DATA, "%s is no count of calls of version %d", c->key,
 			       VERSION);

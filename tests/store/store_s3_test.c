@@ -156,6 +156,44 @@ test_damaged_answers(void **state)
 	buf_done(&out);
 }
 
+/* One that was replaced meanwhile is another one, and stays. */
+static void
+test_deleted_if_it_is_the_same(void **state)
+{
+	char etag[STORE_ETAG_MAX];
+	struct buf out = BUF_INIT(10);
+	struct err err = {0};
+
+	assert_int_equal(suite_put(*state, "k", "1", STORE_CREATE, NULL, etag, &err), 0);
+	assert_int_equal(suite_put(*state, "k", "2", STORE_MATCH, etag, NULL, &err), 0);
+	expect_err(store_del_match(*state, "k", etag, &why), ERR_CONFLICT);
+	suite_expect(*state, "k", "2");
+	assert_int_equal(suite_put(*state, "other", "1", STORE_CREATE, NULL, etag, &err), 0);
+	assert_int_equal(store_del_match(*state, "other", etag, &err), 0);
+	expect_err(store_get(*state, "other", NULL, &out, NULL, &why), ERR_NOTFOUND);
+	assert_int_equal(store_del_match(*state, "other", etag, &err), 0); /* it is gone */
+	buf_done(&out);
+}
+
+static void
+test_range(void **state)
+{
+	struct spool part = SPOOL_INIT;
+	struct buf text = BUF_INIT(10);
+	struct err err = {0};
+
+	assert_int_equal(suite_put(*state, "k", "0123456789", STORE_CREATE, NULL, NULL, &err), 0);
+	assert_int_equal(store_get_range(*state, "k", 3, 4, &part, &err), 0);
+	assert_int_equal(spool_load(&part, &text, &err), 0);
+	assert_string_equal(buf_cstr(&text), "3456");
+	spool_done(&part);
+	assert_int_equal(store_get_range(*state, "k", 8, 4, &part, &err), -1);
+	spool_done(&part);
+	expect_err(store_get_range(*state, "none", 0, 1, &part, &why), ERR_NOTFOUND);
+	spool_done(&part);
+	buf_done(&text);
+}
+
 static void
 test_other_region(void **state)
 {
@@ -480,6 +518,8 @@ main(void)
 	    T(test_lost_replies),
 	    T(test_never_ending_conflict),
 	    T(test_damaged_answers),
+	    T(test_deleted_if_it_is_the_same),
+	    T(test_range),
 	    T(test_other_region),
 	    T(test_refused),
 	    T(test_ignored_conditions),
