@@ -175,27 +175,35 @@ only_group(const struct insights_opts *o)
 	return o->log_groups.n == 1 && !strchr(name, '*') ? name : NULL;
 }
 
+/* All rows are read, but none is taken of a result that is not complete. */
 static int
 take_rows(struct pull *p, struct logs_results *r, struct err *err)
 {
-	CLEANUP(freep) struct json_raw *fields = calloc(LOGS_ROW_FIELDS, sizeof(*fields));
+	CLEANUP(freep) struct json_raw *fields = malloc(LOGS_ROW_FIELDS * sizeof(*fields));
 	const struct ask *a = &p->asks.v[p->at];
+	struct insights_columns columns = {0};
 	const struct insights_lines l = {
 	    .common = p->common,
 	    .events = p->o->q.events,
 	    .time_column = p->o->q.time_column,
 	    .ts_ms = a->from_ms,
 	    .log_group = only_group(p->o),
+	    .columns = &columns,
 	};
+	bool takes = !r->has_status || r->status == LOGS_COMPLETE, failed = false;
 	size_t n = 0;
 	int more;
 
 	if (!fields)
 		return err_nomem(err);
-	while ((more = logs_results_row(r, fields, &n, err)) > 0)
-		if (a->lists ? take_stream(p, fields, n, err) : take_row(p, &l, fields, n, err))
-			return -1;
-	return more;
+	while ((more = logs_results_row(r, fields, &n, err)) > 0) {
+		if (!takes)
+			continue;
+		failed = (a->lists ? take_stream(p, fields, n, err)
+				   : take_row(p, &l, fields, n, err)) != 0;
+		takes = !failed;
+	}
+	return more || (failed && r->status == LOGS_COMPLETE) ? -1 : 0;
 }
 
 void
@@ -477,39 +485,43 @@ count_bytes(struct pull *p, double bytes)
 	p->spent += (uint64_t)bytes;
 }
 
-/* The whole page, or nothing of it: it may be asked for again. */
+static int
+go_on(struct pull *p, const struct logs_results *r, struct err *err)
+{
+	if (!r->token.n)
+		return 0;
+	if (p->pages >= PAGES_MAX)
+		return err_set(err, ERR_DATA, "more than %d pages", PAGES_MAX);
+	return pages_go_on(p, r->token, err);
+}
+
+/* The whole page, or nothing of it: it may be asked for again. Nothing of a result that is not
+ * complete, either, whose status may stand behind its rows. */
 static int
 take_page(struct pull *p, struct logs_results *r, struct err *err)
 {
 	struct reading before = p->rd;
 	size_t n_rows = p->n_rows;
 	uint64_t n_outside = p->n_outside;
+	int rc = take_rows(p, r, err);
 
-	if (!take_rows(p, r, err)) {
-		if (!r->token.n)
-			return 0;
-		if (p->pages >= PAGES_MAX)
-			(void)err_set(err, ERR_DATA, "more than %d pages", PAGES_MAX);
-		else if (!pages_go_on(p, r->token, err))
-			return 0;
-	}
+	if (!rc && r->status == LOGS_COMPLETE && !go_on(p, r, err))
+		return 0;
 	before.streams = p->rd.streams; /* they may have moved */
 	before.cap_streams = p->rd.cap_streams;
 	p->rd = before;
 	p->n_rows = n_rows;
 	p->n_outside = n_outside;
-	return -1;
+	if (!n_rows)
+		arena_reset(&p->lines);
+	return rc || r->status == LOGS_COMPLETE ? -1 : 0;
 }
 
 static int
-complete_page(struct pull *p, struct logs_results *r, struct err *err)
+complete_page(struct pull *p, const struct logs_results *r, struct err *err)
 {
 	int rc;
 
-	if (!p->in_pages)
-		reading_begin(p);
-	if (take_page(p, r, err))
-		return -1;
 	p->in_pages = r->token.n > 0;
 	if (p->in_pages)
 		return put_away(p, err);
@@ -534,6 +546,10 @@ reading_page(struct pull *p, struct sv body, struct err *err)
 	struct logs_results r;
 
 	if (logs_results_open(body, &r, err))
+		return -1;
+	if (!p->in_pages)
+		reading_begin(p);
+	if (take_page(p, &r, err))
 		return -1;
 	switch (r.status) {
 	case LOGS_SCHEDULED:

@@ -233,14 +233,14 @@ bad(struct sv body, const struct json_scan *s, const char *expected, struct err 
 }
 
 static bool
-read_status(struct json_scan *s, enum logs_status *ret)
+read_status(struct json_scan *s, struct logs_results *r)
 {
 	struct sv raw;
 
 	if (!json_scan_str(s, &raw))
 		return false;
-	*ret = status_of(raw);
-	return true;
+	r->status = status_of(raw);
+	return r->has_status = true;
 }
 
 static bool
@@ -270,24 +270,18 @@ read_statistics(struct json_scan *s, struct logs_results *r)
 	return true;
 }
 
-/* The list of rows is kept for later, and looked through now. */
+/* Up to the first row. */
 static bool
-read_rows(struct json_scan *s, struct logs_results *r)
+open_rows(struct json_scan *s, struct logs_results *r)
 {
 	if (json_scan_null(s))
 		return true;
-	if (!json_scan_ch(s, '['))
-		return false;
-	r->rows = *s;
-	s->p--;
-	if (!json_scan_skip(s))
-		return false;
-	r->rows.end = s->p;
-	return true;
+	r->in_rows = r->first = json_scan_ch(s, '[');
+	return r->in_rows;
 }
 
 static bool
-read_member(struct json_scan *s, struct sv name, struct logs_results *r, unsigned *seen)
+read_member(struct json_scan *s, struct sv name, struct logs_results *r)
 {
 	static const char *const names[] = {"status", "results", "statistics", "nextToken"};
 	size_t i = 0;
@@ -295,15 +289,15 @@ read_member(struct json_scan *s, struct sv name, struct logs_results *r, unsigne
 	while (i < ARRAY_LEN(names) && !sv_eq(name, sv_of(names[i])))
 		i++;
 	if (i < ARRAY_LEN(names)) {
-		if (*seen & 1u << i)
+		if (r->seen & 1u << i)
 			return false; /* twice: which one is meant? */
-		*seen |= 1u << i;
+		r->seen |= 1u << i;
 	}
 	switch (i) {
 	case 0:
-		return read_status(s, &r->status);
+		return read_status(s, r);
 	case 1:
-		return read_rows(s, r);
+		return open_rows(s, r);
 	case 2:
 		return read_statistics(s, r);
 	case 3:
@@ -313,27 +307,64 @@ read_member(struct json_scan *s, struct sv name, struct logs_results *r, unsigne
 	}
 }
 
-int
-logs_results_open(struct sv body, struct logs_results *ret, struct err *err)
+/* Members up to the rows, or to the end. */
+static int
+read_members(struct logs_results *r, bool first, struct err *err)
 {
-	struct json_scan s = JSON_SCAN_INIT(body);
-	unsigned seen = 0;
+	struct json_scan *s = &r->s;
 	struct sv name;
 	bool end = false;
 
-	*ret = (struct logs_results){
-	    .status = LOGS_UNKNOWN, .matched = -1, .bytes_scanned = -1, .first = true};
-	if (!json_scan_ch(&s, '{'))
-		return bad(body, &s, "an object", err);
-	for (bool first = true; !end; first = false) {
-		if (!json_scan_member(&s, first, &name, &end))
-			return bad(body, &s, "a member or }", err);
-		if (!end && !read_member(&s, name, ret, &seen))
-			return bad(body, &s, "a value of its member's type, once", err);
+	for (; !end && !r->in_rows; first = false) {
+		if (!json_scan_member(s, first, &name, &end))
+			return bad(r->body, s, "a member or }", err);
+		if (!end && !read_member(s, name, r))
+			return bad(r->body, s, "a value of its member's type, once", err);
 	}
-	if (!json_scan_end(&s))
-		return bad(body, &s, "the end", err);
-	return seen & 1 ? 0 : err_set(err, ERR_DATA, "GetQueryResults answer: no status");
+	if (r->in_rows)
+		return 0;
+	if (!json_scan_end(s))
+		return bad(r->body, s, "the end", err);
+	return r->has_status ? 0 : err_set(err, ERR_DATA, "GetQueryResults answer: no status");
+}
+
+int
+logs_results_open(struct sv body, struct logs_results *ret, struct err *err)
+{
+	*ret = (struct logs_results){
+	    .status = LOGS_UNKNOWN,
+	    .matched = -1,
+	    .bytes_scanned = -1,
+	    .body = body,
+	    .s = JSON_SCAN_INIT(body),
+	};
+	if (!json_scan_ch(&ret->s, '{'))
+		return bad(body, &ret->s, "an object", err);
+	return read_members(ret, true, err);
+}
+
+/* Passes this text, or nothing. */
+static bool
+take_token(struct json_scan *s, struct sv token)
+{
+	if (!sv_starts((struct sv){s->p, (size_t)(s->end - s->p)}, token))
+		return false;
+	s->p += token.n;
+	return true;
+}
+
+/* {"field":"...","value":"..."}, as the service writes it: or nothing is passed. */
+static bool
+read_field_as_usual(struct json_scan *s, struct json_raw *f)
+{
+	const char *start = s->p;
+
+	if (take_token(s, SV("{\"field\":")) && json_scan_text(s, &f->name, &f->name_as_is) &&
+	    take_token(s, SV(",\"value\":")) && json_scan_text(s, &f->value, &f->value_as_is) &&
+	    take_token(s, SV("}")))
+		return true;
+	s->p = start;
+	return false;
 }
 
 /* {"field": ..., "value": ...}; a field without a value is one the row does not have. */
@@ -343,7 +374,9 @@ read_field(struct json_scan *s, struct json_raw *f, bool *has_value)
 	struct sv name;
 	bool end = false, has_name = false;
 
-	*has_value = false;
+	*has_value = read_field_as_usual(s, f);
+	if (*has_value)
+		return true;
 	if (!json_scan_ch(s, '{'))
 		return false;
 	for (bool first = true; !end; first = false) {
@@ -354,11 +387,11 @@ read_field(struct json_scan *s, struct json_raw *f, bool *has_value)
 		if (json_scan_null(s))
 			continue;
 		if (sv_eq(name, SV("field"))) {
-			if (has_name || !json_scan_str(s, &f->name))
+			if (has_name || !json_scan_text(s, &f->name, &f->name_as_is))
 				return false;
 			has_name = true;
 		} else if (sv_eq(name, SV("value"))) {
-			if (*has_value || !json_scan_str(s, &f->value))
+			if (*has_value || !json_scan_text(s, &f->value, &f->value_as_is))
 				return false;
 			*has_value = true;
 		} else if (!json_scan_skip(s)) {
@@ -393,14 +426,16 @@ logs_results_row(struct logs_results *r, struct json_raw *fields, size_t *ret_n,
 {
 	bool end = true;
 
-	if (!r->rows.p)
+	if (!r->in_rows)
 		return 0;
-	if (!json_scan_item(&r->rows, r->first, &end) ||
-	    (!end && !read_row(&r->rows, fields, ret_n)))
+	if (!json_scan_item(&r->s, r->first, &end) || (!end && !read_row(&r->s, fields, ret_n)))
 		return err_set(err, ERR_DATA,
-			       "GetQueryResults answer: a row that is no list of fields with text");
+			       "GetQueryResults answer: byte %zu: a row that is no list of fields "
+			       "with text",
+			       (size_t)(r->s.p - r->body.p));
 	r->first = false;
-	if (end)
-		r->rows.p = NULL;
-	return end ? 0 : 1;
+	if (!end)
+		return 1;
+	r->in_rows = false;
+	return read_members(r, false, err);
 }

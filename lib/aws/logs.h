@@ -33,7 +33,8 @@ struct logs_groups_page {
 	size_t n;
 	const char *token; /* NULL: the last page */
 };
-/* `prefix` may be ""; `account`: a linked account whose groups are meant, NULL: the caller's own. */
+/* `prefix` may be ""; `account`: a linked account whose groups are meant, NULL: the caller's own.
+ */
 int logs_groups_call(const char *prefix, const char *account, const char *token,
 		     struct aws_call *call, struct err *err);
 int logs_groups_read(struct sv body, struct arena *a, struct logs_groups_page *ret,
@@ -88,16 +89,20 @@ int logs_queries_read(struct sv body, struct arena *a, struct logs_queries_page 
 
 struct logs_results {
 	enum logs_status status;
+	bool has_status;	       /* else it is behind the rows */
 	double matched, bytes_scanned; /* negative: not told */
 	struct sv token;	       /* raw; empty: the last page */
 	/* Private. */
-	struct json_scan rows;
-	bool first;
+	struct sv body;
+	struct json_scan s;
+	unsigned seen;
+	bool in_rows, first;
 };
-/* The whole answer is looked through here: logs_results_row() then fails only at rows of another
- * shape. */
+/* An answer is read once, from front to back: here up to its rows, by logs_results_row() the rows,
+ * and what is behind them when these are through. Where a member stands is up to the service. */
 int logs_results_open(struct sv body, struct logs_results *ret, struct err *err);
-/* The next row's fields, at most LOGS_ROW_FIELDS: 1; 0: no more; -1: ERR_DATA. */
+/* The next row's fields, at most LOGS_ROW_FIELDS: 1; 0: no more, and the whole answer was read; -1:
+ * ERR_DATA. */
 int logs_results_row(struct logs_results *r, struct json_raw *fields, size_t *ret_n,
 		     struct err *err);
 

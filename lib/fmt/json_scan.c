@@ -1,6 +1,6 @@
 /*
  * JSON read in place; see json_scan.h. A page of log rows is mostly text that goes out as it came
- * in: it is walked over twice, once for its end and once to be written again, and never stored in
+ * in: it is walked over once, for its end and for whether it can be copied, and never stored in
  * between.
  */
 #include "fmt/json_scan.h"
@@ -44,35 +44,54 @@ is_plain(char c)
 	return !(kind_of(c) & (ENDS_RUN | BEYOND_ASCII));
 }
 
-#define EACH(byte) (0x0101010101010101u * (byte))
+/* Sixteen bytes at a time: a page of rows is some megabytes of strings. */
+typedef unsigned char block __attribute__((vector_size(16)));
+#define HIGH_BITS 0x8080808080808080u
 
-/* Of eight bytes, the high bit of the first one that ends a run; above it others may be set. */
-static uint64_t
-run_ends(uint64_t eight)
+struct halves {
+	uint64_t v[2]; /* the first byte of the text is the lowest */
+};
+
+static inline struct halves
+halves_of(block b)
 {
-	uint64_t quote = eight ^ EACH('"'), slash = eight ^ EACH('\\');
+	struct halves h;
 
-	return (((quote - EACH(1)) & ~quote) | ((slash - EACH(1)) & ~slash) |
-		((eight - EACH(0x20)) & ~eight)) &
-	       EACH(0x80u);
+	memcpy(&h, &b, sizeof(h));
+	return (struct halves){{le64toh(h.v[0]), le64toh(h.v[1])}};
 }
 
-/* The first byte from p on that ends a run, or one whose high bit `also` asks for. Eight at a time:
- * a page of rows is some megabytes of strings. */
-static inline const char *
-run_end(const char *p, const char *end, uint64_t also)
+/* What is below the lowest bit that is set in `marks`; all of it if none is. */
+static inline uint64_t
+below(uint64_t v, uint64_t marks)
 {
-	uint64_t eight, stops;
+	return v & ((marks & -marks) - 1);
+}
 
-	for (; end - p >= 8; p += 8) {
-		memcpy(&eight, p, sizeof(eight));
-		eight = le64toh(eight);
-		stops = run_ends(eight) | (eight & also);
-		if (stops)
-			return p + __builtin_ctzll(stops) / 8;
+/* The first byte from p on that ends a run, or (`ascii`) is beyond ASCII. The bytes before it are
+ * gathered in *bits, at least in the high bit of each. */
+static inline const char *
+run_end(const char *p, const char *end, bool ascii, uint64_t *bits)
+{
+	for (block b; end - p >= (ptrdiff_t)sizeof(b); p += sizeof(b)) {
+		struct halves text, stop;
+
+		memcpy(&b, p, sizeof(b));
+		text = halves_of(b);
+		stop = halves_of((block)((b == '"') | (b == '\\') | (b < 0x20)));
+		if (ascii) {
+			stop.v[0] |= text.v[0] & HIGH_BITS;
+			stop.v[1] |= text.v[1] & HIGH_BITS;
+		}
+		*bits |= below(text.v[0], stop.v[0]);
+		if (stop.v[0])
+			return p + __builtin_ctzll(stop.v[0]) / 8;
+		*bits |= below(text.v[1], stop.v[1]);
+		if (stop.v[1])
+			return p + 8 + __builtin_ctzll(stop.v[1]) / 8;
 	}
-	while (p < end && !(kind_of(*p) & (also ? ENDS_RUN | BEYOND_ASCII : ENDS_RUN)))
-		p++;
+	for (; p < end && !(kind_of(*p) & (ascii ? ENDS_RUN | BEYOND_ASCII : ENDS_RUN)); p++)
+		*bits |= (unsigned char)*p;
 	return p;
 }
 
@@ -122,27 +141,47 @@ escape_length(const char *p, const char *end)
 	return 5;
 }
 
-bool
-json_scan_str(struct json_scan *s, struct sv *ret_raw)
+/* Escapes that are written the same way when written again. */
+static bool
+is_canonical(const char *p, const char *end)
 {
+	return *p == '\\' && end - p >= 2 && kind_of(p[1]) & ESCAPED && p[1] != '/';
+}
+
+bool
+json_scan_text(struct json_scan *s, struct sv *ret_raw, bool *ret_as_is)
+{
+	uint64_t bits = 0;
 	const char *start, *p;
+	bool same = true;
 	size_t n;
 
 	if (!json_scan_ch(s, '"'))
 		return false;
 	start = s->p;
-	for (p = run_end(start, s->end, 0); p < s->end; p = run_end(p + 1 + n, s->end, 0)) {
+	for (p = run_end(start, s->end, false, &bits); p < s->end;
+	     p = run_end(p + 1 + n, s->end, false, &bits)) {
 		if (*p == '"') {
 			*ret_raw = (struct sv){start, (size_t)(p - start)};
+			*ret_as_is = same && !(bits & HIGH_BITS);
 			s->p = p + 1;
 			return true;
 		}
 		n = *p == '\\' ? escape_length(p + 1, s->end) : 0;
 		if (!n)
 			break;
+		same = same && is_canonical(p, s->end);
 	}
 	s->p = p;
 	return false;
+}
+
+bool
+json_scan_str(struct json_scan *s, struct sv *ret_raw)
+{
+	bool ignored;
+
+	return json_scan_text(s, ret_raw, &ignored);
 }
 
 static bool
@@ -334,11 +373,12 @@ static size_t
 plain_run(const char *p, const char *end)
 {
 	const char *start = p;
+	uint64_t bits = 0;
 	uint32_t cp;
 	size_t n;
 
 	for (;;) {
-		p = run_end(p, end, EACH(0x80u));
+		p = run_end(p, end, true, &bits);
 		if (p == end || (unsigned char)*p < 0x80)
 			break;
 		n = utf8_next((struct sv){p, (size_t)(end - p)}, &cp);
@@ -347,13 +387,6 @@ plain_run(const char *p, const char *end)
 		p += n;
 	}
 	return (size_t)(p - start);
-}
-
-/* Escapes that are written the same way when written again. */
-static bool
-is_canonical(const char *p, const char *end)
-{
-	return *p == '\\' && end - p >= 2 && kind_of(p[1]) & ESCAPED && p[1] != '/';
 }
 
 /* A byte that is no part of a plain run, and no canonical escape: decode it. Returns the bytes it

@@ -20,9 +20,11 @@ struct json_scan {
 };
 #define JSON_SCAN_INIT(text) ((struct json_scan){(text).p, (text).p + (text).n})
 
-/* A string as it stands between its quotes. */
+/* Strings as they stand between their quotes, and whether json_recode() would write them as they
+ * are. */
 struct json_raw {
 	struct sv name, value;
+	bool name_as_is, value_as_is;
 };
 
 /* Blanks and this character. Without it nothing but the blanks is passed. */
@@ -30,6 +32,8 @@ bool json_scan_ch(struct json_scan *s, char c);
 /* Nothing is left but blanks. */
 bool json_scan_end(struct json_scan *s);
 bool json_scan_str(struct json_scan *s, struct sv *ret_raw);
+/* *ret_as_is: json_recode() would write it as it is. False says nothing. */
+bool json_scan_text(struct json_scan *s, struct sv *ret_raw, bool *ret_as_is);
 bool json_scan_num(struct json_scan *s, double *ret);
 /* Passes a null; anything else stays where it is. */
 bool json_scan_null(struct json_scan *s);

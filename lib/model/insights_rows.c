@@ -11,10 +11,8 @@
 #include "fmt/json.h"
 
 #define COMMON_MAX ((size_t)16 << 10)
-#define FEW_FIELDS 16
 
 /* Columns with a place of their own. */
-enum column { C_TIME, C_LOG, C_STREAM, C_MESSAGE, C_PTR, N_COLUMNS };
 static const char *const column_names[] = {"@timestamp", "@log", "@logStream", "@message", "@ptr"};
 
 const char *
@@ -52,22 +50,79 @@ cmp_fields(const void *a, const void *b)
 	return c ? c : x->name.p < y->name.p ? -1 : 1;
 }
 
-/* A row mostly has a few: then moving them costs less than qsort() does. */
-static void
-sort_fields(struct json_raw *fields, size_t n)
+/* The first column of that name among sorted ones; n: there is none. */
+static size_t
+find(const struct json_raw *fields, size_t n, const char *name)
 {
-	if (n > FEW_FIELDS) {
-		qsort(fields, n, sizeof(*fields), cmp_fields);
+	struct sv wanted = sv_of(name);
+	size_t i = 0;
+
+	while (i < n && !sv_eq(fields[i].name, wanted))
+		i++;
+	return i;
+}
+
+static bool
+same_columns(const struct insights_columns *c, const struct json_raw *fields, size_t n)
+{
+	if (n != c->n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!sv_eq(fields[i].name, c->names[i]))
+			return false;
+	return true;
+}
+
+static void
+learn_columns(struct insights_columns *c, struct json_raw *fields, size_t n)
+{
+	bool few = n <= INSIGHTS_COLUMNS_KEPT;
+	const char *names[INSIGHTS_COLUMNS_KEPT];
+
+	for (size_t i = 0; few && i < n; i++) {
+		c->names[i] = fields[i].name;
+		names[i] = fields[i].name.p;
+	}
+	qsort(fields, n, sizeof(*fields), cmp_fields);
+	for (size_t i = 0; few && i < n; i++)
+		for (size_t k = 0; k < n; k++)
+			if (names[k] == fields[i].name.p)
+				c->from[i] = (unsigned char)k;
+	for (size_t k = 0; k < N_COLUMNS; k++)
+		c->own[k] = find(fields, n, column_names[k]);
+	c->n = few ? n : 0;
+}
+
+/* Sorted by name, as if for the first time or as the last row was. */
+static void
+sort_fields(struct insights_columns *c, struct json_raw *fields, size_t n)
+{
+	struct json_raw moved[INSIGHTS_COLUMNS_KEPT];
+
+	if (!n || !same_columns(c, fields, n)) {
+		learn_columns(c, fields, n);
 		return;
 	}
-	for (size_t i = 1; i < n; i++) {
-		struct json_raw moved = fields[i];
-		size_t k = i;
+	memcpy(moved, fields, n * sizeof(*moved));
+	for (size_t i = 0; i < n; i++)
+		fields[i] = moved[c->from[i]];
+}
 
-		for (; k > 0 && cmp_fields(&fields[k - 1], &moved) > 0; k--)
-			fields[k] = fields[k - 1];
-		fields[k] = moved;
+/* As json_recode(), which most strings do not need. */
+static void
+add_text(struct buf *out, struct sv raw, bool as_is)
+{
+	if (!as_is) {
+		json_recode(out, raw);
+		return;
 	}
+	if (!buf_reserve(out, raw.n + 2))
+		return;
+	out->p[out->n] = '"';
+	memcpy(out->p + out->n + 1, raw.p, raw.n);
+	out->n += raw.n + 2;
+	out->p[out->n - 1] = '"';
+	out->p[out->n] = '\0';
 }
 
 static void
@@ -76,7 +131,7 @@ add_raw(struct buf *out, const char *key, const struct json_raw *f)
 	if (!f)
 		return;
 	buf_str(out, key);
-	json_recode(out, f->value);
+	add_text(out, f->value, f->value_as_is);
 }
 
 /* "111122223333:/ecs/app": the name is what the lake is asked by. */
@@ -96,7 +151,7 @@ add_group(const struct insights_lines *l, struct buf *out, const struct json_raw
 		colon = memchr(name.p, ':', name.n);
 		if (colon)
 			name = (struct sv){colon + 1, (size_t)(name.p + name.n - colon) - 1};
-		json_recode(out, name);
+		add_text(out, name, log->value_as_is);
 	}
 }
 
@@ -116,22 +171,12 @@ add_others(struct buf *out, const struct json_raw *fields, size_t n,
 			continue;
 		if (before)
 			buf_ch(out, ',');
-		json_recode(out, fields[i].name);
+		add_text(out, fields[i].name, fields[i].name_as_is);
 		buf_ch(out, ':');
-		json_recode(out, fields[i].value);
+		add_text(out, fields[i].value, fields[i].value_as_is);
 		before = &fields[i];
 	}
 	buf_str(out, "}}\n");
-}
-
-/* The first column of that name among sorted ones. */
-static const struct json_raw *
-find(const struct json_raw *fields, size_t n, const char *name)
-{
-	for (size_t i = 0; i < n; i++)
-		if (sv_eq(fields[i].name, sv_of(name)))
-			return &fields[i];
-	return NULL;
 }
 
 /* A column may be named after an expression: bin(5m), or with quotes in it. */
@@ -177,9 +222,9 @@ insights_line(const struct insights_lines *l, struct json_raw *fields, size_t n,
 	const struct json_raw *own[N_COLUMNS] = {NULL};
 	char ts[TIME_TEXT_MAX];
 
-	sort_fields(fields, n);
+	sort_fields(l->columns, fields, n);
 	for (size_t k = 0; k < N_COLUMNS; k++)
-		own[k] = find(fields, n, column_names[k]);
+		own[k] = l->columns->own[k] < n ? &fields[l->columns->own[k]] : NULL;
 	if (time_of_row(l, fields, n, own[C_TIME], &ret->ts_ms, err))
 		return -1;
 	ret->pointed = own[C_PTR];

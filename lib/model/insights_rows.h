@@ -20,6 +20,17 @@ struct insights_row {
 	bool pointed;	 /* it has a ptr, by which two events differ */
 };
 
+/* How the columns of the last row stood, and where each belongs: rows of a result mostly have the
+ * same ones in the same order. For as long as the answer is in memory; begins as {0}. */
+#define INSIGHTS_COLUMNS_KEPT 16
+enum insights_column { C_TIME, C_LOG, C_STREAM, C_MESSAGE, C_PTR, N_COLUMNS };
+struct insights_columns {
+	size_t n; /* 0: none are known */
+	struct sv names[INSIGHTS_COLUMNS_KEPT];
+	unsigned char from[INSIGHTS_COLUMNS_KEPT]; /* of the sorted ones */
+	size_t own[N_COLUMNS];			   /* among the sorted ones; n: it has none */
+};
+
 struct insights_lines {
 	const char *common; /* of insights_common() */
 	/* Rows that are no events: the column that holds their time, NULL: none; and the time of
@@ -28,6 +39,7 @@ struct insights_lines {
 	const char *time_column;
 	int64_t ts_ms;
 	const char *log_group; /* of rows that do not say, NULL: unknown */
+	struct insights_columns *columns;
 };
 /* The common part of every line, in the arena. NULL without memory. */
 const char *insights_common(const struct line_origin *o, struct arena *a);

@@ -186,9 +186,7 @@ test_results(void **state)
 
 	(void)state;
 	assert_int_equal(logs_results_open(SV(PAGE), &r, &err), 0);
-	assert_int_equal(r.status, LOGS_COMPLETE);
-	assert_true(r.matched == 12 && r.bytes_scanned == 5);
-	assert_true(sv_eq(r.token, SV("t")));
+	assert_false(r.has_status);
 	assert_int_equal(logs_results_row(&r, fields, &n, &err), 1);
 	assert_int_equal(n, 1);
 	assert_true(sv_eq(fields[0].name, SV("a")) && sv_eq(fields[0].value, SV("x\\n")));
@@ -196,6 +194,45 @@ test_results(void **state)
 	assert_int_equal(n, 0);
 	assert_int_equal(logs_results_row(&r, fields, &n, &err), 0);
 	assert_int_equal(logs_results_row(&r, fields, &n, &err), 0);
+	assert_int_equal(r.status, LOGS_COMPLETE);
+	assert_true(r.has_status && r.matched == 12 && r.bytes_scanned == 5);
+	assert_true(sv_eq(r.token, SV("t")));
+}
+
+/* As the service writes a field and in other ways; and which texts may be copied. */
+static void
+test_fields(void **state)
+{
+	static const struct {
+		const char *field, *name, *value;
+		bool name_as_is, value_as_is;
+	} table[] = {
+	    {"{\"field\":\"a\",\"value\":\"x\"}", "a", "x", true, true},
+	    {"{ \"field\" : \"a\" , \"value\" : \"x\" }", "a", "x", true, true},
+	    {"{\"value\":\"x\",\"field\":\"a\"}", "a", "x", true, true},
+	    {"{\"field\":\"a\",\"value\":\"x\",\"more\":[1]}", "a", "x", true, true},
+	    {"{\"field\":\"\\/\",\"value\":\"\\n\"}", "\\/", "\\n", false, true},
+	    {"{\"field\":\"\xC3\xA9\",\"value\":\"\\u0041\"}", "\xC3\xA9", "\\u0041", false, false},
+	};
+	struct json_raw fields[LOGS_ROW_FIELDS];
+	struct logs_results r;
+	char text[512];
+	struct err err;
+	size_t n;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		(void)snprintf(text, sizeof(text), "{\"status\":\"Complete\",\"results\":[[%s]]}",
+			       table[i].field);
+		assert_int_equal(logs_results_open(sv_of(text), &r, &err), 0);
+		assert_int_equal(logs_results_row(&r, fields, &n, &err), 1);
+		assert_int_equal(n, 1);
+		assert_true(sv_eq(fields[0].name, sv_of(table[i].name)));
+		assert_true(sv_eq(fields[0].value, sv_of(table[i].value)));
+		assert_int_equal(fields[0].name_as_is, table[i].name_as_is);
+		assert_int_equal(fields[0].value_as_is, table[i].value_as_is);
+		assert_int_equal(logs_results_row(&r, fields, &n, &err), 0);
+	}
 }
 
 static void
@@ -264,29 +301,39 @@ test_no_results(void **state)
 	}
 }
 
+static int
+read_all(struct sv text)
+{
+	struct json_raw fields[LOGS_ROW_FIELDS];
+	struct logs_results r;
+	size_t n;
+	int more;
+
+	if (logs_results_open(text, &r, NULL))
+		return -1;
+	while ((more = logs_results_row(&r, fields, &n, NULL)) > 0)
+		assert_true(n <= 2);
+	return more;
+}
+
 /* Cut off anywhere, with any byte changed: an error or an answer, never more. */
 static void
 test_damaged(void **state)
 {
 	static const char with[] = "\"\\{}[],:x0\n";
-	struct json_raw fields[LOGS_ROW_FIELDS];
-	struct logs_results r;
-	size_t n;
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(PAGE) - 1; i++) {
 		char *text = sv_dup((struct sv){PAGE, i});
 
 		assert_non_null(text);
-		assert_int_equal(logs_results_open((struct sv){text, i}, &r, NULL), -1);
+		assert_int_equal(read_all((struct sv){text, i}), -1);
 		free(text);
 		for (size_t k = 0; k < sizeof(with) - 1; k++) {
 			text = sv_dup(SV(PAGE));
 			assert_non_null(text);
 			text[i] = with[k];
-			if (!logs_results_open((struct sv){text, sizeof(PAGE) - 1}, &r, NULL))
-				while (logs_results_row(&r, fields, &n, NULL) > 0)
-					assert_true(n <= 2);
+			(void)read_all((struct sv){text, sizeof(PAGE) - 1});
 			free(text);
 		}
 	}
@@ -308,11 +355,11 @@ test_recorded(void **state)
 	data_or_skip();
 	data_read("aws/recorded/logs.GetQueryResults/cli-get-query-results__1/body.json", &body);
 	assert_int_equal(logs_results_open(buf_view(&body), &r, &err), 0);
-	assert_int_equal(r.status, LOGS_COMPLETE);
-	assert_true(r.matched == 3 && r.bytes_scanned == 141);
 	for (; logs_results_row(&r, fields, &n, &err) > 0; rows++)
 		assert_int_equal(n, 4);
 	assert_int_equal(rows, 3);
+	assert_int_equal(r.status, LOGS_COMPLETE);
+	assert_true(r.matched == 3 && r.bytes_scanned == 141);
 	buf_done(&body);
 	data_read("aws/recorded/logs.StartQuery/cli-start-query__1/body.json", &body);
 	assert_int_equal(logs_start_read(buf_view(&body), &a, &id, &err), 0);
@@ -331,11 +378,12 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_requests), cmocka_unit_test(test_linked_requests),
-	    cmocka_unit_test(test_queries),  cmocka_unit_test(test_groups),
-	    cmocka_unit_test(test_start),    cmocka_unit_test(test_results),
-	    cmocka_unit_test(test_statuses), cmocka_unit_test(test_no_results),
-	    cmocka_unit_test(test_damaged),  cmocka_unit_test(test_recorded),
+	    cmocka_unit_test(test_requests),   cmocka_unit_test(test_linked_requests),
+	    cmocka_unit_test(test_queries),    cmocka_unit_test(test_groups),
+	    cmocka_unit_test(test_start),      cmocka_unit_test(test_results),
+	    cmocka_unit_test(test_fields),     cmocka_unit_test(test_statuses),
+	    cmocka_unit_test(test_no_results), cmocka_unit_test(test_damaged),
+	    cmocka_unit_test(test_recorded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -195,7 +195,8 @@ results(struct sv body, struct arena *a, struct err *err)
 	static const struct line_origin who = {"acme", "111122223333", "eu-west-1", "app"};
 	struct json_raw *fields = arena_array(a, LOGS_ROW_FIELDS, sizeof(*fields));
 	CLEANUP(buf_done) struct buf lines = BUF_INIT(FUZZ_MAX);
-	struct insights_lines l = {insights_common(&who, a), true, NULL, 0, NULL};
+	struct insights_columns columns = {0};
+	struct insights_lines l = {.common = insights_common(&who, a), .columns = &columns};
 	struct logs_results r;
 	size_t n;
 	int rc;

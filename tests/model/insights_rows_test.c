@@ -10,10 +10,7 @@
 
 #define RAW(n, v)                                                                                  \
 	{                                                                                          \
-		{n, sizeof(n) - 1},                                                                \
-		{                                                                                  \
-			v, sizeof(v) - 1                                                           \
-		}                                                                                  \
+		.name = {n, sizeof(n) - 1}, .value = { v, sizeof(v) - 1 }                          \
 	}
 #define HEAD "\",\"tenant\":\"acme\",\"account_id\":\"1\",\"region\":\"r\",\"job\":\"app\""
 
@@ -23,9 +20,12 @@ static int
 line(struct insights_lines l, struct json_raw *fields, size_t n, struct buf *out,
      struct insights_row *row, struct err *err)
 {
+	struct insights_columns columns = {0};
 	struct arena a = ARENA_INIT(65536);
 	int r;
 
+	if (!l.columns)
+		l.columns = &columns;
 	l.common = insights_common(&origin, &a);
 	assert_non_null(l.common);
 	buf_reset(out);
@@ -69,7 +69,8 @@ static void
 test_column_twice(void **state)
 {
 	static const char text[] = "a 1 a 2";
-	struct json_raw fields[] = {{{text + 4, 1}, {text + 6, 1}}, {{text, 1}, {text + 2, 1}}};
+	struct json_raw fields[] = {{.name = {text + 4, 1}, .value = {text + 6, 1}},
+				    {.name = {text, 1}, .value = {text + 2, 1}}};
 	struct buf out = BUF_INIT(65536);
 	struct insights_row row = {0};
 	struct err err;
@@ -77,6 +78,79 @@ test_column_twice(void **state)
 	(void)state;
 	assert_int_equal(line((struct insights_lines){.ts_ms = 0}, fields, 2, &out, &row, &err), 0);
 	assert_non_null(strstr(buf_cstr(&out), "\"fields\":{\"a\":\"1\"}}"));
+	buf_done(&out);
+}
+
+/* Rows of one result, one after another: what is known of one row's columns is used for the next.
+ */
+static void
+test_columns_from_row_to_row(void **state)
+{
+	static const struct {
+		struct json_raw fields[3];
+		size_t n;
+		const char *line;
+	} rows[] = {
+	    {{RAW("b", "1"), RAW("@log", "9:g"), RAW("a", "2")}, 3, "g,{\"a\":\"2\",\"b\":\"1\"}"},
+	    {{RAW("b", "3"), RAW("@log", "9:h"), RAW("a", "4")}, 3, "h,{\"a\":\"4\",\"b\":\"3\"}"},
+	    {{RAW("a", "5"), RAW("@log", "9:i"), RAW("b", "6")}, 3, "i,{\"a\":\"5\",\"b\":\"6\"}"},
+	    {{RAW("b", "7"), RAW("a", "8")}, 2, "null,{\"a\":\"8\",\"b\":\"7\"}"},
+	    {{RAW("b", "9"), RAW("c", "0")}, 2, "null,{\"b\":\"9\",\"c\":\"0\"}"},
+	    {{RAW("", "")}, 0, "null,{}"},
+	    {{RAW("@log", "9:g")}, 1, "g,{}"},
+	    {{RAW("b", "1"), RAW("@log", "9:g"), RAW("a", "2")}, 3, "g,{\"a\":\"2\",\"b\":\"1\"}"},
+	};
+	struct insights_columns columns = {0};
+	struct buf out = BUF_INIT(65536), want = BUF_INIT(65536);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		const char *comma = strchr(rows[i].line, ',');
+		bool null = *rows[i].line == 'n';
+		struct json_raw fields[3];
+		struct insights_row row;
+		struct err err;
+
+		memcpy(fields, rows[i].fields, sizeof(fields));
+		assert_int_equal(line((struct insights_lines){.columns = &columns}, fields,
+				      rows[i].n, &out, &row, &err),
+				 0);
+		buf_reset(&want);
+		buf_fmt(&want, "\"log_group\":%s%.*s%s,\"fields\":%s}\n", null ? "" : "\"",
+			(int)(comma - rows[i].line), rows[i].line, null ? "" : "\"", comma + 1);
+		assert_non_null(strstr(buf_cstr(&out), buf_cstr(&want)));
+	}
+	buf_done(&out);
+	buf_done(&want);
+}
+
+/* More columns than are kept in mind. */
+static void
+test_many_columns(void **state)
+{
+	static char names[40][4];
+	struct insights_columns columns = {0};
+	struct buf out = BUF_INIT(65536);
+	struct insights_row row;
+	struct err err;
+
+	(void)state;
+	for (int again = 0; again < 2; again++) {
+		struct json_raw fields[40];
+		const char *at;
+
+		for (int i = 0; i < 40; i++) {
+			(void)snprintf(names[i], sizeof(names[i]), "c%02d", 39 - i);
+			fields[i] = (struct json_raw){.name = sv_of(names[i]), .value = SV("v")};
+		}
+		assert_int_equal(line((struct insights_lines){.columns = &columns}, fields, 40,
+				      &out, &row, &err),
+				 0);
+		at = buf_cstr(&out);
+		for (int i = 39; i >= 0 && at; i--)
+			at = strstr(at, names[i]);
+		assert_non_null(at);
+	}
 	buf_done(&out);
 }
 
@@ -162,9 +236,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_event), cmocka_unit_test(test_event_without_time),
-	    cmocka_unit_test(test_stats), cmocka_unit_test(test_column_twice),
-	    cmocka_unit_test(test_times), cmocka_unit_test(test_order),
+	    cmocka_unit_test(test_event),	 cmocka_unit_test(test_columns_from_row_to_row),
+	    cmocka_unit_test(test_many_columns), cmocka_unit_test(test_event_without_time),
+	    cmocka_unit_test(test_stats),	 cmocka_unit_test(test_column_twice),
+	    cmocka_unit_test(test_times),	 cmocka_unit_test(test_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
