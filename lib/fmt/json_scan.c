@@ -12,21 +12,22 @@
 #include "base/utf8.h"
 #include "fmt/json.h"
 
-/* What a byte of a string is: most of them are looked up and passed over. */
-enum { ENDS_RUN = 1, BEYOND_ASCII = 2, ESCAPED = 4 };
+/* What a byte of a string is: most of them are looked up and passed over. The last two are of bytes
+ * behind a backslash: an escape, and one that is written the same way when it is written again. */
+enum { ENDS_RUN = 1, BEYOND_ASCII = 2, ESCAPED = 4, CANONICAL = 8 };
 #define ALL_16(k) k, k, k, k, k, k, k, k, k, k, k, k, k, k, k, k
 #define ALL_64(k) ALL_16(k), ALL_16(k), ALL_16(k), ALL_16(k)
 static const unsigned char kinds[256] = {
     ALL_16(ENDS_RUN),
     ALL_16(ENDS_RUN),
-    ['"'] = ENDS_RUN | ESCAPED,
-    ['\\'] = ENDS_RUN | ESCAPED,
+    ['"'] = ENDS_RUN | ESCAPED | CANONICAL,
+    ['\\'] = ENDS_RUN | ESCAPED | CANONICAL,
     ['/'] = ESCAPED,
-    ['b'] = ESCAPED,
-    ['f'] = ESCAPED,
-    ['n'] = ESCAPED,
-    ['r'] = ESCAPED,
-    ['t'] = ESCAPED,
+    ['b'] = ESCAPED | CANONICAL,
+    ['f'] = ESCAPED | CANONICAL,
+    ['n'] = ESCAPED | CANONICAL,
+    ['r'] = ESCAPED | CANONICAL,
+    ['t'] = ESCAPED | CANONICAL,
     [0x80] = ALL_64(BEYOND_ASCII),
     ALL_64(BEYOND_ASCII),
 };
@@ -46,53 +47,39 @@ is_plain(char c)
 
 /* Sixteen bytes at a time: a page of rows is some megabytes of strings. */
 typedef unsigned char block __attribute__((vector_size(16)));
+#define BLOCK	  ((ptrdiff_t)sizeof(block))
 #define HIGH_BITS 0x8080808080808080u
 
-struct halves {
-	uint64_t v[2]; /* the first byte of the text is the lowest */
-};
-
-static inline struct halves
-halves_of(block b)
+static block
+block_at(const char *p)
 {
-	struct halves h;
+	block b;
 
-	memcpy(&h, &b, sizeof(h));
-	return (struct halves){{le64toh(h.v[0]), le64toh(h.v[1])}};
+	memcpy(&b, p, sizeof(b));
+	return b;
 }
 
-/* What is below the lowest bit that is set in `marks`; all of it if none is. */
-static inline uint64_t
-below(uint64_t v, uint64_t marks)
+/* One bit for each of eight bytes that are 0 or 0xFF: the factor moves bit 0 of the n-th to bit
+ * 56 + n, and no two of the products meet. */
+static inline unsigned
+bits_of_half(uint64_t half)
 {
-	return v & ((marks & -marks) - 1);
+	return (unsigned)((le64toh(half) & 0x0101010101010101u) * 0x0102040810204080u >> 56);
 }
 
-/* The first byte from p on that ends a run, or (`ascii`) is beyond ASCII. The bytes before it are
- * gathered in *bits, at least in the high bit of each. */
-static inline const char *
-run_end(const char *p, const char *end, bool ascii, uint64_t *bits)
+static inline unsigned
+bits_of(block truth)
 {
-	for (block b; end - p >= (ptrdiff_t)sizeof(b); p += sizeof(b)) {
-		struct halves text, stop;
+	uint64_t half[2];
 
-		memcpy(&b, p, sizeof(b));
-		text = halves_of(b);
-		stop = halves_of((block)((b == '"') | (b == '\\') | (b < 0x20)));
-		if (ascii) {
-			stop.v[0] |= text.v[0] & HIGH_BITS;
-			stop.v[1] |= text.v[1] & HIGH_BITS;
-		}
-		*bits |= below(text.v[0], stop.v[0]);
-		if (stop.v[0])
-			return p + __builtin_ctzll(stop.v[0]) / 8;
-		*bits |= below(text.v[1], stop.v[1]);
-		if (stop.v[1])
-			return p + 8 + __builtin_ctzll(stop.v[1]) / 8;
-	}
-	for (; p < end && !(kind_of(*p) & (ascii ? ENDS_RUN | BEYOND_ASCII : ENDS_RUN)); p++)
-		*bits |= (unsigned char)*p;
-	return p;
+	memcpy(half, &truth, sizeof(half));
+	return bits_of_half(half[0]) | bits_of_half(half[1]) << 8;
+}
+
+static inline block
+run_ends(block b)
+{
+	return (block)((b == '"') | (b == '\\') | (b < 0x20));
 }
 
 static void
@@ -141,39 +128,96 @@ escape_length(const char *p, const char *end)
 	return 5;
 }
 
-/* Escapes that are written the same way when written again. */
-static bool
+static inline bool
 is_canonical(const char *p, const char *end)
 {
-	return *p == '\\' && end - p >= 2 && kind_of(p[1]) & ESCAPED && p[1] != '/';
+	return *p == '\\' && end - p >= 2 && kind_of(p[1]) & CANONICAL;
+}
+
+/* What is known of a string whose end is looked for. */
+struct text_scan {
+	const char *p, *end;
+	uint64_t
+	    beyond; /* has a high bit if any byte so far, or soon behind its end, is beyond ASCII */
+	bool canonical; /* all escapes so far */
+};
+
+/* Passes an escape; false: there is none. */
+static inline bool
+pass_escape(struct text_scan *s)
+{
+	size_t n;
+
+	if (is_canonical(s->p, s->end)) {
+		s->p += 2;
+		return true;
+	}
+	n = *s->p == '\\' ? escape_length(s->p + 1, s->end) : 0;
+	s->p += n ? 1 + n : 0;
+	s->canonical = false;
+	return n > 0;
+}
+
+/* All of a block, whose escapes may reach beyond it. False: s->p is at a quote, or at what cannot
+ * be in a string. */
+static inline bool
+scan_block(struct text_scan *s)
+{
+	const char *start = s->p;
+	block b = block_at(start);
+	unsigned ends = bits_of(run_ends(b));
+	uint64_t half[2];
+
+	memcpy(half, start, sizeof(half));
+	s->beyond |= half[0] | half[1];
+	while (ends) {
+		unsigned next;
+
+		s->p = start + __builtin_ctz(ends);
+		if (*s->p == '"' || !pass_escape(s))
+			return false;
+		next = (unsigned)(s->p - start);
+		ends = next < BLOCK ? ends >> next << next : 0;
+	}
+	if (s->p < start + BLOCK)
+		s->p = start + BLOCK;
+	return true;
+}
+
+/* To the byte that ends the string, or to one that cannot be in it. */
+static void
+scan_text(struct text_scan *s)
+{
+	while (s->end - s->p >= BLOCK)
+		if (!scan_block(s))
+			return;
+	while (s->p < s->end) {
+		if (!(kind_of(*s->p) & ENDS_RUN)) {
+			s->beyond |= (unsigned char)*s->p++;
+		} else if (*s->p == '"' || !pass_escape(s)) {
+			return;
+		}
+	}
 }
 
 bool
 json_scan_text(struct json_scan *s, struct sv *ret_raw, bool *ret_as_is)
 {
-	uint64_t bits = 0;
-	const char *start, *p;
-	bool same = true;
-	size_t n;
+	struct text_scan t;
+	const char *start;
 
 	if (!json_scan_ch(s, '"'))
 		return false;
 	start = s->p;
-	for (p = run_end(start, s->end, false, &bits); p < s->end;
-	     p = run_end(p + 1 + n, s->end, false, &bits)) {
-		if (*p == '"') {
-			*ret_raw = (struct sv){start, (size_t)(p - start)};
-			*ret_as_is = same && !(bits & HIGH_BITS);
-			s->p = p + 1;
-			return true;
-		}
-		n = *p == '\\' ? escape_length(p + 1, s->end) : 0;
-		if (!n)
-			break;
-		same = same && is_canonical(p, s->end);
-	}
-	s->p = p;
-	return false;
+	t = (struct text_scan){start, s->end, 0, true};
+	scan_text(&t);
+	s->p = t.p;
+	if (t.p == t.end || *t.p != '"')
+		return false;
+	*ret_raw = (struct sv){start, (size_t)(t.p - start)};
+	*ret_as_is = t.canonical && !(t.beyond & HIGH_BITS);
+	s->p++;
+	return true;
 }
 
 bool
@@ -368,17 +412,32 @@ one_escape(const char *p, const char *end, char out[4], size_t *ret_n)
 	return 2;
 }
 
+/* The first byte from p on that ends a run or is beyond ASCII. */
+static const char *
+ascii_end(const char *p, const char *end)
+{
+	for (; end - p >= BLOCK; p += BLOCK) {
+		block b = block_at(p);
+		unsigned stops = bits_of(run_ends(b) | (block)(b >= 0x80));
+
+		if (stops)
+			return p + __builtin_ctz(stops);
+	}
+	while (p < end && is_plain(*p))
+		p++;
+	return p;
+}
+
 /* Bytes from p on that stand for themselves. */
 static size_t
 plain_run(const char *p, const char *end)
 {
 	const char *start = p;
-	uint64_t bits = 0;
 	uint32_t cp;
 	size_t n;
 
 	for (;;) {
-		p = run_end(p, end, true, &bits);
+		p = ascii_end(p, end);
 		if (p == end || (unsigned char)*p < 0x80)
 			break;
 		n = utf8_next((struct sv){p, (size_t)(end - p)}, &cp);

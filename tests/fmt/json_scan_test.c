@@ -126,6 +126,46 @@ test_recoded(void **state)
 	expect_recoded("\x7F", "\"\x7F\"");
 }
 
+/* A text that may be copied is what json_recode() writes; and what needs nothing done may be
+ * copied, wherever its escapes stand. */
+static void
+test_as_is(void **state)
+{
+	static const char *const parts[] = {"a",	"\\\"", "\\\\",
+					    "\\n",	"\\/",	"\\u0041",
+					    "\xC3\xA9", "\xFF", "fifteen letters",
+					    "\\u00e9",	"\x7F"};
+	/* The first four and the words need nothing done. */
+	static const bool same[] = {true,  true,  true, true,  false, false,
+				    false, false, true, false, true};
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3000; seed++) {
+		struct buf text = BUF_INIT(4096), got = BUF_INIT(8192);
+		bool as_is = false, expected = true;
+		struct json_scan s;
+		struct sv raw;
+
+		buf_ch(&text, '"');
+		for (uint64_t i = 0, n = mix64(seed) % 24; i < n; i++) {
+			/* Mostly of the harmless ones. */
+			size_t k = mix64(seed * 1000 + i) % (seed % 4 ? 4 : ARRAY_LEN(parts));
+
+			buf_str(&text, parts[k]);
+			expected = expected && same[k];
+		}
+		buf_str(&text, "\",\"sixteen bytes and more\"");
+		s = JSON_SCAN_INIT(buf_view(&text));
+		assert_true(json_scan_text(&s, &raw, &as_is));
+		assert_int_equal(as_is, expected);
+		json_recode(&got, raw);
+		if (as_is)
+			assert_true(got.n == raw.n + 2 && !memcmp(got.p + 1, raw.p, raw.n));
+		buf_done(&text);
+		buf_done(&got);
+	}
+}
+
 /* Any text: through jansson's writer and ours, and back. */
 static void
 test_against_jansson(void **state)
@@ -232,6 +272,7 @@ main(void)
 	    cmocka_unit_test(test_null),
 	    cmocka_unit_test(test_each_byte_everywhere),
 	    cmocka_unit_test(test_recoded),
+	    cmocka_unit_test(test_as_is),
 	    cmocka_unit_test(test_against_jansson),
 	    cmocka_unit_test(test_no_numbers),
 	    cmocka_unit_test(test_members_and_items),
