@@ -4,6 +4,7 @@
  */
 #include "fmt/cbor.h"
 
+#include <endian.h>
 #include <math.h>
 
 #define BREAK	    0xff
@@ -22,7 +23,30 @@ struct head {
 	uint64_t arg; /* what the info stands for, or the bytes behind it */
 };
 
-static bool
+/* n bytes in network order: 1, 2, 4 or 8. */
+static inline uint64_t
+big_endian(const char *p, size_t n)
+{
+	uint64_t eight;
+	uint32_t four;
+	uint16_t two;
+
+	switch (n) {
+	case 8:
+		memcpy(&eight, p, n);
+		return be64toh(eight);
+	case 4:
+		memcpy(&four, p, n);
+		return be32toh(four);
+	case 2:
+		memcpy(&two, p, n);
+		return be16toh(two);
+	default:
+		return (unsigned char)*p;
+	}
+}
+
+static inline bool
 take_head(struct cbor_scan *s, struct head *h)
 {
 	size_t n;
@@ -40,9 +64,7 @@ take_head(struct cbor_scan *s, struct head *h)
 	n = (size_t)1 << (h->info - 24);
 	if ((size_t)(s->end - s->p) < n)
 		return false;
-	h->arg = 0;
-	for (size_t i = 0; i < n; i++)
-		h->arg = h->arg << 8 | (unsigned char)s->p[i];
+	h->arg = big_endian(s->p, n);
 	s->p += n;
 	return true;
 }
