@@ -298,7 +298,7 @@ oracle_page(struct rig *r, const struct oracle_query *q, const char *token, bool
 	n = oracle_rows(o, q, rows, &matched);
 	i = token ? (size_t)strtol(token, NULL, 10) : 0;
 	end = o->page && n - i > o->page ? i + o->page : n;
-	buf_str(out, "{\"results\":[");
+	buf_str(out, "\"results\":[");
 	if (q->lists || q->stats)
 		oracle_streams(o, q, out);
 	for (size_t k = i; !q->lists && !q->stats && k < end; k += part ? 2 : 1) {
@@ -332,8 +332,14 @@ oracle_results(struct rig *r, const json_t *req)
 	if (q->forgotten)
 		return oracle_refuse(r, ERR_NOTFOUND, "ResourceNotFoundException");
 	status = q->stopped ? "Cancelled" : q->polls > 0 ? "Running" : q->end;
+	/* The order of members is the service's. */
+	buf_ch(&r->resp.body, '{');
+	if (at % 2)
+		buf_fmt(&r->resp.body, "\"status\":\"%s\",", status);
 	oracle_page(r, q, token, strcmp(status, "Complete") != 0);
-	buf_fmt(&r->resp.body, ",\"status\":\"%s\"}", status);
+	if (at % 2 == 0)
+		buf_fmt(&r->resp.body, ",\"status\":\"%s\"", status);
+	buf_ch(&r->resp.body, '}');
 	q->polls -= q->polls > 0;
 	return 0;
 }
