@@ -42,7 +42,7 @@ static const char more[] =
     "has first, every_seconds, watermark, lag_seconds, last_success, failing_runs, gap_seconds,\n"
     "gaps (start, end, sink or null for all, reason, recorded), sinks (by name: cursor, "
     "lag_seconds,\n"
-    "acked, already_there, too_old, rejected, bytes) and totals (cells, empty_cells, rows, "
+    "acked, already_there, too_old, rejected, bytes, over_limit) and totals (cells, empty_cells, rows, "
     "samples,\n"
     "rejected_in, failed_runs, metrics_requested, bytes_scanned, late,\n"
     "revised, estimated_dollars). The\n"

@@ -540,6 +540,7 @@ cell_sent_locked(struct commit *c, const char *region, const char *sink, struct 
 	k->already += r->already;
 	k->too_old += r->too_old;
 	k->rejected += r->rejected;
+	k->over_limit += r->over_limit;
 	k->bytes += r->bytes;
 	c->locked.dirty = true;
 	if (!r->too_old)
@@ -708,6 +709,7 @@ commit_late_sent(struct commit *c, const char *region, const char *sink, const s
 		k->already += r->already;
 		k->too_old += r->too_old;
 		k->rejected += r->rejected;
+		k->over_limit += r->over_limit;
 		k->bytes += r->bytes;
 		c->locked.dirty = true;
 	}
@@ -838,17 +840,18 @@ commit_standing(struct commit *c, const struct plan *p, const char *region,
 	unlock(c);
 }
 
-void
-commit_sink_totals(struct commit *c, const char *region, const char *sink, uint64_t *acked,
-		   uint64_t *bytes)
+struct sink_totals
+commit_sink_totals(struct commit *c, const char *region, const char *sink)
 {
+	struct sink_totals ret = {0};
 	const struct ckpt_sink *k;
 
 	lock(c);
 	k = find_sink_locked(c, region, sink);
-	*acked = k ? k->acked : 0;
-	*bytes = k ? k->bytes : 0;
+	if (k)
+		ret = (struct sink_totals){k->acked, k->over_limit, k->bytes};
 	unlock(c);
+	return ret;
 }
 
 int

@@ -169,9 +169,12 @@ struct commit_standing {
 };
 void commit_standing(struct commit *c, const struct plan *p, const char *region,
 		     struct commit_standing *ret);
-/* What a sink has taken of the stream: samples (lines, for a lake) and bytes. */
-void commit_sink_totals(struct commit *c, const char *region, const char *sink, uint64_t *acked,
-			uint64_t *bytes);
+/* What a sink has taken of the stream: samples (lines, for a lake) and bytes; and the samples that it did not get for
+ * being of too many series. */
+struct sink_totals {
+	uint64_t acked, over_limit, bytes;
+};
+struct sink_totals commit_sink_totals(struct commit *c, const char *region, const char *sink);
 
 /* Write if something is waiting and the last write is old enough, or the lease needs renewing.
  * ERR_CONFLICT from the moment it is lost. */

@@ -25,6 +25,7 @@ struct job_common {
 	const char *name;
 	int64_t every_ms, delay_ms, hold_ms, revisit_ms, lookback_ms;
 	bool once; /* `revisit: once`: a second asking, hold_ms after a cell's end */
+	int64_t max_series; /* of a tenant and region, that receivers get in a cell; 0: all */
 };
 
 /* The stream that is pulled: one job, one tenant, one region. All strings outlive the pull. */

@@ -255,6 +255,7 @@ struct order {
 	 * frozen, of which it has the late objects up to this number. */
 	const struct cell_data *had;
 	unsigned had_late;
+	const struct cell_data *whole; /* the cell as far as it is known: all of its series count for max_series */
 };
 
 static bool
@@ -359,7 +360,7 @@ send_samples(struct stream *s, const struct order *o, size_t k, const struct cel
 {
 	struct outlet *out = stream_outlet(s, k);
 	struct publish p = stream_publish_args(s);
-	struct cell_data to;
+	struct cell_data within, to;
 	struct rejects rej;
 	int rc;
 
@@ -367,14 +368,19 @@ send_samples(struct stream *s, const struct order *o, size_t k, const struct cel
 	p.maybe_sent = true;
 	p.reject = rejects_add;
 	p.reject_arg = &rej;
+	cell_data_init(&within, d->cell);
 	cell_data_init(&to, d->cell);
-	rc = deliverable(o, d, out->conf->out_of_order_ms, &to, err);
+	rc = stream_most_series(s, o->whole, d, &within, err);
+	if (!rc)
+		rc = deliverable(o, &within, out->conf->out_of_order_ms, &to, err);
 	if (!rc && to.n_samples)
 		rc = outlet_publish(out, &p, &to, r, err);
 	if (!rc)
 		rc = stream_write_rejects(s, &p, &rej, d->cell, err);
-	r->too_old += d->n_samples - to.n_samples;
+	r->too_old += within.n_samples - to.n_samples;
+	r->over_limit += d->n_samples - within.n_samples;
 	cell_data_done(&to);
+	cell_data_done(&within);
 	rejects_done(&rej);
 	return rc;
 }
@@ -407,13 +413,17 @@ is_blocked(const struct stream *s, size_t k)
 }
 
 int
-late_send(struct stream *s, const struct cell_data *d, bool *all, struct err *err)
+late_send(struct stream *s, const struct cell_data *whole, const struct cell_data *d, bool *all,
+	  struct err *err)
 {
 	struct seen_cell *c = seen_find(&s->seen, d->cell.start_ms);
 
 	*all = true;
 	for (size_t k = 0; k < s->plan->n_sinks; k++) {
-		struct order o = {.s = s, .sink = s->plan->sinks[k].name, .cell = d->cell};
+		struct order o = {.s = s,
+				  .sink = s->plan->sinks[k].name,
+				  .cell = d->cell,
+				  .whole = whole};
 
 		if (k == s->lake || s->plan->sinks[k].leftovers ||
 		    !sink_has(&o, d->cell.start_ms) || seen_owes(c, o.sink))
@@ -479,9 +489,10 @@ check_empty(struct stream *s, struct seen_cell *c, bool *changed, struct err *er
 	return 0;
 }
 
-/* Frozen, published, marked; *done is false if it is not. */
+/* Frozen, published, marked; *done is false if it is not. `d`: the cell as it was pulled now. */
 static int
-news_through(struct stream *s, struct cell_data *late, bool *done, struct err *err)
+news_through(struct stream *s, const struct cell_data *d, struct cell_data *late, bool *done,
+	     struct err *err)
 {
 	struct seen_cell *c = seen_find(&s->seen, late->cell.start_ms);
 	struct seen_news news;
@@ -495,7 +506,7 @@ news_through(struct stream *s, struct cell_data *late, bool *done, struct err *e
 	cell_data_init(&own, late->cell);
 	r = seen_news(&s->seen, c, late, &own, &news, err);
 	cell_data_done(&own);
-	if (r || late_send(s, late, &all, err))
+	if (r || late_send(s, d, late, &all, err))
 		return -1;
 	*done = all || stream_has_lake(s);
 	if (!*done)
@@ -531,7 +542,7 @@ look_once(struct stream *s, const struct cell_data *d, enum look *ret, struct er
 	if (!r && late.n_rows) {
 		*ret = LOOK_MORE;
 		if (!changed)
-			r = news_through(s, &late, &done, err);
+			r = news_through(s, d, &late, &done, err);
 	}
 	if (!done)
 		*ret = LOOK_AGAIN;
@@ -574,7 +585,7 @@ pay_one(struct stream *s, size_t k, struct seen_cell *c, struct err *err)
 
 	cell_data_init(&had, o.cell);
 	r = stream_read_frozen(s, &had, definition, err);
-	o.had = &had;
+	o.had = o.whole = &had;
 	o.had_late = seen_owes(c, o.sink)->sent;
 	order_init(&o);
 	for (const struct cell_data *d = had.later; !r && d; d = d->later) {

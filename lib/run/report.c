@@ -22,6 +22,8 @@ stats_add(struct stream_stats *sum, const struct stream_stats *s)
 	sum->already += s->already;
 	sum->too_old += s->too_old;
 	sum->rejected += s->rejected;
+	sum->over_limit += s->over_limit;
+	sum->series_over_limit += s->series_over_limit;
 	sum->bytes += s->bytes;
 	sum->metrics_requested += s->metrics_requested;
 	sum->bytes_scanned += s->bytes_scanned;
@@ -97,7 +99,7 @@ stats_json(const struct stream_stats *s)
 {
 	return json_pack(
 	    "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,"
-	    "s:o,s:o}",
+	    "s:o,s:o,s:o,s:o}",
 	    "cells", json_u64(s->cells), "late", json_u64(s->late), "revised", json_u64(s->revised),
 	    "held_cells", json_u64(s->held), "empty_cells", json_u64(s->empty_cells),
 	    "adopted_cells", json_u64(s->adopted_cells), "earlier_cells",
@@ -107,7 +109,8 @@ stats_json(const struct stream_stats *s)
 	    json_u64(s->too_old), "rejected", json_u64(s->rejected), "bytes", json_u64(s->bytes),
 	    "metrics_requested", json_u64(s->metrics_requested), "bytes_scanned",
 	    json_u64(s->bytes_scanned), "calls_billed", json_u64(s->calls_billed), "objects_put",
-	    json_u64(s->puts), "samples_ingested", json_u64(s->ingested));
+	    json_u64(s->puts), "samples_ingested", json_u64(s->ingested), "over_limit",
+	    json_u64(s->over_limit), "series_over_limit", json_u64(s->series_over_limit));
 }
 
 /* A string that came from outside: bytes that are not UTF-8 must not cost us the report. */

@@ -354,17 +354,18 @@ take_standing(struct stream *s)
 		tally_done(&s->standing.calls);
 	if (!s->sink_bytes)
 		s->sink_bytes = calloc(s->plan->n_sinks, sizeof(*s->sink_bytes));
-	s->samples_acked = s->samples_ingested = 0;
+	s->samples_acked = s->samples_over = s->samples_ingested = 0;
 	for (size_t k = 0; s->sink_bytes && k < s->plan->n_sinks; k++) {
 		const struct sink *sink = s->env->outlets[s->outlet_of[k]].sink;
-		uint64_t acked;
+		struct sink_totals had =
+		    commit_sink_totals(s->commit, s->js.region, s->plan->sinks[k].name);
 
-		commit_sink_totals(s->commit, s->js.region, s->plan->sinks[k].name, &acked,
-				   &s->sink_bytes[k]);
+		s->sink_bytes[k] = had.bytes;
+		s->samples_over += had.over_limit;
 		if (sink && sink->ops->samples)
-			s->samples_acked += acked;
+			s->samples_acked += had.acked;
 		if (sink_bills_samples(stream_outlet(s, k)->conf))
-			s->samples_ingested += acked;
+			s->samples_ingested += had.acked;
 	}
 }
 

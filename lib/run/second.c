@@ -99,7 +99,7 @@ account(struct stream *s, const struct cell_data *late, struct err *err)
 
 	if (late->late <= c->late)
 		return 0;
-	if (late_send(s, late, &all, err))
+	if (late_send(s, late, late, &all, err))
 		return -1;
 	c->late = late->late;
 	s->stats.late += late->n_lines;

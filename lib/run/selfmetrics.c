@@ -138,6 +138,7 @@ add_stream(struct push *p, const struct stream *s)
 	} rows[] = {
 	    {"muster_gap_seconds_total", (double)st->gap_ms / 1000},
 	    {"muster_rows_written_total", (double)st->counters.rows},
+	    {"muster_samples_over_limit_total", (double)s->samples_over},
 	    {"muster_samples_written_total", (double)s->samples_acked},
 	    {"muster_stream_failures_total", (double)st->counters.failed_runs},
 	    {"muster_stream_lag_seconds", (double)(p->now_ms - st->watermark_ms) / 1000},
@@ -160,7 +161,7 @@ add_stream(struct push *p, const struct stream *s)
 static size_t
 rows_of(const struct stream *s)
 {
-	return 6 + s->plan->n_sinks + s->standing.calls.n + PRICE_SERVICES;
+	return 7 + s->plan->n_sinks + s->standing.calls.n + PRICE_SERVICES;
 }
 
 static void

@@ -57,8 +57,8 @@ show_sink(const struct ckpt_sink *k, struct buf *out)
 	put_time(out, ": cursor ", k->cursor_ms);
 	buf_fmt(out,
 		"; acked %" PRIu64 ", already there %" PRIu64 ", too old %" PRIu64
-		", rejected %" PRIu64 ", %" PRIu64 " bytes\n",
-		k->acked, k->already, k->too_old, k->rejected, k->bytes);
+		", rejected %" PRIu64 ", over the limit %" PRIu64 ", %" PRIu64 " bytes\n",
+		k->acked, k->already, k->too_old, k->rejected, k->over_limit, k->bytes);
 	for (size_t i = 0; i < k->beyond.n; i++) {
 		put_time(out, "      and ", k->beyond.v[i].start_ms);
 		put_time(out, " to ", k->beyond.v[i].end_ms);

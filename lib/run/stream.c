@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "model/series_cap.h"
 #include "run/late.h"
 #include "run/others.h"
 #include "run/pull.h"
@@ -171,7 +172,7 @@ adopt(struct stream *s, struct cell_data *d, struct err *err)
 static int
 check_sum(const struct published *r, uint64_t want, const char *sink, struct err *err)
 {
-	uint64_t sum = r->acked + r->already + r->too_old + r->rejected;
+	uint64_t sum = r->acked + r->already + r->too_old + r->rejected + r->over_limit;
 
 	if (sum == want)
 		return 0;
@@ -192,6 +193,7 @@ stream_count_published(struct stream *s, size_t k, const struct published *r, bo
 	st->already += r->already;
 	st->too_old += r->too_old;
 	st->rejected += r->rejected;
+	st->over_limit += r->over_limit;
 	if (sink_bills_samples(stream_outlet(s, k)->conf))
 		st->ingested += r->acked;
 }
@@ -262,9 +264,41 @@ wanted_by(const struct stream *s, size_t k, const struct cell_data *d)
 	return o->sink && o->sink->ops->samples ? d->n_samples : lines_of(d);
 }
 
-/* One cell to one sink, until the sink has accounted for all of it. */
+/* Once a run: what comes of it is counted. */
+static void
+warn_of_series(struct stream *s, const struct series_cap *cap)
+{
+	if (cap->over > s->stats.series_over_limit)
+		s->stats.series_over_limit = cap->over;
+	if (!cap->over || s->most_said)
+		return;
+	log_event(LOG_WARN, "more series than max_series: receivers get no more of them",
+		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
+		  LOG_S("region", s->js.region), LOG_I("max_series", s->js.common->max_series),
+		  LOG_I("series", (int64_t)(cap->n + cap->over)));
+	s->most_said = true;
+}
+
+int
+stream_most_series(struct stream *s, const struct cell_data *whole, const struct cell_data *d,
+		   struct cell_data *to, struct err *err)
+{
+	struct series_cap cap;
+	int r = series_cap_choose(&cap, whole, (size_t)s->js.common->max_series, err);
+
+	if (r)
+		return -1;
+	warn_of_series(s, &cap);
+	r = series_cap_take(&cap, d, to, err);
+	series_cap_done(&cap);
+	return r;
+}
+
+/* One cell to one sink, which gets `d` or, a sink of samples, what of it is within max_series, until the sink has
+ * accounted for all of it. */
 static int
-publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *err)
+publish_within(struct stream *s, size_t k, const struct cell_data *d,
+	       const struct cell_data *within, struct err *err)
 {
 	struct outlet *o = stream_outlet(s, k);
 	const char *name = s->plan->sinks[k].name;
@@ -285,8 +319,9 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 	p.reject = rejects_add;
 	p.reject_arg = &rej;
 	if (wanted && (want || !o->sink)) {
-		for (const struct cell_data *part = d; !rc && part; part = part->later)
-			if (part == d || !samples) /* d has all samples */
+		r.over_limit = samples ? want - within->n_samples : 0;
+		for (const struct cell_data *part = within; !rc && part; part = part->later)
+			if (part == within || !samples) /* that has all samples */
 				rc = outlet_publish(o, &p, part, &r, err);
 		if (r.requests)
 			commit_cell_tried(s->commit, s->js.region, name, d->cell);
@@ -296,7 +331,7 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 		 * again, and taken for that. */
 		if (!rc && rej.n && !sent_before && others_backfills(s, k, d->cell)) {
 			rejects_done(&rej);
-			return publish_cell(s, k, d, err);
+			return publish_within(s, k, d, within, err);
 		}
 		/* Nor if another run has taken over and been here. */
 		if (!rc && rej.n && !sent_before)
@@ -310,6 +345,23 @@ publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *
 		stream_count_published(s, k, &r, samples);
 	rejects_done(&rej);
 	return rc;
+}
+
+static int
+publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *err)
+{
+	const struct outlet *o = stream_outlet(s, k);
+	struct cell_data within;
+	int r;
+
+	if (!o->sink || !o->sink->ops->samples)
+		return publish_within(s, k, d, d, err);
+	cell_data_init(&within, d->cell);
+	r = stream_most_series(s, d, d, &within, err);
+	if (!r)
+		r = publish_within(s, k, d, &within, err);
+	cell_data_done(&within);
+	return r;
 }
 
 /* Waiting a little may help. */

@@ -60,6 +60,8 @@ struct stream_stats {
 	uint64_t late, revised;		      /* points that came, or changed, after their cell was frozen */
 	uint64_t held;			      /* cells that wait for the rest of their series */
 	uint64_t acked, already, too_old, rejected, bytes;
+	uint64_t over_limit;	    /* samples of series beyond max_series */
+	uint64_t series_over_limit; /* how many of a cell's series were, where they were most */
 	uint64_t metrics_requested, bytes_scanned;
 	uint64_t calls_billed, puts, ingested; /* the other units, see prices.h */
 };
@@ -103,6 +105,7 @@ struct stream {
 	bool begun, is_new;
 	bool lost; /* its checkpoint was, says what is frozen */
 	bool gap_said;
+	bool most_said; /* that there are more series than max_series */
 	int64_t from_ms;	   /* cells before this were dealt with in the present pass */
 	uint64_t blocked;	   /* sinks that failed in this run, by bit */
 	uint64_t may_pass;	   /* those of them whose failure may pass */
@@ -120,6 +123,7 @@ struct stream {
 	struct stream_stats stats;
 	struct tally calls; /* to AWS, that its checkpoint does not have yet */
 	struct commit_standing standing; /* at the end of its turn in this run */
+	uint64_t samples_over;		 /* the limit of series, since the stream's beginning */
 	uint64_t samples_acked;		 /* by all sinks, since the stream's beginning, */
 	uint64_t samples_ingested;	 /* and by those that are paid for them */
 	uint64_t *sink_bytes;		 /* by sink, as standing; NULL: not known */
@@ -156,6 +160,10 @@ struct publish stream_publish_args(const struct stream *s);
 int stream_read_frozen(struct stream *s, struct cell_data *d, char definition[65], struct err *err);
 int stream_write_rejects(struct stream *s, const struct publish *p, const struct rejects *rej,
 			 struct cell cell, struct err *err);
+/* Into *to (initialised): what of d, which is `whole` or a part of it that came late, a sink of samples gets: no more
+ * series than max_series. */
+int stream_most_series(struct stream *s, const struct cell_data *whole, const struct cell_data *d,
+		       struct cell_data *to, struct err *err);
 void stream_count_published(struct stream *s, size_t k, const struct published *r, bool samples);
 /* The calls made so far, into the checkpoint and the statistics. */
 void stream_keep_calls(struct stream *s);

@@ -54,6 +54,7 @@ struct publish {
 /* Together these account for every sample of the cell that was handed in (for objects: lines). */
 struct published {
 	uint64_t acked, already, too_old, rejected;
+	uint64_t over_limit; /* the caller's: of series beyond the job's max_series, not handed in */
 	uint64_t bytes; /* as sent, compressed */
 	uint64_t requests;
 	const char *too_old_why; /* the caller's: what to put on record about too_old, NULL: as usual */

@@ -543,7 +543,7 @@ check_sink(const struct ckpt_stream *s, const struct ckpt_sink *k, struct err *e
 		return err_set(err, ERR_DATA, "sink %s: cursor %" PRId64 " is not on the grid",
 			       k->name, k->cursor_ms);
 	if (!count_valid(k->acked) || !count_valid(k->already) || !count_valid(k->too_old) ||
-	    !count_valid(k->rejected) || !count_valid(k->bytes))
+	    !count_valid(k->rejected) || !count_valid(k->bytes) || !count_valid(k->over_limit))
 		return err_set(err, ERR_DATA, "sink %s: counter out of range", k->name);
 	for (size_t i = 0; i < k->beyond.n; i++) {
 		const struct ckpt_range *r = &k->beyond.v[i];

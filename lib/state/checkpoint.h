@@ -59,6 +59,7 @@ struct ckpt_sink {
 	struct ckpt_ranges beyond;
 	int64_t tried_ms; /* not stored: end of the newest cell that it may have a part of */
 	uint64_t acked, already, too_old, rejected, bytes;
+	uint64_t over_limit; /* samples of series beyond max_series, which it did not get */
 };
 struct ckpt_stream {
 	char *region;

@@ -88,6 +88,7 @@ const struct member sink_members[] = {
     MEMBER(ckpt_sink, "too_old", U64, too_old),
     MEMBER(ckpt_sink, "rejected", U64, rejected),
     MEMBER(ckpt_sink, "bytes", U64, bytes),
+    MEMBER(ckpt_sink, "over_limit", U64_IF, over_limit),
     KNOWN("beyond"),
     END,
 };
