@@ -135,15 +135,6 @@ put_tail(struct line *l, const char *s)
 	l->n += n;
 }
 
-/* Code points that move the cursor, end a line, turn the direction of text or cannot be seen. */
-static bool
-is_unsafe(uint32_t cp)
-{
-	return cp < 0x20 || (cp >= 0x7F && cp < 0xA0) || cp == 0x061C || cp == 0x200E ||
-	       cp == 0x200F || (cp >= 0x2028 && cp <= 0x202E) || (cp >= 0x2066 && cp <= 0x2069) ||
-	       cp == 0xFEFF;
-}
-
 /* One code point as it stands between the quotes of JSON; text and logfmt use the same escapes. */
 static size_t
 escape(struct sv raw, uint32_t cp, char out[8])
@@ -160,7 +151,7 @@ escape(struct sv raw, uint32_t cp, char out[8])
 		memcpy(out, UTF8_REPLACE, sizeof(UTF8_REPLACE) - 1);
 		return sizeof(UTF8_REPLACE) - 1;
 	}
-	if (is_unsafe(cp))
+	if (utf8_deceives(cp))
 		return (size_t)snprintf(out, 8, "\\u%04X", (unsigned)(cp & 0xFFFF));
 	memcpy(out, raw.p, raw.n);
 	return raw.n;
@@ -204,7 +195,7 @@ is_bare(const char *s)
 		return false;
 	for (; v.n; v.p += n, v.n -= n) {
 		n = utf8_next(v, &cp);
-		if (cp == UTF8_BAD || is_unsafe(cp) || cp == ' ' || cp == '=' || cp == '"' ||
+		if (cp == UTF8_BAD || utf8_deceives(cp) || cp == ' ' || cp == '=' || cp == '"' ||
 		    cp == '\\')
 			return false;
 	}

@@ -72,3 +72,26 @@ utf8_valid(struct sv s)
 	}
 	return true;
 }
+
+bool
+utf8_deceives(uint32_t cp)
+{
+	return cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x061c || cp == 0x200e ||
+	       cp == 0x200f || (cp >= 0x2028 && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) ||
+	       cp == 0xfeff;
+}
+
+void
+utf8_plain(struct buf *out, struct sv s)
+{
+	uint32_t cp;
+	size_t n;
+
+	for (; s.n; s.p += n, s.n -= n) {
+		n = utf8_next(s, &cp);
+		if (cp == UTF8_BAD || utf8_deceives(cp))
+			buf_ch(out, '?');
+		else
+			buf_add(out, s.p, n);
+	}
+}

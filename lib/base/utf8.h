@@ -17,5 +17,10 @@
  * one U+FFFD stands for. */
 size_t utf8_next(struct sv s, uint32_t *ret_cp);
 bool utf8_valid(struct sv s);
+/* Code points that move a cursor, end a line, turn the direction of text or cannot be seen: what services say is shown
+ * without them. (Joiners, U+200C and U+200D, belong to words of some scripts.) */
+bool utf8_deceives(uint32_t cp);
+/* Appends text for a terminal: a '?' for each of those and for what is broken. */
+void utf8_plain(struct buf *out, struct sv s);
 
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/grow.h"
+#include "base/utf8.h"
 
 #define FAULT_TEXT_MAX 2000
 #define PATH_MAX_TEXT  512
@@ -127,19 +128,24 @@ conf_nomem(struct conf_faults *f)
 		f->l->lost = true;
 }
 
-/* A fault is one line, whatever the file holds: control characters (C0, DEL, C1) come out as \xNN.
+/* A fault is one line that says what it says, whatever the file holds: control characters (C0, DEL,
+ * C1) come out as \xNN, what cannot be seen or turns text around as \uNNNN.
  */
 static void
-add_escaped(struct buf *out, const char *s)
+add_escaped(struct buf *out, const char *text)
 {
-	for (const unsigned char *p = (const unsigned char *)s; *p; p++) {
-		if (p[0] == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0) {
-			buf_fmt(out, "\\x%02x", *++p);
-		} else if (*p < 0x20 || *p == 0x7f) {
-			buf_fmt(out, "\\x%02x", *p);
-		} else {
-			buf_ch(out, (char)*p);
-		}
+	struct sv s = sv_of(text);
+	uint32_t cp;
+	size_t n;
+
+	for (; s.n; s.p += n, s.n -= n) {
+		n = utf8_next(s, &cp);
+		if (cp == UTF8_BAD)
+			buf_str(out, UTF8_REPLACE);
+		else if (utf8_deceives(cp))
+			buf_fmt(out, cp < 0x100 ? "\\x%02x" : "\\u%04x", (unsigned)cp);
+		else
+			buf_add(out, s.p, n);
 	}
 }
 

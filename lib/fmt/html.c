@@ -6,9 +6,7 @@
 static bool
 has_no_place(uint32_t cp)
 {
-	return cp == UTF8_BAD || (cp < 0x20 && cp != '\t' && cp != '\n') ||
-	       (cp >= 0x7f && cp <= 0x9f) || cp == 0x061c || cp == 0x200e || cp == 0x200f ||
-	       (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069) ||
+	return cp == UTF8_BAD || (utf8_deceives(cp) && cp != '\t' && cp != '\n') ||
 	       (cp >= 0xfdd0 && cp <= 0xfdef) || (cp & 0xfffe) == 0xfffe;
 }
 

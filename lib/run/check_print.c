@@ -5,6 +5,7 @@
  * one for all: what is left are the lines somebody has to read.
  */
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "fmt/json.h"
 #include "run/check.h"
 
@@ -27,8 +28,7 @@ struct printer {
 static void
 add_plain(struct buf *out, const char *text)
 {
-	for (; *text; text++)
-		buf_ch(out, (unsigned char)*text < ' ' || *text == 0x7f ? '?' : *text);
+	utf8_plain(out, sv_of(text));
 }
 
 static void

@@ -3,6 +3,7 @@
 
 #include "base/num.h"
 #include "base/timefmt.h"
+#include "base/utf8.h"
 #include "fmt/json.h"
 #include "run/state_command.h"
 
@@ -17,7 +18,7 @@ put_time(struct buf *out, const char *label, int64_t ms)
 	buf_fmt(out, "%s%s", label, text);
 }
 
-/* Words of services and operators: control characters as JSON has them. */
+/* Words of services and operators: control characters as JSON has them, what else would deceive left out. */
 static void
 put_words(struct buf *out, const char *text)
 {
@@ -25,7 +26,7 @@ put_words(struct buf *out, const char *text)
 
 	(void)json_escape(&quoted, sv_of(text));
 	if (quoted.n >= 2)
-		buf_add(out, quoted.p + 1, quoted.n - 2);
+		utf8_plain(out, (struct sv){quoted.p + 1, quoted.n - 2});
 	buf_done(&quoted);
 }
 

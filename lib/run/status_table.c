@@ -163,12 +163,10 @@ put_clean(struct buf *out, struct sv word)
 	while (word.n) {
 		size_t n = utf8_next(word, &cp);
 
-		if (cp == UTF8_BAD || cp < 0x20 || (cp >= 0x7f && cp < 0xa0) || cp == 0x2028 ||
-		    cp == 0x2029 || (cp >= 0x200b && cp <= 0x200f) ||
-		    (cp >= 0x202a && cp <= 0x202e) || (cp >= 0x2066 && cp <= 0x2069))
+		if (cp >= 0x200b && cp <= 0x200d) /* no column wide */
 			buf_ch(out, '?');
 		else
-			buf_add(out, word.p, n);
+			utf8_plain(out, (struct sv){word.p, n});
 		columns_used++;
 		word.p += n;
 		word.n -= n;

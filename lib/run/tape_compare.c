@@ -12,6 +12,7 @@
 
 #include "base/cleanup.h"
 #include "base/fsx.h"
+#include "base/utf8.h"
 #include "fmt/zst.h"
 
 #define FILE_MAX   ((size_t)1 << 30)
@@ -130,15 +131,13 @@ static void
 show(FILE *out, char sign, struct sv line, size_t from)
 {
 	size_t n = line.n > from ? line.n - from : 0;
+	CLEANUP(buf_done) struct buf text = BUF_INIT(4 * SHOW_CHARS + 1);
 	bool cut = n > SHOW_CHARS;
 
 	(void)fprintf(out, "%c%s", sign, from ? "..." : "");
-	for (size_t i = 0; i < (cut ? SHOW_CHARS : n); i++) {
-		unsigned char c = (unsigned char)line.p[from + i];
-
-		(void)fputc(c < 0x20 || c == 0x7f ? '.' : c, out);
-	}
-	(void)fprintf(out, "%s\n", cut ? "..." : "");
+	if (n)
+		utf8_plain(&text, (struct sv){line.p + from, cut ? SHOW_CHARS : n});
+	(void)fprintf(out, "%s%s\n", buf_cstr(&text), cut ? "..." : "");
 }
 
 /* Where showing a pair of lines should begin: a little before they part. */

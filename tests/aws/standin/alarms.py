@@ -1,10 +1,10 @@
 """What is true of alarms: which there are, and every change of their states, without any server.
 
-Every place has a metric alarm for each service of its clusters, one composite alarm, one log alarm, and as many further
-metric alarms as its `alarms` has under `more`. Time is cut into slots of `slot` seconds. Once in each slot, at a
-millisecond that depends on the seed, an alarm takes the state of the slot: OK, ALARM or INSUFFICIENT_DATA, often the one
-it had. `lives` may give an alarm a `from`, at which it is made and is INSUFFICIENT_DATA, and an `until`, at which it is
-deleted.
+Every place has a metric alarm for each service of its clusters, one composite alarm, one log alarm, as many further metric
+alarms as its `alarms` has under `more`, and one of each name under `named`. `said` ends each reason. Time is cut into slots of
+`slot` seconds. Once in each slot, at a millisecond that depends on the seed, an alarm takes the state of the slot: OK, ALARM or
+INSUFFICIENT_DATA, often the one it had. `lives` may give an alarm a `from`, at which it is made and is INSUFFICIENT_DATA, and an
+`until`, at which it is deleted.
 """
 from dataclasses import dataclass
 
@@ -26,6 +26,7 @@ class Alarm:
     since: int
     until: int
     detail: tuple = ()
+    said: str = QUOTED
 
     @property
     def arn(self):
@@ -40,10 +41,11 @@ class Change:
     ms: int
     old: str
     new: str
+    said: str = QUOTED
 
     @property
     def reason(self):
-        return f"{self.new} after {self.old}: 3 datapoints looked at, {QUOTED}"
+        return f"{self.new} after {self.old}: 3 datapoints looked at, {self.said}"
 
 
 class Alarms:
@@ -60,10 +62,11 @@ class Alarms:
             return []
         how = place.get("alarms", {})
         found = []
-        for name, kind, detail in _named(place, how.get("more", 0)):
+        for name, kind, detail in _named(place, how.get("more", 0), how.get("named", ())):
             life = how.get("lives", {}).get(name, {})
             since, until = (None if life.get(key) is None else int(life[key] * 1000) for key in ("from", "until"))
-            found.append(Alarm(account, region, name, kind, how.get("slot", SLOT), since, until, detail))
+            found.append(Alarm(account, region, name, kind, how.get("slot", SLOT), since, until, detail,
+                               how.get("said", QUOTED)))
         return sorted(found, key=lambda alarm: alarm.name)
 
     def all(self):
@@ -96,7 +99,7 @@ class Alarms:
             if alarm.since is not None and ms <= alarm.since:
                 continue
             if new != state and start <= ms < end:
-                yield Change(ms, state, new)
+                yield Change(ms, state, new, alarm.said)
             state = new
 
     def state(self, alarm, ms):
@@ -111,7 +114,7 @@ class Alarms:
         return "INSUFFICIENT_DATA", alarm.since or 0, "Unchecked: Initial alarm creation"
 
 
-def _named(place, more):
+def _named(place, more, further):
     """(name, type, detail) of each alarm of a place."""
     names = []
     for cluster in place.get("clusters", []):
@@ -119,6 +122,7 @@ def _named(place, more):
             pairs = (("ClusterName", cluster["name"]), ("ServiceName", service["name"]))
             names.append((f"{cluster['name']}-{service['name']}-cpu-high", "MetricAlarm", pairs))
     names += [(f"more-{number:04d}", "MetricAlarm", ()) for number in range(more)]
+    names += [(name, "MetricAlarm", ()) for name in further]
     rule = " OR ".join(f'ALARM("{name}")' for name, _, _ in names[:2])
     names.append((f"any of {{them}} {QUOTED}", "CompositeAlarm", (rule,)))
     names.append(("errors-logged", "LogAlarm", ()))

@@ -45,6 +45,7 @@ class Group:
     tasks: tuple         # of (cluster, service, family, task)
     key: bytes
     traces: object       # the truth about spans, of a group of these
+    texts: tuple = ()    # what its events say, one after the other, instead of what their kind does
 
     @property
     def arn(self):
@@ -81,6 +82,8 @@ class Event:
 
     @property
     def message(self):
+        if self.group.texts:
+            return self.group.texts[(self.ms + self.ordinal) % len(self.group.texts)]
         if self.group.kind == "performance":
             return _performance(self)
         if self.group.kind == "emf":
@@ -135,7 +138,7 @@ class Events:
         return Group(account, region, name, kind, row.get("rate", 1.0), _streams(kind, key, row.get("streams", 3)),
                      row.get("huge", 0.0), bursts, row.get("created"), row.get("retention"),
                      row.get("class", "STANDARD"), _tasks(place, name) if kind == "performance" else (), key,
-                     self.traces if kind == "spans" else None)
+                     self.traces if kind == "spans" else None, tuple(row.get("texts", ())))
 
     def _second(self, group, second):
         pairs = MADE.get(group.kind, _steady)(group, second)
