@@ -137,7 +137,7 @@ unit: $(TEST_BIN)         ## the unit tests, with the compiler and flavour given
 
 test: unit e2e            ## the tests a change is most often judged by
 
-sim-tools: $(SIM_BIN) $(B)/tests/sim/powercut.so $(B)/tests/e2e/breakout.so  ## the sweep, and what kills and breaks into runs for the tests
+sim-tools: $(SIM_BIN) $(B)/tests/sim/powercut.so $(B)/tests/e2e/breakout.so $(B)/tests/e2e/signer  ## the sweep, and what kills, breaks into and judges for the tests
 
 e2e: all sim-tools        ## whole runs against the AWS stand-in (E2E= a module or a test, MUSTER= another binary)
 	$(Q)scripts/e2e $(E2E)

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -23,6 +24,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -196,6 +198,48 @@ folder_in_scratch(void)
 	return result(mkdir(path, 0700));
 }
 
+static int
+remove_where_read(void)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/read/file", root);
+	return result(unlink(path));
+}
+static int
+truncate_where_read(void)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/read/file", root);
+	return result(truncate(path, 0));
+}
+static int
+link_in_store(void)
+{
+	char path[128];
+
+	(void)snprintf(path, sizeof(path), "%s/store/link", root);
+	return result(symlink("/etc/passwd", path));
+}
+static int
+socket_in_store(void)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	(void)snprintf(at.sun_path, sizeof(at.sun_path), "%s/store/socket", root);
+	return fd < 0 ? UNSAID : result(bind(fd, (const struct sockaddr *)&at, sizeof(at)));
+}
+static int
+ask_device(void)
+{
+	struct winsize size;
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? UNSAID : result(ioctl(fd, TIOCGWINSZ, &size));
+}
+
 /* As the store of files does it: folders, a file under another name, and then its own. */
 static int
 store_a_file(void)
@@ -242,6 +286,13 @@ test_files_outside_are_shut(void **state)
 	assert_int_equal(inside(&f, folder_in_scratch), EACCES);
 	assert_int_equal(inside(&f, use_zero), EACCES);
 	assert_int_not_equal(inside(&f, link_outside), 0);
+	assert_int_equal(inside(&f, remove_where_read), EACCES);
+	assert_int_equal(inside(&f, link_in_store), EACCES);
+	assert_int_equal(inside(&f, socket_in_store), EACCES);
+	if (had().landlock_abi >= 3)
+		assert_int_equal(inside(&f, truncate_where_read), EACCES);
+	if (had().landlock_abi >= 5)
+		assert_int_equal(inside(&f, ask_device), EACCES);
 }
 
 static void
@@ -423,6 +474,164 @@ test_calls_are_refused_and_kill_nobody(void **state)
 	assert_int_equal(inside(&f, start_program), EPERM);
 }
 
+/*
+ * Every call of the list, without making it: a filter from before answers TRACE, which is ENOSYS where nobody traces, and
+ * gives way to a refusal.
+ */
+#define CALL(name)                                                                                 \
+	{                                                                                          \
+		name, #name                                                                        \
+	}
+static const struct call {
+	unsigned nr;
+	const char *name;
+} refused_calls[] = {
+    CALL(SYS_ptrace),
+    CALL(SYS_process_vm_readv),
+    CALL(SYS_process_vm_writev),
+    CALL(SYS_kcmp),
+    CALL(SYS_perf_event_open),
+#ifdef SYS_pidfd_getfd
+    CALL(SYS_pidfd_getfd),
+#endif
+#ifdef SYS_process_madvise
+    CALL(SYS_process_madvise),
+#endif
+    CALL(SYS_mount),
+    CALL(SYS_umount2),
+    CALL(SYS_pivot_root),
+    CALL(SYS_chroot),
+    CALL(SYS_swapon),
+    CALL(SYS_swapoff),
+    CALL(SYS_quotactl),
+    CALL(SYS_acct),
+    CALL(SYS_open_by_handle_at),
+    CALL(SYS_name_to_handle_at),
+    CALL(SYS_mknodat),
+    CALL(SYS_fanotify_init),
+#ifdef SYS_mknod
+    CALL(SYS_mknod),
+#endif
+#ifdef SYS_move_mount
+    CALL(SYS_move_mount),
+    CALL(SYS_open_tree),
+    CALL(SYS_fsopen),
+    CALL(SYS_fsconfig),
+    CALL(SYS_fsmount),
+    CALL(SYS_fspick),
+#endif
+#ifdef SYS_mount_setattr
+    CALL(SYS_mount_setattr),
+#endif
+    CALL(SYS_unshare),
+    CALL(SYS_setns),
+    CALL(SYS_bpf),
+    CALL(SYS_init_module),
+    CALL(SYS_finit_module),
+    CALL(SYS_delete_module),
+    CALL(SYS_kexec_load),
+    CALL(SYS_reboot),
+    CALL(SYS_userfaultfd),
+    CALL(SYS_syslog),
+    CALL(SYS_add_key),
+    CALL(SYS_request_key),
+    CALL(SYS_keyctl),
+    CALL(SYS_personality),
+    CALL(SYS_vhangup),
+#ifdef SYS_kexec_file_load
+    CALL(SYS_kexec_file_load),
+#endif
+#ifdef SYS_io_uring_setup
+    CALL(SYS_io_uring_setup),
+    CALL(SYS_io_uring_enter),
+    CALL(SYS_io_uring_register),
+#endif
+#ifdef SYS_iopl
+    CALL(SYS_iopl),
+    CALL(SYS_ioperm),
+    CALL(SYS_modify_ldt),
+#endif
+    CALL(SYS_setuid),
+    CALL(SYS_setgid),
+    CALL(SYS_setreuid),
+    CALL(SYS_setregid),
+    CALL(SYS_setresuid),
+    CALL(SYS_setresgid),
+    CALL(SYS_setfsuid),
+    CALL(SYS_setfsgid),
+    CALL(SYS_setgroups),
+    CALL(SYS_capset),
+    CALL(SYS_sethostname),
+    CALL(SYS_setdomainname),
+    CALL(SYS_settimeofday),
+    CALL(SYS_clock_settime),
+    CALL(SYS_clock_adjtime),
+    CALL(SYS_adjtimex),
+    CALL(SYS_listen),
+    CALL(SYS_accept),
+    CALL(SYS_accept4),
+    CALL(SYS_execve),
+    CALL(SYS_execveat),
+};
+static const struct {
+	unsigned long flag;
+	const char *name;
+} namespaces[] = {
+    CALL(CLONE_NEWNS),	CALL(CLONE_NEWUSER), CALL(CLONE_NEWPID),    CALL(CLONE_NEWNET),
+    CALL(CLONE_NEWIPC), CALL(CLONE_NEWUTS),  CALL(CLONE_NEWCGROUP),
+};
+
+static bool
+would_trace(unsigned nr)
+{
+	struct sock_filter v[] = {
+	    {BPF_LD | BPF_W | BPF_ABS, 0, 0, offsetof(struct seccomp_data, nr)},
+	    {BPF_JMP | BPF_JEQ | BPF_K, 0, 1, nr},
+	    {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_TRACE},
+	    {BPF_RET | BPF_K, 0, 0, SECCOMP_RET_ALLOW},
+	};
+	struct sock_fprog prog = {.len = ARRAY_LEN(v), .filter = v};
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog);
+}
+
+/* What a child ends with that makes this call inside the fence; ENOSYS: it would have been made. */
+static int
+answer_to(unsigned nr, unsigned long arg)
+{
+	const struct fence f = {.files = false};
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct confined got;
+
+		if (!would_trace(nr))
+			_exit(UNSAID);
+		put_up(&f, &got);
+		_exit(result(syscall(nr, arg, 0, 0, 0, 0)));
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : UNSAID;
+}
+
+static void
+test_each_call_is_refused(void **state)
+{
+	(void)state;
+	if (!had().filter || SANITIZED)
+		skip();
+	assert_int_equal(answer_to(SYS_getppid, 0), ENOSYS); /* that is how it shows */
+	for (size_t i = 0; i < ARRAY_LEN(refused_calls); i++)
+		if (answer_to(refused_calls[i].nr, 0) != EPERM)
+			fail_msg("%s is made", refused_calls[i].name);
+	for (size_t i = 0; i < ARRAY_LEN(namespaces); i++)
+		if (answer_to(SYS_clone, namespaces[i].flag | SIGCHLD) != EPERM)
+			fail_msg("clone with %s is made", namespaces[i].name);
+}
+
 static void
 test_what_runs_do_goes_on(void **state)
 {
@@ -438,6 +647,62 @@ test_no_port_is_taken(void **state)
 	if (had().landlock_abi < 4)
 		skip();
 	assert_int_equal(inside(&(struct fence){.files = true}, take_a_port), EACCES);
+}
+
+static int
+signal_parent(void)
+{
+	return result(kill(getppid(), 0));
+}
+
+/* A socket without a file: its name begins with a NUL. */
+static struct sockaddr_un
+nowhere(void)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+
+	(void)snprintf(at.sun_path + 1, sizeof(at.sun_path) - 1, "%s", root);
+	return at;
+}
+
+static int
+call_abstract(void)
+{
+	struct sockaddr_un at = nowhere();
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? UNSAID : result(connect(fd, (const struct sockaddr *)&at, sizeof(at)));
+}
+
+static void
+test_other_processes_are_not_reached(void **state)
+{
+	const struct fence f = {.files = true};
+	struct sockaddr_un at = nowhere();
+	int fd;
+
+	(void)state;
+	if (had().landlock_abi < 6)
+		skip();
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(bind(fd, (const struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 1), 0);
+	assert_int_equal(inside(&f, call_abstract), EPERM);
+	assert_int_equal(inside(&f, signal_parent), EPERM);
+	(void)close(fd);
+}
+
+/* Where programs may be started for keys, files are not confined: if they were, none of them could be run. */
+static void
+test_nothing_is_run_from_where_files_are_read(void **state)
+{
+	const struct fence f = {.files = true, .programs = true};
+
+	(void)state;
+	if (had().landlock_abi == 0)
+		skip();
+	assert_int_equal(inside(&f, start_program), EACCES);
 }
 
 /* ---- memory and privileges ---- */
@@ -526,6 +791,7 @@ remove_root(void **state)
 	static const char *const all[] = {"read/file",	    "read/new",
 					  "shut/file",	    "shut/new",
 					  "shut/stolen",    "store/file",
+					  "store/link",	    "store/socket",
 					  "scratch/link",   "scratch/new",
 					  "scratch/folder", "read",
 					  "shut",	    "store",
@@ -548,8 +814,11 @@ main(void)
 	    cmocka_unit_test(test_files_inside_are_open),
 	    cmocka_unit_test(test_files_may_be_left_alone),
 	    cmocka_unit_test(test_calls_are_refused_and_kill_nobody),
+	    cmocka_unit_test(test_each_call_is_refused),
 	    cmocka_unit_test(test_what_runs_do_goes_on),
 	    cmocka_unit_test(test_no_port_is_taken),
+	    cmocka_unit_test(test_other_processes_are_not_reached),
+	    cmocka_unit_test(test_nothing_is_run_from_where_files_are_read),
 	    cmocka_unit_test(test_no_core_and_no_new_privileges),
 	    cmocka_unit_test(test_all_there_is_is_used),
 	};
