@@ -72,6 +72,26 @@ test_valid(void **state)
 	assert_false(utf8_valid(SV("\xED\xA0\x80")));
 }
 
+static void
+test_what_deceives(void **state)
+{
+	static const uint32_t bad[] = {0x1b,   0x7f,   0x85,   0x9b,   0x61c,  0x200e, 0x200f,
+				       0x2028, 0x2029, 0x202a, 0x202e, 0x2066, 0x2069, 0xfeff};
+	static const uint32_t good[] = {' ', '~', 0xa0, 0xe9, 0x200c, 0x200d, 0x2027, 0x202f, 0x1F600};
+	struct buf out = BUF_INIT(1024);
+
+	(void)state;
+	for (uint32_t cp = 0; cp < 0x20; cp++)
+		assert_true(utf8_deceives(cp));
+	for (size_t i = 0; i < ARRAY_LEN(bad); i++)
+		assert_true(utf8_deceives(bad[i]));
+	for (size_t i = 0; i < ARRAY_LEN(good); i++)
+		assert_false(utf8_deceives(good[i]));
+	utf8_plain(&out, SV("a\nb\x1b[2J\0\xC2\x9B\xE2\x80\xAE\xFF gr\xC3\xBC\xC3\x9F"));
+	assert_string_equal(buf_cstr(&out), "a?b?[2J???? gr\xC3\xBC\xC3\x9F");
+	buf_done(&out);
+}
+
 int
 main(void)
 {
@@ -80,6 +100,7 @@ main(void)
 	    cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_cut_off),
 	    cmocka_unit_test(test_valid),
+	    cmocka_unit_test(test_what_deceives),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
