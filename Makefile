@@ -117,7 +117,7 @@ $(B)/tests/%.so: tests/%.c
 	$(Q)mkdir -p $(@D)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -g -O1 $(WARN) -shared -fPIC -o $@ $< -ldl
 
--include $(patsubst %.o,%.d,$(SIM_OBJ) $(SIM_BIN:%=%.o) $(FUZZ_BIN:%=%.o) $(LIB_OBJ) $(MAIN_OBJ) $(SUP_OBJ)) $(TEST_BIN:%=%.d)
+-include $(patsubst %.o,%.d,$(SIM_OBJ) $(SIM_BIN:%=%.o) $(FUZZ_BIN:%=%.o) $(LIB_OBJ) $(MAIN_OBJ) $(SUP_OBJ)) $(TEST_BIN:%=%.d) $(B)/tests/e2e/signer.d
 
 # ---- targets ----------------------------------------------------------------------------------------------------
 # A test program is one process and quick; the limits are for the ones that hang.

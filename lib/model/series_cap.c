@@ -58,7 +58,8 @@ rank_all(struct ranked *v, const struct cell_data *d)
 
 	for (; d; d = d->later)
 		for (size_t i = 0; i < d->n_rows; i++)
-			v[n++] = (struct ranked){.name = d->rows[i].series->name, .key = seen_key(d->rows[i].series)};
+			v[n++] = (struct ranked){.name = d->rows[i].series->name,
+						 .key = seen_key(d->rows[i].series)};
 	qsort(v, n, sizeof(*v), by_name);
 	for (size_t i = 0; i < n; i++) {
 		const struct ranked *last = distinct ? &v[distinct - 1] : NULL;
@@ -119,7 +120,8 @@ count_samples(const struct sample_row *row)
 }
 
 int
-series_cap_take(const struct series_cap *c, const struct cell_data *d, struct cell_data *to, struct err *err)
+series_cap_take(const struct series_cap *c, const struct cell_data *d, struct cell_data *to,
+		struct err *err)
 {
 	to->late = d->late;
 	if (!c->kept) {

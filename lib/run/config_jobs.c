@@ -87,9 +87,10 @@ const struct conf_key config_job_keys[] = {
      .min = 0,
      .max = 10000000,
      .deflt = "100000",
-     .help = "How many series of a tenant's region receivers get of a cell at most; 0: all. Names "
-	     "with few series keep theirs, of the others the same ones stay each time. What is left "
-	     "out is in the lake, counted and warned of."},
+     .help =
+	 "How many series of a tenant's region receivers get of a cell at most; 0: all. Names "
+	 "with few series keep theirs, of the others the same ones stay each time. What is left "
+	 "out is in the lake, counted and warned of."},
     {.name = "to",
      .type = CONF_STRINGS,
      .offset = offsetof(struct job_read, to),

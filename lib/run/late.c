@@ -255,7 +255,8 @@ struct order {
 	 * frozen, of which it has the late objects up to this number. */
 	const struct cell_data *had;
 	unsigned had_late;
-	const struct cell_data *whole; /* the cell as far as it is known: all of its series count for max_series */
+	const struct cell_data
+	    *whole; /* the cell as far as it is known: all of its series count for max_series */
 };
 
 static bool
@@ -420,10 +421,8 @@ late_send(struct stream *s, const struct cell_data *whole, const struct cell_dat
 
 	*all = true;
 	for (size_t k = 0; k < s->plan->n_sinks; k++) {
-		struct order o = {.s = s,
-				  .sink = s->plan->sinks[k].name,
-				  .cell = d->cell,
-				  .whole = whole};
+		struct order o = {
+		    .s = s, .sink = s->plan->sinks[k].name, .cell = d->cell, .whole = whole};
 
 		if (k == s->lake || s->plan->sinks[k].leftovers ||
 		    !sink_has(&o, d->cell.start_ms) || seen_owes(c, o.sink))

@@ -18,7 +18,8 @@ put_time(struct buf *out, const char *label, int64_t ms)
 	buf_fmt(out, "%s%s", label, text);
 }
 
-/* Words of services and operators: control characters as JSON has them, what else would deceive left out. */
+/* Words of services and operators: control characters as JSON has them, what else would deceive
+ * left out. */
 static void
 put_words(struct buf *out, const char *text)
 {

@@ -54,9 +54,10 @@ sinks_json(const struct status *st, const struct ckpt_stream *s)
 
 		(void)json_object_set_new(
 		    o, k->name,
-		    json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "cursor", time_json(k->cursor_ms),
-			      "lag_seconds", seconds_json(st->now_ms - k->cursor_ms), "acked",
-			      u64_json(k->acked), "already_there", u64_json(k->already), "too_old",
+		    json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "cursor",
+			      time_json(k->cursor_ms), "lag_seconds",
+			      seconds_json(st->now_ms - k->cursor_ms), "acked", u64_json(k->acked),
+			      "already_there", u64_json(k->already), "too_old",
 			      u64_json(k->too_old), "rejected", u64_json(k->rejected), "bytes",
 			      u64_json(k->bytes), "over_limit", u64_json(k->over_limit)));
 	}

@@ -294,8 +294,8 @@ stream_most_series(struct stream *s, const struct cell_data *whole, const struct
 	return r;
 }
 
-/* One cell to one sink, which gets `d` or, a sink of samples, what of it is within max_series, until the sink has
- * accounted for all of it. */
+/* One cell to one sink, which gets `d` or, a sink of samples, what of it is within max_series,
+ * until the sink has accounted for all of it. */
 static int
 publish_within(struct stream *s, size_t k, const struct cell_data *d,
 	       const struct cell_data *within, struct err *err)

@@ -475,8 +475,8 @@ test_calls_are_refused_and_kill_nobody(void **state)
 }
 
 /*
- * Every call of the list, without making it: a filter from before answers TRACE, which is ENOSYS where nobody traces, and
- * gives way to a refusal.
+ * Every call of the list, without making it: a filter from before answers TRACE, which is ENOSYS
+ * where nobody traces, and gives way to a refusal.
  */
 #define CALL(name)                                                                                 \
 	{                                                                                          \
@@ -693,7 +693,8 @@ test_other_processes_are_not_reached(void **state)
 	(void)close(fd);
 }
 
-/* Where programs may be started for keys, files are not confined: if they were, none of them could be run. */
+/* Where programs may be started for keys, files are not confined: if they were, none of them could
+ * be run. */
 static void
 test_nothing_is_run_from_where_files_are_read(void **state)
 {
@@ -788,14 +789,11 @@ make_root(void **state)
 static int
 remove_root(void **state)
 {
-	static const char *const all[] = {"read/file",	    "read/new",
-					  "shut/file",	    "shut/new",
-					  "shut/stolen",    "store/file",
-					  "store/link",	    "store/socket",
-					  "scratch/link",   "scratch/new",
-					  "scratch/folder", "read",
-					  "shut",	    "store",
-					  "scratch",	    ""};
+	static const char *const all[] = {
+	    "read/file",    "read/new",	   "shut/file",	     "shut/new",
+	    "shut/stolen",  "store/file",  "store/link",     "store/socket",
+	    "scratch/link", "scratch/new", "scratch/folder", "read",
+	    "shut",	    "store",	   "scratch",	     ""};
 	char path[128];
 
 	(void)state;

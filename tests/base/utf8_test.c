@@ -77,7 +77,8 @@ test_what_deceives(void **state)
 {
 	static const uint32_t bad[] = {0x1b,   0x7f,   0x85,   0x9b,   0x61c,  0x200e, 0x200f,
 				       0x2028, 0x2029, 0x202a, 0x202e, 0x2066, 0x2069, 0xfeff};
-	static const uint32_t good[] = {' ', '~', 0xa0, 0xe9, 0x200c, 0x200d, 0x2027, 0x202f, 0x1F600};
+	static const uint32_t good[] = {' ',	'~',	0xa0,	0xe9,	0x200c,
+					0x200d, 0x2027, 0x202f, 0x1F600};
 	struct buf out = BUF_INIT(1024);
 
 	(void)state;
@@ -96,10 +97,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_good),
-	    cmocka_unit_test(test_bad),
-	    cmocka_unit_test(test_cut_off),
-	    cmocka_unit_test(test_valid),
+	    cmocka_unit_test(test_good),	  cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_cut_off),	  cmocka_unit_test(test_valid),
 	    cmocka_unit_test(test_what_deceives),
 	};
 

@@ -1,7 +1,8 @@
 /*
- * Signs what it is told to, for a judge to compare (test_oracles.py): a request a line, its fields in hex with blanks between them
- * (an empty one is "-"): rules (s3 or other), method, path, query, region, service, date, payload hash, secret, and for each header
- * its name and value. The answer is a line, too: the canonical request in hex, and the signature.
+ * Signs what it is told to, for a judge to compare (test_oracles.py): a request a line, its fields
+ * in hex with blanks between them (an empty one is "-"): rules (s3 or other), method, path, query,
+ * region, service, date, payload hash, secret, and for each header its name and value. The answer
+ * is a line, too: the canonical request in hex, and the signature.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,8 +41,8 @@ answer(struct buf *f, size_t n)
 	struct err err = {0};
 
 	for (size_t i = 0; i < in.n_headers; i++)
-		headers[i] =
-		    (struct http_header){buf_cstr(&f[FIXED + 2 * i]), buf_cstr(&f[FIXED + 2 * i + 1])};
+		headers[i] = (struct http_header){buf_cstr(&f[FIXED + 2 * i]),
+						  buf_cstr(&f[FIXED + 2 * i + 1])};
 	if (sigv4_canonical(&in, &canonical, &names, &err) ||
 	    secret_set(&secret, buf_view(&f[SECRET]), &err)) {
 		(void)fprintf(stderr, "%s\n", err.msg);

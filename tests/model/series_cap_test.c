@@ -25,7 +25,8 @@ add(struct world *w, const char *name, unsigned id)
 
 	(void)snprintf(w->values[i], sizeof(w->values[i]), "%u", id);
 	w->labels[i] = (struct label){"request", w->values[i]};
-	w->series[i] = (struct series){.name = name, .labels = &w->labels[i], .n_labels = 1, .period_ms = 60000};
+	w->series[i] = (struct series){
+	    .name = name, .labels = &w->labels[i], .n_labels = 1, .period_ms = 60000};
 	w->rows[i] = (struct sample_row){.series = &w->series[i], .values = point, .n = 3};
 	w->d.rows = w->rows;
 	w->d.n_samples += 2;
@@ -45,14 +46,16 @@ static bool
 has(const struct cell_data *d, const char *name, const char *id)
 {
 	for (size_t i = 0; i < d->n_rows; i++)
-		if (!strcmp(d->rows[i].series->name, name) && !strcmp(d->rows[i].series->labels[0].value, id))
+		if (!strcmp(d->rows[i].series->name, name) &&
+		    !strcmp(d->rows[i].series->labels[0].value, id))
 			return true;
 	return false;
 }
 
 /* What stays of `d` where `whole` has the say. */
 static void
-take(const struct cell_data *whole, const struct cell_data *d, size_t max, struct cell_data *to, size_t *over)
+take(const struct cell_data *whole, const struct cell_data *d, size_t max, struct cell_data *to,
+     size_t *over)
 {
 	struct series_cap cap;
 	struct err err = {0};
