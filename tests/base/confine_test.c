@@ -632,6 +632,49 @@ test_each_call_is_refused(void **state)
 			fail_msg("clone with %s is made", namespaces[i].name);
 }
 
+#ifdef __x86_64__
+/* getpid by the way and the number of 32-bit programs. */
+static int
+call_as_i386(void)
+{
+	long rc = 20;
+
+	__asm__ volatile("int $0x80" : "+a"(rc) : : "memory", "r8", "r9", "r10", "r11");
+	return rc < 0 ? (int)-rc : 0;
+}
+
+static int
+call_as_x32(void)
+{
+	return result(syscall(0x40000000 | SYS_getppid));
+}
+
+static bool
+has_i386(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(call_as_i386());
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Their numbers mean other calls: none of them is looked up in the list. */
+static void
+test_calls_of_other_kinds_are_refused(void **state)
+{
+	const struct fence f = {.files = false};
+
+	(void)state;
+	if (!had().filter)
+		skip();
+	assert_int_equal(inside(&f, call_as_x32), EPERM);
+	if (has_i386())
+		assert_int_equal(inside(&f, call_as_i386), EPERM);
+}
+#endif
+
 static void
 test_what_runs_do_goes_on(void **state)
 {
@@ -813,6 +856,9 @@ main(void)
 	    cmocka_unit_test(test_files_may_be_left_alone),
 	    cmocka_unit_test(test_calls_are_refused_and_kill_nobody),
 	    cmocka_unit_test(test_each_call_is_refused),
+#ifdef __x86_64__
+	    cmocka_unit_test(test_calls_of_other_kinds_are_refused),
+#endif
 	    cmocka_unit_test(test_what_runs_do_goes_on),
 	    cmocka_unit_test(test_no_port_is_taken),
 	    cmocka_unit_test(test_other_processes_are_not_reached),
