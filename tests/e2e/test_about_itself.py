@@ -10,7 +10,8 @@ import unittest
 from bucket import S3Case
 from lab import PATIENCE, REGION, Case, finish
 
-PER_STREAM = ("gap_seconds_total", "rows_written_total", "samples_written_total", "stream_failures_total",
+PER_STREAM = ("gap_seconds_total", "rows_written_total", "samples_over_limit_total", "samples_written_total",
+              "stream_failures_total",
               "stream_lag_seconds", "stream_watermark_timestamp_seconds")
 
 

@@ -72,6 +72,7 @@ sample(void)
 	k->too_old = 3;
 	k->rejected = 4;
 	k->bytes = 5;
+	k->over_limit = 6;
 	ok(ckpt_gap_add(s, "amp", cell_at(0), "too old for the receiver", T0 + 7, &err));
 	ok(ckpt_gap_add(s, NULL, cell_at(3), "max_catchup", T0 + 8, &err));
 	ok(ckpt_event_add(c, T0 + 9, "ann@ops", "skip", "the disk was full", &err));
