@@ -169,6 +169,11 @@ make_where_read(void)
 	return result(open_below("read/new", O_WRONLY | O_CREAT));
 }
 static int
+make_empty_where_read(void)
+{
+	return result(open_below("read/empty", O_RDONLY | O_CREAT));
+}
+static int
 make_scratch(void)
 {
 	return result(open_below("scratch/new", O_RDWR | O_CREAT | O_TRUNC));
@@ -283,6 +288,7 @@ test_files_outside_are_shut(void **state)
 	assert_int_equal(inside(&f, passwords), EACCES);
 	assert_int_equal(inside(&f, write_where_read), EACCES);
 	assert_int_equal(inside(&f, make_where_read), EACCES);
+	assert_int_equal(inside(&f, make_empty_where_read), EACCES);
 	assert_int_equal(inside(&f, folder_in_scratch), EACCES);
 	assert_int_equal(inside(&f, use_zero), EACCES);
 	assert_int_not_equal(inside(&f, link_outside), 0);
@@ -832,11 +838,23 @@ make_root(void **state)
 static int
 remove_root(void **state)
 {
-	static const char *const all[] = {
-	    "read/file",    "read/new",	   "shut/file",	     "shut/new",
-	    "shut/stolen",  "store/file",  "store/link",     "store/socket",
-	    "scratch/link", "scratch/new", "scratch/folder", "read",
-	    "shut",	    "store",	   "scratch",	     ""};
+	static const char *const all[] = {"read/empty",
+					  "read/file",
+					  "read/new",
+					  "shut/file",
+					  "shut/new",
+					  "shut/stolen",
+					  "store/file",
+					  "store/link",
+					  "store/socket",
+					  "scratch/link",
+					  "scratch/new",
+					  "scratch/folder",
+					  "read",
+					  "shut",
+					  "store",
+					  "scratch",
+					  ""};
 	char path[128];
 
 	(void)state;
