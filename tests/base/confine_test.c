@@ -742,6 +742,16 @@ test_other_processes_are_not_reached(void **state)
 	(void)close(fd);
 }
 
+/* No program at all, which is seen only where it may be run (ENOEXEC). */
+static int
+run_from_store(void)
+{
+	char path[128], *const argv[] = {path, NULL}, *const none[] = {NULL};
+
+	(void)snprintf(path, sizeof(path), "%s/store/file", root);
+	return chmod(path, 0700) ? UNSAID : result(execve(path, argv, none));
+}
+
 /* Where programs may be started for keys, files are not confined: if they were, none of them could
  * be run. */
 static void
@@ -753,6 +763,7 @@ test_nothing_is_run_from_where_files_are_read(void **state)
 	if (had().landlock_abi == 0)
 		skip();
 	assert_int_equal(inside(&f, start_program), EACCES);
+	assert_int_equal(inside(&f, run_from_store), EACCES);
 }
 
 /* ---- memory and privileges ---- */
