@@ -10,7 +10,8 @@
 #include "base/num.h"
 #include "base/utf8.h"
 
-#define DEPTH_MAX 64
+#define DEPTH_MAX  64
+#define LISTED_MAX ((size_t)64 << 20) /* an item of a list, or all that is none */
 
 /* Reading */
 
@@ -325,6 +326,7 @@ struct dump {
 	bool indent;
 	const struct json_list *lists;
 	size_t n_lists;
+	struct spool *spool; /* what `out` holds goes here after each item of a list; NULL: nowhere */
 };
 
 static int dump_value(const struct dump *d, const json_t *j, int depth, struct err *err);
@@ -395,6 +397,16 @@ sorted_keys(const json_t *j)
 	return keys;
 }
 
+/* What was written so far leaves memory. */
+static int
+hand_over(const struct dump *d, struct err *err)
+{
+	if (buf_check(d->out, "JSON", err) || spool_add(d->spool, buf_view(d->out), err))
+		return -1;
+	buf_reset(d->out);
+	return 0;
+}
+
 static int
 dump_list(const struct dump *d, const struct json_list *l, int depth, struct err *err)
 {
@@ -409,6 +421,8 @@ dump_list(const struct dump *d, const struct json_list *l, int depth, struct err
 		new_line(d, depth + 1);
 		r = dump_value(d, item, depth + 1, err);
 		json_decref(item);
+		if (!r)
+			r = hand_over(d, err);
 		any = true;
 	}
 	if (any)
@@ -493,12 +507,14 @@ json_dump(const json_t *j, bool indent, struct buf *out, struct err *err)
 }
 
 int
-json_dump_lists(const json_t *j, const struct json_list *lists, size_t n, struct buf *out,
+json_dump_lists(const json_t *j, const struct json_list *lists, size_t n, struct spool *out,
 		struct err *err)
 {
-	const struct dump d = {.out = out, .indent = true, .lists = lists, .n_lists = n};
+	CLEANUP(buf_done) struct buf text = BUF_INIT(LISTED_MAX);
+	const struct dump d = {
+	    .out = &text, .indent = true, .lists = lists, .n_lists = n, .spool = out};
 
 	if (dump_value(&d, j, 0, err) < 0)
 		return -1;
-	return buf_check(out, "JSON", err);
+	return hand_over(&d, err);
 }

@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "base/spool.h"
 
 /* Strict: one value, no duplicate keys, valid UTF-8, NULs in strings allowed, depth at most 64 (ERR_DATA otherwise, with
  * line and column). The caller owns the result (json_decref,
@@ -36,13 +36,13 @@ bool json_escape(struct buf *out, struct sv s);
 void json_add_str(struct buf *out, const char *before, const char *value);
 /* Compact or indented (2) text of a tree with sorted keys, for state and reports. */
 int json_dump(const json_t *j, bool indent, struct buf *out, struct err *err);
-/* A long list that is made item by item while it is written, and so never is in memory as a tree. */
+/* A long list that is made item by item while it is written, and so never is in memory as a tree or as text. */
 struct json_list {
 	const char *key;           /* of the document's own members; what stands there is replaced */
 	json_t *(*next)(void *arg); /* the next item, which is given away; NULL behind the last one */
 	void *arg;
 };
 /* As json_dump, indented, with these lists. */
-int json_dump_lists(const json_t *j, const struct json_list *lists, size_t n, struct buf *out, struct err *err);
+int json_dump_lists(const json_t *j, const struct json_list *lists, size_t n, struct spool *out, struct err *err);
 
 #endif

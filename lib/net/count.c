@@ -11,11 +11,26 @@
 #include "base/tally.h"
 #include "net/transport.h"
 
+/* Few for all accounts. */
+struct name {
+	char service[32], operation[48], code[48];
+};
+struct row {
+	const struct name *name;
+	uint64_t calls, bytes_out, bytes_in;
+};
+/* There may be ten thousand of them: each has room for its rows, some four, and no more. */
+struct account {
+	struct row *v;
+	size_t n;
+	char name[16];
+};
 struct call_counts {
 	struct {
 		pthread_mutex_t mu;
-		struct map
-		    map; /* of struct call_count, keyed by service, operation, account, code */
+		struct map names;    /* of struct name */
+		struct map accounts; /* of struct account */
+		size_t n_rows;
 		struct tally nobodys;
 	} locked;
 };
@@ -34,12 +49,22 @@ call_counts_new(void)
 	return c;
 }
 
+static void
+account_free(void *p)
+{
+	struct account *a = p;
+
+	free(a->v);
+	free(a);
+}
+
 void
 call_counts_free(struct call_counts *c)
 {
 	if (!c)
 		return;
-	map_done(&c->locked.map, free);
+	map_done(&c->locked.accounts, account_free);
+	map_done(&c->locked.names, free);
 	tally_done(&c->locked.nobodys);
 	(void)pthread_mutex_destroy(&c->locked.mu);
 	free(c);
@@ -62,12 +87,22 @@ struct copy {
 };
 
 static void
-copy_one(struct sv key, void *value, void *arg)
+copy_account(struct sv key, void *value, void *arg)
 {
+	const struct account *a = value;
 	struct copy *c = arg;
 
 	(void)key;
-	c->rows[c->n++] = *(struct call_count *)value;
+	for (const struct row *r = a->v; r < a->v + a->n; r++)
+		c->rows[c->n++] = (struct call_count){
+		    .service = r->name->service,
+		    .operation = r->name->operation,
+		    .account = a->name,
+		    .code = r->name->code,
+		    .calls = r->calls,
+		    .bytes_out = r->bytes_out,
+		    .bytes_in = r->bytes_in,
+		};
 }
 
 int
@@ -77,9 +112,9 @@ call_counts_get(struct call_counts *c, struct call_count **ret, size_t *ret_n, s
 
 	(void)pthread_mutex_lock(&c->locked.mu);
 	/* One more, so that an empty table is no NULL. */
-	copy.rows = calloc(map_count(&c->locked.map) + 1, sizeof(*copy.rows));
+	copy.rows = calloc(c->locked.n_rows + 1, sizeof(*copy.rows));
 	if (copy.rows)
-		map_each(&c->locked.map, copy_one, &copy);
+		map_each(&c->locked.accounts, copy_account, &copy);
 	(void)pthread_mutex_unlock(&c->locked.mu);
 	if (!copy.rows)
 		return err_nomem(err);
@@ -101,30 +136,54 @@ put(char *to, size_t size, const char *s)
 	to[n] = '\0';
 }
 
-/* The row of this key, made if need be; NULL without memory. */
-static struct call_count *
-row_locked(struct call_counts *c, const struct call_count *key)
+/* What is there under the key, or `size` bytes of `fresh` put there; NULL without memory. */
+static void *
+find_or_add(struct map *m, struct sv key, const void *fresh, size_t size)
 {
-	char text[sizeof(*key)];
-	struct call_count *row;
-	int n;
+	void *p = map_get(m, key);
 
-	n = snprintf(text, sizeof(text), "%s\n%s\n%s\n%s", key->service, key->operation,
-		     key->account, key->code);
-	if (n < 0)
+	if (p)
+		return p;
+	p = malloc(size);
+	if (!p)
 		return NULL;
-	row = map_get(&c->locked.map, (struct sv){text, (size_t)n});
-	if (row)
-		return row;
-	row = malloc(sizeof(*row));
-	if (!row)
-		return NULL;
-	*row = *key;
-	if (map_put(&c->locked.map, (struct sv){text, (size_t)n}, row, NULL, NULL) < 0) {
-		free(row);
+	memcpy(p, fresh, size);
+	if (map_put(m, key, p, NULL, NULL) < 0) {
+		free(p);
 		return NULL;
 	}
-	return row;
+	return p;
+}
+
+/* The row of an account and a name, made if need be; NULL without memory. */
+static struct row *
+row_locked(struct call_counts *c, const char *account_name, const struct name *name)
+{
+	struct account fresh = {0}, *account;
+	char text[sizeof(*name)];
+	const struct name *known;
+	struct row *v;
+	int n;
+
+	n = snprintf(text, sizeof(text), "%s\n%s\n%s", name->service, name->operation, name->code);
+	if (n < 0)
+		return NULL;
+	put(fresh.name, sizeof(fresh.name), account_name);
+	known = find_or_add(&c->locked.names, (struct sv){text, (size_t)n}, name, sizeof(*name));
+	account = find_or_add(&c->locked.accounts, sv_of(fresh.name), &fresh, sizeof(fresh));
+	if (!known || !account)
+		return NULL;
+	for (v = account->v; v < account->v + account->n; v++)
+		if (v->name == known)
+			return v;
+	v = reallocarray(account->v, account->n + 1, sizeof(*v));
+	if (!v)
+		return NULL;
+	account->v = v;
+	v += account->n++;
+	*v = (struct row){.name = known};
+	c->locked.n_rows++;
+	return v;
 }
 
 void
@@ -146,11 +205,11 @@ static void
 count(struct call_counts *c, const struct http_req *req, const struct http_resp *resp, int result,
       const struct err *err)
 {
-	struct call_count key = {0}, *row;
+	struct name key = {0};
+	struct row *row;
 
 	put(key.service, sizeof(key.service), req->service);
 	put(key.operation, sizeof(key.operation), req->operation);
-	put(key.account, sizeof(key.account), req->account);
 	if (result == 0)
 		put(key.code, sizeof(key.code), "200");
 	else if (err->code[0])
@@ -164,7 +223,7 @@ count(struct call_counts *c, const struct http_req *req, const struct http_resp 
 	(void)pthread_mutex_lock(&c->locked.mu);
 	if (!tally_used() && req->auth == AUTH_SIGV4)
 		tally_add(&c->locked.nobodys, key.service, key.operation, key.code, 1);
-	row = row_locked(c, &key); /* without memory this call goes uncounted */
+	row = row_locked(c, req->account, &key); /* without memory this call goes uncounted */
 	if (row) {
 		row->calls++;
 		row->bytes_out += req->body.n;

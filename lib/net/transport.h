@@ -171,14 +171,14 @@ int retry_transport_new(struct transport *next, int max_attempts, uint64_t seed,
 
 /* Counters by (account, service, operation, code) for report and self metrics; sits above curl so that every attempt counts. */
 struct call_count {
-	char service[32], operation[48], account[16], code[48]; /* "200", or the service's code, HTTP status or kind of error */
+	const char *service, *operation, *account, *code; /* "200", or the service's code, HTTP status or kind of error; cut to fit */
 	uint64_t calls, bytes_out, bytes_in;
 };
 struct tally;
 struct call_counts; /* thread-safe table */
 struct call_counts *call_counts_new(void);
 void call_counts_free(struct call_counts *c);
-/* A sorted copy (service, operation, account, code); the caller frees *ret. */
+/* A sorted copy (service, operation, account, code); the caller frees *ret. Its strings are those of c. */
 int call_counts_get(struct call_counts *c, struct call_count **ret, size_t *ret_n, struct err *err);
 /* Signed calls that were for no tally (tally.h), since this was last called: added to *to. */
 void call_counts_take(struct call_counts *c, struct tally *to);

@@ -192,8 +192,8 @@ stream_json(const struct run_env *env, const struct stream *s)
 			 cost_dollars(&env->config->run, &s->stats));
 }
 
-/* All streams, one after the other: with thousands of tenants their tree would be larger than
- * everything else in memory. */
+/* All streams, one after the other: with thousands of tenants their tree, or its text, would be
+ * larger than everything else in memory. */
 struct streams_at {
 	const struct run_env *env;
 	const struct runner *r;
@@ -239,7 +239,7 @@ next_call_json(void *arg)
 }
 
 static int
-dump_report(const struct report_input *in, const json_t *j, struct buf *out, struct err *err)
+dump_report(const struct report_input *in, const json_t *j, struct spool *out, struct err *err)
 {
 	CLEANUP(freep) struct call_count *v = NULL;
 	struct streams_at streams = {.env = in->env, .r = in->runner};
@@ -268,7 +268,7 @@ totals_json(const struct run_env *env, const struct report_totals *t)
 }
 
 int
-report_json(const struct report_input *in, struct buf *out, struct err *err)
+report_json(const struct report_input *in, struct spool *out, struct err *err)
 {
 	const struct run_env *env = in->env;
 	struct report_totals t;

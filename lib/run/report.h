@@ -30,8 +30,8 @@ struct report_totals {
 void report_totals(const struct runner *r, struct report_totals *ret);
 /* The status that run.fail_on asks for, given the totals. */
 int report_exit_status(const struct run_conf *conf, const struct report_totals *t);
-/* The whole report as indented JSON. */
-int report_json(const struct report_input *in, struct buf *out, struct err *err);
+/* The whole report as indented JSON, into an empty spool. */
+int report_json(const struct report_input *in, struct spool *out, struct err *err);
 /* Key in the state store: reports/<date>/<run>.json */
 void report_key(const struct run_env *env, struct buf *out);
 

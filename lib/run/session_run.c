@@ -14,8 +14,6 @@
 #include "run/selfmetrics.h"
 #include "run/status_page.h"
 
-#define REPORT_MAX (512u << 20)
-
 static void
 log_summary(const struct session *s, const char *command, const struct report_totals *t,
 	    int64_t wall_ms)
@@ -33,11 +31,20 @@ log_summary(const struct session *s, const char *command, const struct report_to
 }
 
 static int
-write_report_file(const char *path, struct sv text, struct err *err)
+write_piece(void *arg, struct sv piece, struct err *err)
 {
+	(void)arg;
+	return fsx_write_fd(STDOUT_FILENO, "the report", piece, err);
+}
+
+static int
+write_report_file(const char *path, const struct spool *text, struct err *err)
+{
+	const struct fsx_how how = {.tmp_dirfd = -1, .more = text};
+
 	if (!strcmp(path, "-"))
-		return fsx_write_fd(STDOUT_FILENO, "the report", text, err);
-	return fsx_replace(AT_FDCWD, path, text, err);
+		return spool_each(text, write_piece, NULL, err);
+	return fsx_write(AT_FDCWD, path, SV(""), &how, err);
 }
 
 /* Into the state store always, and to --report FILE. A report that cannot be written is said, and
@@ -46,20 +53,20 @@ static void
 write_report(const struct session *s, const struct report_input *in)
 {
 	const struct store_put put = {.cond = STORE_ANY, .content_type = "application/json"};
-	struct buf text = BUF_INIT(REPORT_MAX);
+	struct spool text = SPOOL_INIT;
 	struct buf key = BUF_INIT(256);
 	struct err err = {0};
 
 	report_key(&s->env, &key);
 	if (report_json(in, &text, &err))
 		log_event(LOG_ERROR, "no report", LOG_E(&err));
-	else if (s->options->report && write_report_file(s->options->report, buf_view(&text), &err))
+	else if (s->options->report && write_report_file(s->options->report, &text, &err))
 		log_event(LOG_ERROR, "report not written", LOG_E(&err));
 	else if (!s->options->dry_run &&
-		 store_put(s->state, buf_cstr(&key), buf_view(&text), &put, NULL, &err))
+		 store_put_spool(s->state, buf_cstr(&key), &text, &put, NULL, &err))
 		log_event(LOG_ERROR, "report not kept in the state store", LOG_E(&err));
 	buf_done(&key);
-	buf_done(&text);
+	spool_done(&text);
 }
 
 /* After a signal there is no time for it. */

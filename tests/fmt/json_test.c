@@ -312,6 +312,46 @@ test_dump_ceilings(void **state)
 	assert_string_equal(err.msg, "JSON nested deeper than 64 levels");
 }
 
+/* A list that is made while it is written is the text of one that was there, however long it is. */
+struct numbers {
+	int64_t n, end;
+};
+
+static json_t *
+next_number(void *arg)
+{
+	struct numbers *v = arg;
+
+	return v->n < v->end ? json_pack("{s:I}", "n", (json_int_t)v->n++) : NULL;
+}
+
+static void
+test_dump_lists(void **state)
+{
+	static const int64_t lengths[] = {0, 1, 2, 40000};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
+		CLEANUP(json_decrefp) json_t *doc = json_pack("{s:i,s:n,s:s}", "a", 1, "list", "z", "z");
+		struct numbers made = {0, lengths[i]}, there = made;
+		const struct json_list list = {"list", next_number, &made};
+		CLEANUP(buf_done) struct buf expected = BUF_INIT(1u << 24);
+		CLEANUP(buf_done) struct buf text = BUF_INIT(1u << 24);
+		struct spool spool = SPOOL_INIT;
+		json_t *item, *whole = json_array();
+
+		assert_int_equal(json_dump_lists(doc, &list, 1, &spool, NULL), 0);
+		assert_int_equal(spool_load(&spool, &text, NULL), 0);
+		assert_true(lengths[i] < 40000 || spool.filed > 0);
+		spool_done(&spool);
+		while ((item = next_number(&there)))
+			assert_int_equal(json_array_append_new(whole, item), 0);
+		assert_int_equal(json_object_set_new(doc, "list", whole), 0);
+		assert_int_equal(json_dump(doc, true, &expected, NULL), 0);
+		assert_string_equal(buf_cstr(&text), buf_cstr(&expected));
+	}
+}
+
 int
 main(void)
 {
@@ -321,7 +361,7 @@ main(void)
 	    cmocka_unit_test(test_getters),	  cmocka_unit_test(test_absent),
 	    cmocka_unit_test(test_wrong_types),	  cmocka_unit_test(test_escape),
 	    cmocka_unit_test(test_indent),	  cmocka_unit_test(test_dump),
-	    cmocka_unit_test(test_dump_ceilings),
+	    cmocka_unit_test(test_dump_ceilings), cmocka_unit_test(test_dump_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

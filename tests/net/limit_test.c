@@ -269,7 +269,7 @@ test_counts(void **state)
 	(void)send_many(&f, 1);
 	assert_int_equal(call_counts_get(counts, &rows, &n, NULL), 0);
 	assert_int_equal(n, 4);
-	assert_memory_equal(rows[0].service, "a-service-with-a-name-that-is-m", 32);
+	assert_string_equal(rows[0].service, "a-service-with-a-name-that-is-m");
 	assert_string_equal(rows[1].code, "200");
 	assert_int_equal(rows[1].calls, 2);
 	assert_int_equal(rows[1].bytes_out, 6);
