@@ -79,13 +79,13 @@ conf_utf8_ok(const char *file, struct sv text, struct conf_faults *f)
 }
 
 const struct conf_node *
-conf_load(const char *path, struct arena *a, struct conf_faults *f)
+conf_load(const char *path, struct arena *a, const struct conf_apart *apart, struct conf_faults *f)
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(CONF_FILE_MAX + (128 << 10));
 	int errnum = read_all(path, &text);
 
 	if (errnum == 0)
-		return conf_parse(path, buf_view(&text), a, f);
+		return conf_parse_apart(path, buf_view(&text), a, apart, f);
 	conf_faults_file(f, path);
 	if (errnum == EFBIG)
 		conf_fault_at(f, path, 1, 1, "larger than %zu MiB", CONF_FILE_MAX >> 20);

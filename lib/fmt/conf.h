@@ -10,8 +10,8 @@
  * merge keys and tags other than !!str are faults. null, ~ and an empty value mean that the key is
  * absent.
  *
- * Nodes, strings, lists and structs live in the arena given to conf_load and conf_read. Not
- * thread-safe.
+ * Nodes, strings, lists and structs live in the arena given to conf_load and conf_read; a long list
+ * can have its nodes elsewhere, to be freed when it is read (struct conf_apart). Not thread-safe.
  */
 #ifndef MUSTER_FMT_CONF_H
 #define MUSTER_FMT_CONF_H
@@ -118,9 +118,16 @@ struct conf_key {
 		.name = NULL                                                                       \
 	}
 
+/* Nodes that are not needed for as long as what is read from them: those below the value of this key
+ * of the document, or (NULL) all. Strings are in the arena of the others. */
+struct conf_apart {
+	const char *key;
+	struct arena *nodes;
+};
 /* Read a file (or text, for tests) into nodes. NULL, with a fault added, when there is no document:
- * nothing to read, broken YAML, beyond a limit. */
-const struct conf_node *conf_load(const char *path, struct arena *a, struct conf_faults *f);
+ * nothing to read, broken YAML, beyond a limit. `apart` NULL: all nodes are in a. */
+const struct conf_node *conf_load(const char *path, struct arena *a, const struct conf_apart *apart,
+				  struct conf_faults *f);
 const struct conf_node *conf_parse(const char *name, struct sv text, struct arena *a,
 				   struct conf_faults *f);
 

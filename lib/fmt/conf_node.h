@@ -32,6 +32,10 @@ void conf_fault_at(struct conf_faults *f, const char *file, unsigned line, unsig
 /* A file is about to be read: faults about "the whole file" mean the first one. */
 void conf_faults_file(struct conf_faults *f, const char *file);
 
+/* conf_parse and conf_load have this behind them; `apart` as there. */
+const struct conf_node *conf_parse_apart(const char *name, struct sv text, struct arena *a,
+					 const struct conf_apart *apart, struct conf_faults *f);
+
 /* Line and column, from 1, of a byte. */
 void conf_place(struct sv text, size_t offset, unsigned *line, unsigned *column);
 /* A fault at the first byte that is not UTF-8. */

@@ -19,9 +19,11 @@ struct parse {
 	bool have_event;
 	const char *file;
 	struct sv text;
-	struct arena *a;
+	struct arena *a, *nodes_a; /* for strings, for nodes */
+	const struct conf_apart *apart;
 	struct conf_faults *f;
 	struct map anchors; /* name -> struct conf_node */
+	struct map keys;    /* each has one copy, however often it is used */
 	size_t nodes;
 };
 
@@ -83,7 +85,7 @@ node_new(struct parse *p, const struct conf_node *parent)
 			      CONF_NODES_MAX);
 		return NULL;
 	}
-	n = arena_alloc(p->a, sizeof(*n));
+	n = arena_alloc(p->nodes_a, sizeof(*n));
 	if (!n) {
 		conf_nomem(p->f);
 		return NULL;
@@ -246,6 +248,18 @@ key_trouble(const struct parse *p)
 	return NULL;
 }
 
+/* NULL without memory. */
+static const char *
+key_text(struct parse *p, struct sv key)
+{
+	char *text = map_get(&p->keys, key);
+
+	if (text)
+		return text;
+	text = arena_strdup(p->a, key);
+	return text && map_put(&p->keys, key, text, NULL, NULL) == 0 ? text : NULL;
+}
+
 /* The current event as the key of a new value. After a fault about it the value is NODE_BAD and has
  * no key. */
 static int
@@ -264,8 +278,8 @@ read_key(struct parse *p, const struct conf_node *map, struct conf_node **ret)
 		c->kind = NODE_BAD;
 		return 0;
 	}
-	c->key = arena_strdup(
-	    p->a, (struct sv){(const char *)p->ev.data.scalar.value, p->ev.data.scalar.length});
+	c->key = key_text(
+	    p, (struct sv){(const char *)p->ev.data.scalar.value, p->ev.data.scalar.length});
 	return c->key ? 0 : nomem(p);
 }
 
@@ -282,6 +296,20 @@ check_twice(struct parse *p, struct map *seen, struct conf_node *c, bool *twice)
 		return 0;
 	}
 	return map_put(seen, sv_of(c->key), c, &old, NULL) ? nomem(p) : 0;
+}
+
+/* The value of a key; what is below it apart, if it is that key. */
+static int
+read_value(struct parse *p, struct conf_node *c, unsigned depth)
+{
+	struct arena *before = p->nodes_a;
+	int rc;
+
+	if (depth == 1 && c->key && p->apart && p->apart->key && !strcmp(c->key, p->apart->key))
+		p->nodes_a = p->apart->nodes;
+	rc = read_node(p, c, depth + 1);
+	p->nodes_a = before;
+	return rc;
 }
 
 static int
@@ -308,7 +336,7 @@ read_pair(struct parse *p, struct conf_node *n, unsigned depth, struct map *seen
 	c->column = from_one(p->ev.start_mark.column);
 	if (!drop)
 		append(n, c, last);
-	return read_node(p, c, depth + 1);
+	return read_value(p, c, depth);
 }
 
 static int
@@ -398,9 +426,10 @@ read_document(struct parse *p)
 }
 
 const struct conf_node *
-conf_parse(const char *name, struct sv text, struct arena *a, struct conf_faults *f)
+conf_parse_apart(const char *name, struct sv text, struct arena *a, const struct conf_apart *apart,
+		 struct conf_faults *f)
 {
-	struct parse p = {.a = a, .f = f, .anchors = MAP_INIT};
+	struct parse p = {.a = a, .apart = apart, .f = f, .anchors = MAP_INIT, .keys = MAP_INIT};
 	struct conf_node *root = NULL;
 
 	if (sv_starts(text, SV("\xEF\xBB\xBF"))) {
@@ -408,6 +437,7 @@ conf_parse(const char *name, struct sv text, struct arena *a, struct conf_faults
 		text.n -= 3;
 	}
 	p.text = text;
+	p.nodes_a = apart && !apart->key ? apart->nodes : a;
 	p.file = arena_strdup(a, sv_of(name));
 	conf_faults_file(f, name);
 	if (!p.file || !yaml_parser_initialize(&p.yaml)) {
@@ -425,5 +455,12 @@ conf_parse(const char *name, struct sv text, struct arena *a, struct conf_faults
 		yaml_event_delete(&p.ev);
 	yaml_parser_delete(&p.yaml);
 	map_done(&p.anchors, NULL);
+	map_done(&p.keys, NULL);
 	return root;
+}
+
+const struct conf_node *
+conf_parse(const char *name, struct sv text, struct arena *a, struct conf_faults *f)
+{
+	return conf_parse_apart(name, text, a, NULL, f);
 }

@@ -5,6 +5,8 @@
  */
 #include "run/config_read.h"
 
+#include "base/cleanup.h"
+
 #include <stdlib.h>
 
 #include "aws/profile.h"
@@ -180,7 +182,9 @@ int
 config_load(const char *path, struct config **ret, struct conf_faults *f, struct err *err)
 {
 	struct config *c = calloc(1, sizeof(*c));
-	struct config_read r = {.c = c, .f = f};
+	CLEANUP(arena_done) struct arena apart = ARENA_INIT(ARENA_BYTES);
+	const struct conf_apart tenants = {"tenants", &apart};
+	struct config_read r = {.c = c, .apart = &apart, .f = f};
 	const struct conf_node *root;
 	size_t n;
 
@@ -192,7 +196,7 @@ config_load(const char *path, struct config **ret, struct conf_faults *f, struct
 	r.a = &c->arena;
 	c->path = arena_strdup(r.a, sv_of(path));
 	c->name = name_of(path, r.a);
-	root = c->path && c->name ? conf_load(path, r.a, f) : NULL;
+	root = c->path && c->name ? conf_load(path, r.a, &tenants, f) : NULL;
 	if (root)
 		read_root(&r, root);
 	find_unused(&r);

@@ -216,7 +216,7 @@ config_found_tenant(struct config *c, const struct tenant_source *from,
 		    struct tenant *ret, struct err *err)
 {
 	struct conf_faults *f = conf_faults_new();
-	struct config_read r = {.c = c, .a = a, .f = f};
+	struct config_read r = {.c = c, .a = a, .apart = a, .f = f};
 	struct tenants_read t = {.r = &r, .ids = MAP_INIT};
 	const struct tenant_read read = {
 	    .id = id, .account = in->account, .linked = from->kind == SOURCE_LINKED, .found = in};

@@ -12,6 +12,9 @@
 struct config_read {
 	struct config *c;
 	struct arena *a;
+	/* What is needed only while tenants are read: the nodes of thousands of them take more room than
+	 * all the rest. */
+	struct arena *apart;
 	struct conf_faults *f;
 };
 

@@ -140,11 +140,10 @@ check_id(struct resolve *s)
 			   conf_file(*first), conf_line(*first));
 		return;
 	}
-	first = config_array(s->t->r, 1, sizeof(*first)); /* maps do not keep const */
-	if (!first)
-		return;
-	*first = s->in->id_node;
-	if (map_put(&s->t->ids, sv_of(id), first, &old, NULL))
+	first = arena_array(s->t->r->apart, 1, sizeof(*first)); /* maps do not keep const */
+	if (first)
+		*first = s->in->id_node;
+	if (!first || map_put(&s->t->ids, sv_of(id), first, &old, NULL))
 		conf_fault(f, NULL, "out of memory");
 }
 
@@ -300,6 +299,8 @@ resolve_labels(struct resolve *s)
 
 	for (size_t i = 0; s->from[i]; i++)
 		n += s->from[i]->labels.n;
+	if (!n)
+		return;
 	out->labels = config_array(s->t->r, n, sizeof(*out->labels));
 	if (!out->labels)
 		return;

@@ -156,6 +156,7 @@ add_tenant(struct tenants_read *t, const struct conf_node *node,
 {
 	struct config *c = t->r->c;
 	struct tenant_read in = {0};
+	struct tenant *v;
 
 	read_with_given(t->r, node, config_tenant_keys, &in, &in.given);
 	if (!conf_is_map(node))
@@ -163,17 +164,12 @@ add_tenant(struct tenants_read *t, const struct conf_node *node,
 	check_given(t, &in.given);
 	if (in.linked)
 		check_linked(t, &in.given);
-	if (c->n_tenants == t->cap) {
-		size_t cap = t->cap ? t->cap * 2 : 64;
-		struct tenant *v = config_array(t->r, cap, sizeof(*v));
-
-		if (!v)
-			return;
-		if (c->n_tenants)
-			memcpy(v, c->tenants, c->n_tenants * sizeof(*v));
-		c->tenants = v;
-		t->cap = cap;
+	v = arena_grow(t->r->apart, c->tenants, c->n_tenants, &t->cap, sizeof(*v));
+	if (!v) {
+		conf_fault(t->r->f, NULL, "out of memory");
+		return;
 	}
+	c->tenants = v;
 	config_resolve_tenant(t, node, &in, from, &c->tenants[c->n_tenants++]);
 }
 
@@ -205,7 +201,8 @@ add_file(struct tenants_read *t, const char *path, const struct tenant_given *co
 	     .flags = CONF_REQUIRED},
 	    CONF_END,
 	};
-	const struct conf_node *root = conf_load(path, t->r->a, t->r->f);
+	const struct conf_apart all = {NULL, t->r->apart};
+	const struct conf_node *root = conf_load(path, t->r->a, &all, t->r->f);
 
 	if (conf_is_map(root)) {
 		conf_read(root, (const struct conf_key *const[]){keys, NULL}, (void *const[]){&in},
@@ -300,6 +297,19 @@ compare_ids(const void *a, const void *b)
 	return strcmp(x->id, y->id);
 }
 
+/* Sorted, and where they stay. */
+static void
+keep_tenants(struct config_read *r)
+{
+	struct tenant *v = config_array(r, r->c->n_tenants, sizeof(*v));
+
+	if (!v)
+		return;
+	memcpy(v, r->c->tenants, r->c->n_tenants * sizeof(*v));
+	qsort(v, r->c->n_tenants, sizeof(*v), compare_ids);
+	r->c->tenants = v;
+}
+
 void
 config_read_tenants(struct config_read *r, const struct config_tenant_nodes *n)
 {
@@ -326,5 +336,5 @@ config_read_tenants(struct config_read *r, const struct config_tenant_nodes *n)
 	map_done(&t.ids, NULL);
 	/* Only whole ones: with a fault there is no configuration. */
 	if (conf_faults_count(r->f) == 0 && r->c->n_tenants)
-		qsort(r->c->tenants, r->c->n_tenants, sizeof(*r->c->tenants), compare_ids);
+		keep_tenants(r);
 }

@@ -636,12 +636,12 @@ test_load(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, "a: b\n", 5), 5);
 	assert_int_equal(close(fd), 0);
-	root = conf_load(path, &a, f);
+	root = conf_load(path, &a, NULL, f);
 	assert_non_null(root);
 	assert_string_equal(conf_peek(root, "a"), "b");
 	assert_int_equal(unlink(path), 0);
-	assert_null(conf_load("/nowhere/x.yaml", &a, f));
-	assert_null(conf_load("/", &a, f));
+	assert_null(conf_load("/nowhere/x.yaml", &a, NULL, f));
+	assert_null(conf_load("/", &a, NULL, f));
 	assert_int_equal(conf_faults_count(f), 2);
 	assert_string_equal(conf_faults_get(f, 0), "/:1:1: cannot be read: Is a directory");
 	assert_string_equal(conf_faults_get(f, 1),
