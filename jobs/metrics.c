@@ -414,7 +414,8 @@ list_reply(struct pull *p, struct sv body, struct err *err)
 	struct cw_list_page page;
 
 	if (cw_list_read(p->proto, body, &p->page, &page, err) ||
-	    pages_check(p, page.token, LIST_PAGES_MAX, err))
+	    pages_check(p, page.token, LIST_PAGES_MAX, err) ||
+	    inventory_room(&p->fresh, page.n, &p->mem, err))
 		return -1;
 	for (size_t i = 0; i < page.n; i++)
 		if (selected(p, &page.metrics[i]) &&

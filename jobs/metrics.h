@@ -91,7 +91,8 @@ struct inventory {
 	bool recent; /* only of metrics that were active lately */
 	int64_t pages; /* of the listing, others' metrics among them; 0: not known */
 };
-/* All memory comes from the arena. */
+/* All memory comes from the arena. Room for so many more, in one piece: */
+int inventory_room(struct inventory *inv, size_t more, struct arena *a, struct err *err);
 int inventory_add(struct inventory *inv, const struct cw_metric *m, int64_t seen_ms,
 		  struct arena *a, struct err *err);
 /* Order it; of equal metrics the one seen last stays. */

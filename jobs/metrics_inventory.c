@@ -13,50 +13,84 @@
 
 #define INVENTORY_VERSION 2
 
-static int
-grow(struct inventory *inv, struct arena *a, struct err *err)
+/* An array that has grown leaves its smaller ones in the arena: a page of a listing grows it once. */
+int
+inventory_room(struct inventory *inv, size_t more, struct arena *a, struct err *err)
 {
-	struct inventory_entry *v = arena_grow(a, inv->v, inv->n, &inv->cap, sizeof(*v));
+	size_t cap = inv->n + (inv->n > more ? inv->n : more);
+	struct inventory_entry *v;
 
+	if (more <= inv->cap - inv->n)
+		return 0;
+	v = arena_array(a, cap, sizeof(*v));
 	if (!v)
 		return err_nomem(err);
+	if (inv->n)
+		memcpy(v, inv->v, inv->n * sizeof(*v));
 	inv->v = v;
+	inv->cap = cap;
 	return 0;
 }
 
+/* Most words of a metric are those of the one before it. */
 static const char *
-copy(struct arena *a, const char *s)
+copy(struct arena *a, const char *s, const char *before)
 {
-	return arena_strdup(a, sv_of(s));
+	return before && !strcmp(s, before) ? before : arena_strdup(a, sv_of(s));
+}
+
+static bool
+same_dims(const struct cw_metric *a, const struct cw_metric *b)
+{
+	bool same = a->n_dims == b->n_dims;
+
+	for (size_t i = 0; same && i < a->n_dims; i++)
+		same = !strcmp(a->dims[i].name, b->dims[i].name) &&
+		       !strcmp(a->dims[i].value, b->dims[i].value);
+	return same;
+}
+
+/* NULL without memory. */
+static const struct cw_dim *
+copy_dims(struct arena *a, const struct cw_metric *m, const struct cw_metric *before)
+{
+	struct cw_dim *dims;
+
+	if (same_dims(m, before))
+		return before->dims;
+	dims = arena_array(a, m->n_dims, sizeof(*dims));
+	for (size_t i = 0; dims && i < m->n_dims; i++) {
+		const char *name = i < before->n_dims ? before->dims[i].name : NULL;
+
+		dims[i].name = copy(a, m->dims[i].name, name);
+		dims[i].value = copy(a, m->dims[i].value, NULL);
+		if (!dims[i].name || !dims[i].value)
+			return NULL;
+	}
+	return dims;
 }
 
 int
 inventory_add(struct inventory *inv, const struct cw_metric *m, int64_t seen_ms, struct arena *a,
 	      struct err *err)
 {
-	struct cw_dim *dims = arena_array(a, m->n_dims, sizeof(*dims));
+	static const struct cw_metric none = {0};
+	const struct cw_metric *before;
 	struct inventory_entry *e;
 
-	if (grow(inv, a, err))
+	if (inventory_room(inv, 1, a, err))
 		return -1;
-	if (!dims)
-		return err_nomem(err);
 	e = &inv->v[inv->n];
+	before = inv->n ? &e[-1].metric : &none;
 	*e = (struct inventory_entry){
-	    .metric = {.ns = copy(a, m->ns),
-		       .name = copy(a, m->name),
-		       .dims = dims,
+	    .metric = {.ns = copy(a, m->ns, before->ns),
+		       .name = copy(a, m->name, before->name),
+		       .dims = copy_dims(a, m, before),
 		       .n_dims = m->n_dims},
 	    .seen_ms = seen_ms,
 	};
-	if (!e->metric.ns || !e->metric.name)
+	if (!e->metric.ns || !e->metric.name || (m->n_dims && !e->metric.dims))
 		return err_nomem(err);
-	for (size_t i = 0; i < m->n_dims; i++) {
-		dims[i].name = copy(a, m->dims[i].name);
-		dims[i].value = copy(a, m->dims[i].value);
-		if (!dims[i].name || !dims[i].value)
-			return err_nomem(err);
-	}
 	inv->n++;
 	return 0;
 }
@@ -158,6 +192,8 @@ inventory_load(struct inventory *inv, const json_t *memo, const char *definition
 	    json_get_i64(memo, "", "discovered_ms", true, &inv->discovered_ms, NULL) ||
 	    json_get_bool(memo, "", "recent", true, &inv->recent, NULL) ||
 	    json_get_arr(memo, "", "entries", true, &entries, NULL))
+		return false;
+	if (inventory_room(inv, inventory_peek(memo), a, NULL))
 		return false;
 	for (size_t i = 0; i < json_array_size(entries); i++)
 		if (load_entry(inv, json_array_get(entries, i), a))

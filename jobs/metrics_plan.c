@@ -102,13 +102,14 @@ add_stat(struct planner *pl, const struct cw_metric *m, const struct label *dims
 {
 	const struct naming_rules rules = {(enum naming)pl->o->naming,
 					   (enum memory_unit)pl->o->memory_unit};
-	const struct series_owner owner = metrics_owner(pl->s);
+	struct series_owner owner = metrics_owner(pl->s);
 	const struct metric_source source = {m->ns, m->name, stat, dims, m->n_dims, many_sets};
 	struct wanted *w;
 
 	if (has_stat(pl, stat))
 		return 0;
 	w = &pl->plan->v[pl->plan->n];
+	owner.like = pl->plan->n ? &w[-1].series : NULL;
 	*w = (struct wanted){.metric = m, .stat = stat, .order = pl->plan->n, .status = CW_OTHER};
 	if (normalise_series(&rules, &owner, &source, pl->o->period_ms, pl->a, &w->series, err))
 		return -1;
@@ -123,12 +124,14 @@ add_stat(struct planner *pl, const struct cw_metric *m, const struct label *dims
 static int
 add_metric(struct planner *pl, const struct cw_metric *m, bool many_sets, struct err *err)
 {
-	struct label *dims = arena_array(pl->a, m->n_dims, sizeof(*dims));
+	/* Series keep the words, not the array. */
+	struct label dims[CW_DIMENSIONS_MAX];
 	size_t n;
 	const struct metrics_from *from = metrics_from_list(pl->o, &n);
 
-	if (!dims)
-		return err_nomem(err);
+	if (m->n_dims > CW_DIMENSIONS_MAX)
+		return err_set(err, ERR_DATA, "%s %s: more than %d dimensions", m->ns, m->name,
+			       CW_DIMENSIONS_MAX);
 	for (size_t i = 0; i < m->n_dims; i++)
 		dims[i] = (struct label){m->dims[i].name, m->dims[i].value};
 	pl->metric_start = pl->plan->n;

@@ -11,6 +11,7 @@
 #include "fmt/zst.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <zstd.h>
 
 #include "base/cleanup.h"
@@ -24,10 +25,20 @@
 static struct {
 	pthread_mutex_t mu;
 	pthread_cond_t given_back;
-	unsigned in_use;
+	unsigned most, in_use; /* most 0: not known yet */
 	unsigned n_idle;
 	ZSTD_CCtx *idle[COMPRESSORS];
 } pool = {.mu = PTHREAD_MUTEX_INITIALIZER, .given_back = PTHREAD_COND_INITIALIZER};
+
+/* More than there are processors would only take turns. */
+static unsigned
+most_compressors(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof(set), &set) ? COMPRESSORS : CPU_COUNT(&set);
+
+	return n >= 1 && n < COMPRESSORS ? (unsigned)n : COMPRESSORS;
+}
 
 static ZSTD_CCtx *
 take_compressor(void)
@@ -35,7 +46,9 @@ take_compressor(void)
 	ZSTD_CCtx *c = NULL;
 
 	(void)pthread_mutex_lock(&pool.mu);
-	while (pool.in_use == COMPRESSORS)
+	if (!pool.most)
+		pool.most = most_compressors();
+	while (pool.in_use == pool.most)
 		(void)pthread_cond_wait(&pool.given_back, &pool.mu);
 	pool.in_use++;
 	if (pool.n_idle)

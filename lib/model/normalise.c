@@ -308,6 +308,7 @@ label_is_reserved(const char *name)
 
 struct label_set {
 	struct arena *a;
+	const struct series *like; /* see struct series_owner */
 	struct label *v;
 	size_t n;
 	bool failed;
@@ -335,8 +336,12 @@ put(struct label_set *set, const char *name, const char *value)
 static const char *
 keep(struct label_set *set, const struct buf *text)
 {
-	const char *kept = buf_ok(text) ? arena_strdup(set->a, buf_view(text)) : NULL;
+	const char *kept;
 
+	for (size_t i = 0; set->like && buf_ok(text) && i < set->like->n_labels; i++)
+		if (!strcmp(set->like->labels[i].name, buf_cstr(text)))
+			return set->like->labels[i].name;
+	kept = buf_ok(text) ? arena_strdup(set->a, buf_view(text)) : NULL;
 	set->failed = set->failed || !kept;
 	return kept ? kept : "";
 }
@@ -514,7 +519,7 @@ make_labels(const struct naming_rules *r, const struct series_owner *o,
 	size_t ours = 7 + ARRAY_LEN(ecs_dims);
 	CLEANUP(freep)
 	struct label *v = calloc(ours + o->n_labels + m->n_dims, sizeof(*v));
-	struct label_set set = {.a = a, .v = v};
+	struct label_set set = {.a = a, .like = o->like, .v = v};
 
 	if (!v)
 		return err_nomem(err);
@@ -541,7 +546,9 @@ normalise_series(const struct naming_rules *r, const struct series_owner *o,
 	if (buf_check(&name, "name of a metric", err))
 		return -1;
 	*ret = (struct series){
-	    .name = arena_strdup(a, buf_view(&name)),
+	    .name = o->like && !strcmp(o->like->name, buf_cstr(&name))
+			? o->like->name
+			: arena_strdup(a, buf_view(&name)),
 	    .stat = m->stat,
 	    .unit = e ? e->unit : NULL,
 	    .period_ms = period_ms,

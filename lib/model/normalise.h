@@ -38,6 +38,8 @@ struct series_owner {
 	const char *partition;	    /* aws, aws-cn, ...: for the ARNs of yace's `name` */
 	const struct label *labels; /* the tenant's own */
 	size_t n_labels;
+	/* One of its series that was made before, in the same arena: words that both have are kept once. NULL: none. */
+	const struct series *like;
 };
 
 struct metric_source {

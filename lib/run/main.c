@@ -14,7 +14,7 @@
 #include "run/report.h"
 
 #define HEAPS	    2
-#define OWN_MAPPING (256 << 10)
+#define OWN_MAPPING (128 << 10)
 
 static int cmd_version(int argc, char **argv);
 static int cmd_help(int argc, char **argv);

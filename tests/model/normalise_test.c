@@ -56,8 +56,8 @@ check_series(const struct naming_rules *r, const struct series_owner *o,
 	assert_int_equal(s.period_ms, 60000);
 }
 
-static const struct series_owner acme = {"acme", "111122223333", "ap-southeast-2", "aws", tier, 1};
-static const struct series_owner bare = {"7-up.x", "111122223333", "cn-north-1", "aws-cn", NULL, 0};
+static const struct series_owner acme = {"acme", "111122223333", "ap-southeast-2", "aws", tier, 1, NULL};
+static const struct series_owner bare = {"7-up.x", "111122223333", "cn-north-1", "aws-cn", NULL, 0, NULL};
 
 #define EIGHT(metric, stat)                                                                        \
 	{                                                                                          \
@@ -291,7 +291,7 @@ test_tenant_labels(void **state)
 	static const struct label own[] = {
 	    {"cloud_region", "mine"}, {"cluster", "mine"}, {"tenant", "evil"}};
 	const struct series_owner o = {"acme", "111122223333", "eu-west-1", "aws",
-				       own,    ARRAY_LEN(own)};
+				       own,    ARRAY_LEN(own), NULL};
 	const struct metric_source m = EIGHT("CpuUtilized", "Average");
 
 	(void)state;
