@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/cleanup.h"
 
-#define ROWS_MAX   20000 /* in one push: some 8 MB */
+#define ROWS_MAX   2000 /* in one push: some 0.8 MB */
 #define ARENA_MAX  (64u << 20)
 #define LABELS_MAX 8
 

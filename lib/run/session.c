@@ -348,20 +348,32 @@ session_job_stream(const struct tenant *t, const struct job *job, const char *re
 	};
 }
 
-/* NULL for no service. */
+/* One string for all streams of a service and region; NULL for no service. */
 static int
-make_endpoint(const char *service, const char *region, char **ret, struct err *err)
+make_endpoint(struct session *s, const char *service, const char *region, const char **ret,
+	      struct err *err)
 {
-	struct buf url = BUF_INIT(4096);
+	CLEANUP(buf_done) struct buf key = BUF_INIT(4096);
+	CLEANUP(buf_done) struct buf url = BUF_INIT(4096);
+	char *kept;
 
 	if (!service)
 		return 0;
-	if (endpoint_url(service, region, &url, err) || buf_check(&url, "endpoint", err)) {
-		buf_done(&url);
+	buf_fmt(&key, "%s\n%s", service, region);
+	if (buf_check(&key, "endpoint", err))
 		return -1;
+	*ret = map_get(&s->endpoints, buf_view(&key));
+	if (*ret)
+		return 0;
+	if (endpoint_url(service, region, &url, err) || buf_check(&url, "endpoint", err))
+		return -1;
+	kept = buf_steal(&url);
+	if (!kept || map_put(&s->endpoints, buf_view(&key), kept, NULL, err)) {
+		free(kept);
+		return err_nomem(err);
 	}
-	*ret = buf_steal(&url);
-	return *ret ? 0 : err_nomem(err);
+	*ret = kept;
+	return 0;
 }
 
 static int
@@ -377,13 +389,9 @@ make_stream(struct session *s, struct stream *st, const struct tenant *t, struct
 	    .lake = p->lake,
 	    .js = session_job_stream(t, p->job, region),
 	};
-	if (make_endpoint(p->job->kind->service, region, &st->endpoint, err))
+	if (make_endpoint(s, p->job->kind->service, region, &st->endpoint, err))
 		return -1;
-	if (!make_endpoint(p->job->kind->also, region, &st->endpoint_also, err))
-		return 0;
-	free(st->endpoint);
-	st->endpoint = NULL;
-	return -1;
+	return make_endpoint(s, p->job->kind->also, region, &st->endpoint_also, err);
 }
 
 static int
@@ -737,8 +745,7 @@ free_tenants(struct session *s)
 
 		for (size_t j = 0; j < tr->n_jobs; j++) {
 			for (size_t k = 0; k < tr->jobs[j].n_streams; k++) {
-				free(tr->jobs[j].streams[k].endpoint);
-				free(tr->jobs[j].streams[k].endpoint_also);
+				free(tr->jobs[j].streams[k].old);
 				free(tr->jobs[j].streams[k].sink_bytes);
 				others_free(tr->jobs[j].streams[k].others);
 				err_forget(&tr->jobs[j].streams[k].error);
@@ -758,6 +765,7 @@ void
 session_close(struct session *s)
 {
 	free_tenants(s);
+	map_done(&s->endpoints, free);
 	for (size_t i = 0; s->plans && i < s->config->n_jobs; i++) {
 		free(s->plans[i].slices);
 		free(s->plans[i].sinks);

@@ -7,6 +7,7 @@
 #define MUSTER_RUN_SESSION_H
 
 #include "aws/sts.h"
+#include "base/map.h"
 #include "run/backfill.h"
 #include "run/found.h"
 #include "run/report.h"
@@ -47,6 +48,7 @@ struct session {
 	struct sink_env sink_env;
 	struct runner runner;
 	struct tenant_run *tenants;
+	struct map endpoints; /* what streams borrow: service and region -> URL */
 };
 
 /*

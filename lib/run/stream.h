@@ -83,6 +83,13 @@ enum stream_order {
 	ORDER_LOST, /* it will not be done in this run */
 };
 
+/* While it still has cells of a length that `every` had before. */
+struct stream_old {
+	struct plan plan;
+	struct job_common common;
+};
+
+/* There are as many as tenants and more: what only a few have is behind pointers. */
 struct stream {
 	const struct run_env *env;
 	const struct job *job;
@@ -91,14 +98,12 @@ struct stream {
 	const size_t *outlet_of; /* of its job: index into env->outlets for each sink of the job */
 	size_t lake;		 /* the job's sink that freezes; n_sinks if none */
 	struct job_stream js;
-	char *endpoint;		   /* of the job kind's service in this region */
-	char *endpoint_also;	   /* of its other one; NULL: it has none */
+	const char *endpoint;	   /* of the job kind's service in this region */
+	const char *endpoint_also; /* of its other one; NULL: it has none */
 	struct cred_source *creds; /* borrowed from the tenant */
 	struct commit *commit;	   /* NULL while nobody works on the tenant's job */
 
-	/* While it still has cells of a length that `every` had before. */
-	struct plan old_plan;
-	struct job_common old_common;
+	struct stream_old *old; /* NULL: `every` is what it was */
 
 	enum stream_state state;
 	struct err_kept error; /* the first that matters */

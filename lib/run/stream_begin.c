@@ -2,6 +2,8 @@
  * Where a stream begins: what the checkpoint says; if it says nothing, what is frozen; and what is
  * to be finished first when its cells are to have another length.
  */
+#include <stdlib.h>
+
 #include "base/log.h"
 #include "base/timefmt.h"
 #include "run/late.h"
@@ -51,13 +53,16 @@ finish_old_grid(struct stream *s, struct err *err)
 		return -1;
 	if (!every)
 		return 0;
-	s->old_plan = *s->plan;
-	s->old_plan.every_ms = every;
-	s->old_plan.until_ms = until;
-	s->plan = &s->old_plan;
-	s->old_common = *s->js.common;
-	s->old_common.every_ms = every;
-	s->js.common = &s->old_common;
+	if (!s->old)
+		s->old = malloc(sizeof(*s->old));
+	if (!s->old)
+		return err_nomem(err);
+	*s->old = (struct stream_old){.plan = *s->plan, .common = *s->js.common};
+	s->old->plan.every_ms = every;
+	s->old->plan.until_ms = until;
+	s->plan = &s->old->plan;
+	s->old->common.every_ms = every;
+	s->js.common = &s->old->common;
 	time_format_s(until, text);
 	log_event(LOG_INFO, "`every` was changed, cells keep their length for now",
 		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),

@@ -388,7 +388,7 @@ make_streams(struct world *w, struct stream streams[TENANTS][REGIONS],
 							.plan = &w->plan,
 							.outlet_of = w->outlet_of + w->first_sink,
 							.lake = w->first_sink};
-			streams[i][g].endpoint = (char *)(uintptr_t) "http://nowhere";
+			streams[i][g].endpoint = "http://nowhere";
 			streams[i][g].js = (struct job_stream){.common = &w->job.common,
 							       .tenant = w->tenants[i].id,
 							       .account = w->tenants[i].account,

@@ -366,7 +366,7 @@ run_at(struct world *w, int64_t now)
 			   .tenant = &w->tenant,
 			   .plan = &plan,
 			   .outlet_of = w->outlet_of,
-			   .endpoint = (char *)(uintptr_t) "http://nowhere",
+			   .endpoint = "http://nowhere",
 			   .js = {.common = &w->job.common,
 				  .tenant = "acme",
 				  .account = "111122223333",
