@@ -326,7 +326,7 @@ struct dump {
 	bool indent;
 	const struct json_list *lists;
 	size_t n_lists;
-	struct spool *spool; /* what `out` holds goes here after each item of a list; NULL: nowhere */
+	struct spool *spool; /* `out` goes here after each item of a list; NULL: it stays */
 };
 
 static int dump_value(const struct dump *d, const json_t *j, int depth, struct err *err);

@@ -40,7 +40,7 @@ RSS_BUDGET = 48                                                                 
 SIZES = {
     # series, minutes, tenants of: the metrics table, the script, growth, latency, logs; and milliseconds from event to event
     # in the large cell
-    "small": (500, 95, 24, 4, (1, 10, 100, 1000), 200, 3, 30),
+    "small": (500, 95, 24, 4, (1, 10, 100, 1000), 1000, 3, 30),
     "full": (500, 95, 240, 24, (1, 10, 100, 1000, 10000), 1000, 24, 3),
 }
 

@@ -332,7 +332,8 @@ test_dump_lists(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_LEN(lengths); i++) {
-		CLEANUP(json_decrefp) json_t *doc = json_pack("{s:i,s:n,s:s}", "a", 1, "list", "z", "z");
+		CLEANUP(json_decrefp)
+		json_t *doc = json_pack("{s:i,s:n,s:s}", "a", 1, "list", "z", "z");
 		struct numbers made = {0, lengths[i]}, there = made;
 		const struct json_list list = {"list", next_number, &made};
 		CLEANUP(buf_done) struct buf expected = BUF_INIT(1u << 24);

@@ -56,8 +56,10 @@ check_series(const struct naming_rules *r, const struct series_owner *o,
 	assert_int_equal(s.period_ms, 60000);
 }
 
-static const struct series_owner acme = {"acme", "111122223333", "ap-southeast-2", "aws", tier, 1, NULL};
-static const struct series_owner bare = {"7-up.x", "111122223333", "cn-north-1", "aws-cn", NULL, 0, NULL};
+static const struct series_owner acme = {"acme", "111122223333", "ap-southeast-2", "aws", tier, 1,
+					 NULL};
+static const struct series_owner bare = {"7-up.x", "111122223333", "cn-north-1", "aws-cn", NULL, 0,
+					 NULL};
 
 #define EIGHT(metric, stat)                                                                        \
 	{                                                                                          \
