@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <pthread.h>
 
+#include "aws/cloudwatch.h"
 #include "base/clock.h"
 #include "base/map.h"
 #include "net/transport.h"
@@ -77,6 +78,28 @@ struct sim_event {
 	int64_t found_ms; /* from when on queries find it */
 };
 
+/* Where the program's own keys come from. */
+enum sim_keys {
+	SIM_KEYS_ENV,
+	SIM_KEYS_PROFILE,
+	SIM_KEYS_ROLES,	    /* of a profile, by two roles one after the other */
+	SIM_KEYS_PROGRAM,   /* credential_process */
+	SIM_KEYS_WEB,	    /* a token in a file */
+	SIM_KEYS_CONTAINER, /* the endpoint of ECS and EKS */
+	SIM_KEYS_INSTANCE,  /* the metadata service of EC2 */
+};
+/* How the program and its world deal with each other. */
+struct sim_ways {
+	const char *name;
+	enum sim_jobs jobs;
+	enum cw_proto proto; /* of CloudWatch: the others are unknown to it */
+	enum sim_keys keys;
+	bool files;  /* state and lake are on files */
+	bool stats;  /* the job `app` counts events by the minute */
+	bool spans;  /* Transaction Search is on: traces are in aws/spans */
+	bool oncall; /* alarms go to an Alertmanager, too */
+};
+
 /* What is run. */
 enum sim_command {
 	SIM_RUN,
@@ -108,6 +131,8 @@ struct sim {
 	size_t tenants, regions;
 	int64_t every_ms; /* of both jobs */
 	enum sim_jobs jobs;
+	struct sim_ways ways;
+	char folder[64]; /* of its configuration, the files of keys, and of state and lake on files */
 	bool numbers; /* of log events samples are made, too: else the lake is all they have */
 	int64_t now_ms;	   /* the present of the data */
 	int64_t passed_ms; /* since the present run began, or the first of several */
@@ -123,9 +148,12 @@ struct sim {
 	size_t n_queries;
 	struct receiver *receiver;
 	struct map spans; /* that came by OTLP, by their ids */
-	char config[64]; /* path of the configuration */
+	char config[96]; /* path of the configuration */
 	const char *run_conf; /* more of its `run`; NULL: nothing */
 	struct sim_tenancy *of; /* each tenant's */
+	struct sim_oncall {
+		bool seen, told; /* firing, as CloudWatch said it last, and as the Alertmanager heard it last */
+	} (*alerts)[SIM_REGIONS]; /* each tenant's */
 	int64_t judge_from_ms; /* what is older is not in the world any more */
 	int64_t skew_ms;       /* of the machine's clock */
 	bool gaps;	      /* are allowed, and what they cover is not looked for */
@@ -152,6 +180,26 @@ void sim_events(const struct sim *s, size_t tenant, size_t region, int64_t from_
 		void (*fn)(void *arg, const struct sim_event *e), void *arg);
 void sim_message(const struct sim_event *e, char out[64]);
 
+/* Of the job `app` where it counts: how many events a minute has. */
+size_t sim_count(const struct sim *s, size_t tenant, size_t region, int64_t minute_ms);
+
+/* ---- sim_ways.c: keys, and what is on files ---- */
+
+/* The program's environment, and the files it names. */
+void sim_set_ways(const struct sim *s);
+void sim_container(struct sim *s, const struct http_req *req, struct http_resp *resp);
+void sim_imds(struct sim *s, const struct http_req *req, struct http_resp *resp);
+/* What is on files becomes objects of the world, for who judges it. */
+void sim_load_files(struct sim *s);
+void sim_remove_files(const struct sim *s);
+
+/* ---- sim_wire.c: one document in each protocol of CloudWatch ---- */
+
+/* NULL: it is in none of them. */
+json_t *sim_wire_read(const struct http_req *req);
+/* The answer is JSON; from here on it is in the request's protocol. */
+void sim_wire_answer(const struct http_req *req, struct http_resp *resp);
+
 /* ---- sim_traces.c: X-Ray, and a receiver of spans ---- */
 
 /* A minute has one trace of one segment, or none: when it began, and its span's id; false: none. */
@@ -163,11 +211,16 @@ bool sim_span(const struct sim *s, size_t tenant, size_t region, int64_t minute_
 bool sim_change(const struct sim *s, size_t tenant, size_t region, int64_t minute_ms, int64_t *ret_ms, bool *firing);
 bool sim_firing(const struct sim *s, size_t tenant, size_t region, int64_t ms);
 
+/* Its Alertmanager. */
+void sim_oncall(struct sim *s, const struct http_req *req, struct http_resp *resp);
+
 /* ---- sim_send.c: the transport, and the services behind it ---- */
 
 /* A new world with its own configuration file. Aborts without memory: it is a test. */
 struct sim *sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit habit,
 		    enum sim_jobs jobs);
+/* Before its first run. */
+void sim_take_ways(struct sim *s, const struct sim_ways *w);
 void sim_free(struct sim *s);
 int sim_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err);
 /* What the services say to it, sorted as the program does. */

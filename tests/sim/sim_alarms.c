@@ -7,6 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/timefmt.h"
 #include "fmt/json.h"
 
 #define PAGE 3
@@ -54,13 +55,14 @@ put_time(struct buf *out, int64_t ms)
 }
 
 static void
-alarms(const struct sim *s, size_t tenant, size_t region, struct buf *out)
+alarms(struct sim *s, size_t tenant, size_t region, struct buf *out)
 {
 	int64_t now = sim_wall_ms(s), minute = now / SIM_MIN * SIM_MIN, since;
 	bool firing;
 
 	while (!sim_change(s, tenant, region, minute, &since, &firing) || since > now)
 		minute -= SIM_MIN;
+	s->alerts[tenant][region].seen = firing;
 	buf_fmt(
 	    out,
 	    "{\"MetricAlarms\":[{\"AlarmName\":\"a\",\"StateValue\":\"%s\",\"StateReason\":\"r\","
@@ -102,14 +104,47 @@ history(const struct sim *s, const json_t *doc, size_t tenant, size_t region, st
 void
 sim_alarms(struct sim *s, const struct http_req *req, struct http_resp *resp)
 {
-	CLEANUP(json_decrefp) json_t *doc = NULL;
+	CLEANUP(json_decrefp) json_t *doc = sim_wire_read(req);
 	size_t tenant, region;
 
-	if (json_parse(req->body, "request", &doc, NULL) || !sim_place(s, req, &tenant, &region))
+	if (!doc || !sim_place(s, req, &tenant, &region))
 		abort();
 	resp->status = 200;
 	if (!strcmp(req->operation, "DescribeAlarms"))
 		alarms(s, tenant, region, &resp->body);
 	else
 		history(s, doc, tenant, region, &resp->body);
+}
+
+/* ---- the Alertmanager ---- */
+
+static void
+hear(struct sim *s, const json_t *alert)
+{
+	const json_t *labels = json_object_get(alert, "labels");
+	const char *of = json_string_value(json_object_get(labels, "tenant"));
+	const char *where = json_string_value(json_object_get(labels, "region"));
+	const char *ends = json_string_value(json_object_get(alert, "endsAt"));
+	size_t tenant = of ? sim_tenant_of(s, of) : s->tenants, region = 0;
+	int64_t ends_ms;
+
+	while (where && region < s->regions && strcmp(where, sim_regions[region]) != 0)
+		region++;
+	if (tenant >= s->tenants || !where || region >= s->regions || !ends ||
+	    !time_parse_iso(sv_of(ends), &ends_ms))
+		abort();
+	s->alerts[tenant][region].told = ends_ms > sim_wall_ms(s);
+}
+
+void
+sim_oncall(struct sim *s, const struct http_req *req, struct http_resp *resp)
+{
+	CLEANUP(json_decrefp) json_t *doc = NULL;
+	const json_t *alert;
+	size_t i;
+
+	if (json_parse(req->body, "request", &doc, NULL) || !json_is_array(doc))
+		abort();
+	resp->status = 200;
+	json_array_foreach((json_t *)(uintptr_t)doc, i, alert) hear(s, alert);
 }

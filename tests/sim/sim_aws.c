@@ -12,9 +12,9 @@
 static json_t *
 parsed(const struct http_req *req)
 {
-	json_t *doc = NULL;
+	json_t *doc = sim_wire_read(req);
 
-	if (json_parse(req->body, "request", &doc, NULL))
+	if (!doc)
 		abort();
 	return doc;
 }
@@ -42,19 +42,19 @@ static void
 assume(struct sim *s, const struct http_req *req, struct http_resp *resp)
 {
 	char until[TIME_TEXT_MAX];
-	const char *arn = strstr(req->body.p, "iam%3A%3A");
+	const char *arn = strstr(req->body.p, "iam%3A%3A"), *op = req->operation;
 
 	if (!arn)
 		abort();
 	time_format_ms(sim_wall_ms(s) + 60 * SIM_MIN, until);
 	buf_fmt(&resp->body,
-		"<AssumeRoleResponse><AssumeRoleResult><AssumedRoleUser>"
+		"<%sResponse><%sResult><AssumedRoleUser>"
 		"<Arn>arn:aws:sts::%.12s:assumed-role/reader/s</Arn>"
 		"<AssumedRoleId>AROA:s</AssumedRoleId></AssumedRoleUser><Credentials>"
 		"<AccessKeyId>ASIASIMULATED0000000</AccessKeyId>"
 		"<SecretAccessKey>simulated</SecretAccessKey><SessionToken>token</SessionToken>"
-		"<Expiration>%s</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
-		arn + strlen("iam%3A%3A"), until);
+		"<Expiration>%s</Expiration></Credentials></%sResult></%sResponse>",
+		op, op, arn + strlen("iam%3A%3A"), until, op, op);
 }
 
 void
@@ -125,7 +125,8 @@ metric_data(const struct sim *s, const struct http_req *req, struct http_resp *r
 	for (size_t i = 0; i < json_array_size(queries); i++) {
 		const json_t *query = json_array_get(queries, i);
 
-		if (json_is_false(json_object_get(query, "ReturnData")))
+		if (json_is_false(json_object_get(query, "ReturnData")) ||
+		    !strcmp(str(query, "ReturnData"), "false"))
 			continue;
 		if (any)
 			buf_ch(&resp->body, ',');
@@ -138,15 +139,23 @@ metric_data(const struct sim *s, const struct http_req *req, struct http_resp *r
 void
 sim_monitoring(struct sim *s, const struct http_req *req, struct http_resp *resp)
 {
-	resp->status = req->proto == PROTO_AWS_JSON ? 200 : 415;
+	static const enum http_proto spoken[CW_N_PROTOS] = {
+	    [CW_CBOR] = PROTO_AWS_CBOR, [CW_JSON] = PROTO_AWS_JSON, [CW_QUERY] = PROTO_AWS_QUERY};
+	bool alarms = !strncmp(req->operation, "DescribeAlarm", strlen("DescribeAlarm"));
+	enum http_proto want =
+	    s->ways.proto == CW_CBOR && alarms ? PROTO_AWS_JSON : spoken[s->ways.proto];
+
+	resp->status = req->proto == want ? 200 : 415;
 	if (resp->status != 200)
-		buf_str(&resp->body, "{\"__type\":\"UnsupportedMediaType\",\"message\":\"JSON\"}");
+		buf_str(&resp->body, "{\"__type\":\"UnsupportedMediaType\",\"message\":\"no\"}");
 	else if (!strcmp(req->operation, "ListMetrics"))
 		list_metrics(resp);
-	else if (!strncmp(req->operation, "DescribeAlarm", strlen("DescribeAlarm")))
+	else if (alarms)
 		sim_alarms(s, req, resp);
 	else
 		metric_data(s, req, resp);
+	if (resp->status == 200)
+		sim_wire_answer(req, resp);
 }
 
 /* ---- Logs Insights ---- */
@@ -159,8 +168,13 @@ refuse(struct http_resp *resp, const char *code)
 }
 
 static void
-describe_groups(struct http_resp *resp)
+describe_groups(const struct sim *s, struct http_resp *resp)
 {
+	if (s->ways.spans) {
+		buf_str(&resp->body, "{\"logGroups\":[{\"logGroupName\":\"aws/spans\","
+				     "\"creationTime\":1,\"storedBytes\":0}]}");
+		return;
+	}
 	buf_str(&resp->body, "{\"logGroups\":[");
 	for (size_t i = 0; i < SIM_GROUPS; i++)
 		buf_fmt(&resp->body,
@@ -197,18 +211,26 @@ struct rows {
 };
 
 static void
+row_time(struct rows *r, const char *field, int64_t ms)
+{
+	char ts[TIME_TEXT_MAX];
+
+	time_format_ms(ms, ts);
+	ts[10] = ' ';
+	ts[23] = '\0';
+	buf_fmt(r->out, "%s[{\"field\":\"%s\",\"value\":\"%s\"},", r->n++ ? "," : "", field, ts);
+}
+
+static void
 add_row(void *arg, const struct sim_event *e)
 {
 	struct rows *r = arg;
-	char ts[TIME_TEXT_MAX], message[64];
+	char message[64];
 
 	if (e->found_ms > r->now_ms)
 		return;
-	time_format_ms(e->ms, ts);
-	ts[10] = ' ';
-	ts[23] = '\0';
 	sim_message(e, message);
-	buf_fmt(r->out, "%s[{\"field\":\"@timestamp\",\"value\":\"%s\"},", r->n++ ? "," : "", ts);
+	row_time(r, "@timestamp", e->ms);
 	buf_fmt(r->out,
 		"{\"field\":\"@log\",\"value\":\"1:%s\"},{\"field\":\"@message\",\"value\":",
 		sim_groups[e->group]);
@@ -216,6 +238,44 @@ add_row(void *arg, const struct sim_event *e)
 	buf_fmt(r->out, "},{\"field\":\"n\",\"value\":\"%d.5\"},", e->n);
 	buf_fmt(r->out, "{\"field\":\"@ptr\",\"value\":\"p%lld-%zu-%d\"}]", (long long)e->ms,
 		e->group, e->n);
+}
+
+static void
+add_counts(const struct sim *s, const struct sim_query *q, struct rows *r)
+{
+	for (int64_t ms = q->from_ms; ms < q->to_ms; ms += SIM_MIN) {
+		size_t n = sim_count(s, q->tenant, q->region, ms);
+
+		if (!n)
+			continue;
+		row_time(r, "t", ms);
+		buf_fmt(r->out, "{\"field\":\"n\",\"value\":\"%zu\"}]", n);
+	}
+}
+
+static void
+add_spans(const struct sim *s, const struct sim_query *q, struct rows *r)
+{
+	for (int64_t minute = q->from_ms / SIM_MIN * SIM_MIN; minute < q->to_ms;
+	     minute += SIM_MIN) {
+		int64_t ms;
+		char id[17], doc[512];
+
+		if (!sim_span(s, q->tenant, q->region, minute, &ms, id) || ms < q->from_ms ||
+		    ms >= q->to_ms)
+			continue;
+		(void)snprintf(
+		    doc, sizeof(doc),
+		    "{\"resource\":{\"attributes\":{\"service.name\":\"web\"}},"
+		    "\"traceId\":\"%08llx00000000%s\",\"spanId\":\"%s\",\"name\":\"web\","
+		    "\"kind\":\"SERVER\",\"startTimeUnixNano\":%lld000000,"
+		    "\"endTimeUnixNano\":%lld000000,\"status\":{\"code\":\"UNSET\"}}",
+		    (unsigned long long)(ms / 1000), id, id, (long long)ms, (long long)ms + 40);
+		row_time(r, "@timestamp", ms);
+		buf_str(r->out, "{\"field\":\"@message\",\"value\":");
+		(void)json_escape(r->out, sv_of(doc));
+		buf_fmt(r->out, "},{\"field\":\"@ptr\",\"value\":\"%s\"}]", id);
+	}
 }
 
 static void
@@ -231,8 +291,13 @@ query_results(struct sim *s, const struct http_req *req, struct http_resp *resp)
 	}
 	rows.now_ms = s->queries[at].now_ms;
 	buf_str(&resp->body, "{\"results\":[");
-	sim_events(s, s->queries[at].tenant, s->queries[at].region, s->queries[at].from_ms,
-		   s->queries[at].to_ms, add_row, &rows);
+	if (s->ways.stats)
+		add_counts(s, &s->queries[at], &rows);
+	else if (s->ways.spans)
+		add_spans(s, &s->queries[at], &rows);
+	else
+		sim_events(s, s->queries[at].tenant, s->queries[at].region, s->queries[at].from_ms,
+			   s->queries[at].to_ms, add_row, &rows);
 	buf_fmt(&resp->body,
 		"],\"statistics\":{\"recordsMatched\":%zu.0,\"recordsScanned\":1.0,"
 		"\"bytesScanned\":%zu.0},\"status\":\"Complete\"}",
@@ -268,7 +333,7 @@ sim_logs(struct sim *s, const struct http_req *req, struct http_resp *resp)
 {
 	resp->status = 200;
 	if (!strcmp(req->operation, "DescribeLogGroups"))
-		describe_groups(resp);
+		describe_groups(s, resp);
 	else if (!strcmp(req->operation, "StartQuery"))
 		start_query(s, req, resp);
 	else if (!strcmp(req->operation, "GetQueryResults"))

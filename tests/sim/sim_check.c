@@ -190,6 +190,27 @@ count_event(void *arg, const struct sim_event *e)
 	++*(size_t *)arg;
 }
 
+/* A line for each minute that has any, with their count. */
+static bool
+counts_match(const struct place *p, json_t *const *lines, size_t n, int64_t from)
+{
+	size_t at = 0;
+
+	for (int64_t ms = from; ms < from + p->s->every_ms; ms += SIM_MIN) {
+		size_t want = sim_count(p->s, p->tenant, p->region, ms);
+		char text[24];
+
+		if (!want)
+			continue;
+		(void)snprintf(text, sizeof(text), "%zu", want);
+		if (at == n || !common_fields(p, lines[at], ms) ||
+		    !is_str(json_object_get(lines[at], "fields"), "n", text))
+			return false;
+		at++;
+	}
+	return at == n;
+}
+
 static bool
 rows_match(const struct place *p, json_t *const *lines, size_t n, int64_t from)
 {
@@ -198,6 +219,10 @@ rows_match(const struct place *p, json_t *const *lines, size_t n, int64_t from)
 
 	if (!m.used)
 		abort();
+	if (p->s->ways.stats) {
+		free(m.used);
+		return counts_match(p, lines, n, from);
+	}
 	sim_events(p->s, p->tenant, p->region, from, from + p->s->every_ms, match_event, &m);
 	sim_events(p->s, p->tenant, p->region, from, from + p->s->every_ms, count_event, &want);
 	free(m.used);
@@ -481,6 +506,24 @@ check_events(const struct place *p, size_t group, int64_t from, int64_t to)
 	check_end(&ew.w);
 }
 
+static void
+check_counts(const struct place *p, int64_t from, int64_t to)
+{
+	struct walk w = {.p = p};
+	char key[512];
+
+	(void)snprintf(key, sizeof(key), "__name__=app_events;account_id=%s;region=%s;tenant=%s;",
+		       p->account, sim_regions[p->region], p->id);
+	w.db = db_find(p->s->receiver, key);
+	for (int64_t ms = from; ms < to; ms += SIM_MIN) {
+		size_t n = sim_count(p->s, p->tenant, p->region, ms);
+
+		if (n)
+			check_sample(&w, ms, (double)n);
+	}
+	check_end(&w);
+}
+
 /* Each span has arrived, once or again, and is one call of its minute. */
 static void
 check_spans(const struct place *p, int64_t from, int64_t to)
@@ -551,7 +594,8 @@ stream_is_done(const struct place *p, const json_t *stream, int64_t due, int64_t
 	json_object_foreach((json_t *)(uintptr_t)sinks, name,
 			    sink) if (!read_time(sink, "cursor", &cursor) ||
 				      cursor != due) return false;
-	return json_object_size(sinks) == job_sinks[p->job] + (p->job == JOB_APP && p->s->numbers);
+	return json_object_size(sinks) == job_sinks[p->job] + (p->job == JOB_APP && p->s->numbers) +
+					      (p->job == JOB_ALARMS && p->s->ways.oncall);
 }
 
 /* Returns how many objects its cells have. */
@@ -577,12 +621,18 @@ check_stream(struct place *p, const json_t *checkpoint)
 		n += p->s->jobs == SIM_LATE ? check_late_cell(p, from) : check_cell(p, from);
 	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
 		check_series(p, i, first, due);
-	for (size_t i = 0; p->job == JOB_APP && p->s->numbers && i < SIM_GROUPS; i++)
+	if (p->s->ways.stats)
+		check_counts(p, first, due);
+	for (size_t i = 0;
+	     p->job == JOB_APP && p->s->numbers && !p->s->ways.stats && i < SIM_GROUPS; i++)
 		check_events(p, i, first, due);
 	if (p->job == JOB_TRACES)
 		check_spans(p, first, due);
 	if (p->job == JOB_ALARMS)
 		check_states(p, first, due);
+	if (p->s->ways.oncall &&
+	    p->s->alerts[p->tenant][p->region].seen != p->s->alerts[p->tenant][p->region].told)
+		wrong(p, &p->v->lost, "the Alertmanager was not told", due);
 	return n;
 }
 
@@ -649,6 +699,7 @@ sim_check(struct sim *s, struct sim_verdict *v)
 	size_t n = 0;
 
 	*v = (struct sim_verdict){0};
+	sim_load_files(s);
 	for (p.tenant = 0; p.tenant < s->tenants; p.tenant++) {
 		sim_tenant(p.tenant, p.id, p.account);
 		for (p.job = 0; p.job < JOBS; p.job++)

@@ -4,7 +4,6 @@
 #include <stddef.h>
 #include <stdlib.h>
 
-#include "aws/cloudwatch.h"
 #include "base/cleanup.h"
 #include "base/timefmt.h"
 #include "run/command.h"
@@ -74,21 +73,6 @@ proc_init(struct sim_proc *p, struct sim *s)
 	    .offline = true, .fixed_now = true, .clock = &p->clock, .bottom = put_world, .arg = p};
 }
 
-/* So that nothing of this machine's is looked at. */
-static void
-set_environment(void)
-{
-	static const char *const pairs[][2] = {
-	    {"AWS_ENDPOINT_URL", "http://sim"},	    {"AWS_ACCESS_KEY_ID", "AKIASIMULATED0000000"},
-	    {"AWS_SECRET_ACCESS_KEY", "simulated"}, {"AWS_REGION", "eu-west-1"},
-	    {"AWS_EC2_METADATA_DISABLED", "true"},
-	};
-
-	for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
-		if (setenv(pairs[i][0], pairs[i][1], 1)) /* NOLINT(concurrency-mt-unsafe) */
-			abort();
-}
-
 /* ---- runs ---- */
 
 static void *
@@ -129,8 +113,8 @@ proc_main(void *arg)
 static void
 world_begin(struct sim *s)
 {
-	set_environment();
-	cw_proto_begin(CW_JSON); /* this CloudWatch speaks nothing else */
+	sim_set_ways(s);
+	cw_proto_begin(s->ways.proto); /* this CloudWatch speaks nothing else */
 	s->passed_ms = 0;
 }
 

@@ -35,7 +35,8 @@ serve(struct sim *s, const struct http_req *req, struct http_resp *resp)
 	} services[] = {
 	    {"sts", sim_sts},	{"monitoring", sim_monitoring}, {"logs", sim_logs},
 	    {"s3", sim_s3},	{"remote_write", sim_receive},	{"xray", sim_xray},
-	    {"otlp", sim_otlp},
+	    {"otlp", sim_otlp}, {"alertmanager", sim_oncall},	{"container", sim_container},
+	    {"imds", sim_imds},
 	};
 
 	resp->status = 501;
@@ -145,12 +146,16 @@ sim_write_config(struct sim *s)
 {
 	long long every = s->every_ms / SIM_MIN;
 	FILE *f = fopen(s->config, "we");
+	char root[96];
 
 	need(f);
+	(void)snprintf(root, sizeof(root), s->ways.files ? "file://%s" : "s3://sim", s->folder);
 	(void)fprintf(
-	    f, "region: eu-west-1\nstate: s3://sim/state\n"
-	       "defaults: {role: reader, external_id: simulated, regions: [eu-west-1, us-east-1]}\n"
-	       "tenants:\n");
+	    f,
+	    "region: eu-west-1\nstate: %s/state\n"
+	    "defaults: {role: reader, external_id: simulated, regions: [eu-west-1, us-east-1]}\n"
+	    "tenants:\n",
+	    root);
 	for (size_t i = 0; i < s->tenants; i++) {
 		char id[16], account[16];
 
@@ -170,7 +175,17 @@ sim_write_config(struct sim *s)
 		    f, "  %s: {kind: %s, every: %lldm, lookback: %lldm, to: [prom, lake%s]}\n",
 		    s->jobs == SIM_TRACES ? "traces" : "alarms",
 		    s->jobs == SIM_TRACES ? "traces" : "alarms", every, 5 * every,
-		    s->jobs == SIM_TRACES ? ", jaeger" : "");
+		    s->jobs == SIM_TRACES ? ", jaeger"
+		    : s->ways.oncall	  ? ", oncall"
+					  : "");
+	else if (s->ways.stats)
+		(void)fprintf(
+		    f,
+		    "  app: {kind: insights, every: %lldm, lookback: %lldm,\n"
+		    "        log_groups: [\"/app/*\"], query: \"stats count(*) as n by "
+		    "bin(1m) as t\",\n"
+		    "        to: [prom, lake], series: {time: t, values: {n: app_events}}}\n",
+		    every, 5 * every);
 	else
 		(void)fprintf(f,
 			      "  app: {kind: insights, every: %lldm, lookback: %lldm, %s,\n"
@@ -184,10 +199,11 @@ sim_write_config(struct sim *s)
 	(void)fprintf(f,
 		      "sinks:\n"
 		      "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
-		      "  lake: {kind: objects, url: \"s3://sim/lake\"}\n"
+		      "  lake: {kind: objects, url: \"%s/lake\"}\n"
 		      "  jaeger: {kind: otlp, url: \"http://sim:4318\"}\n"
+		      "  oncall: {kind: alertmanager, url: \"http://sim:9093\"}\n"
 		      "run: {max_catchup: 1d, sandbox: off%s}\n",
-		      s->run_conf ? s->run_conf : "");
+		      root, s->run_conf ? s->run_conf : "");
 	if (fclose(f))
 		abort();
 }
@@ -197,11 +213,13 @@ sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit hab
 	enum sim_jobs jobs)
 {
 	struct sim *s = calloc(1, sizeof(*s));
-	int fd;
 
 	need(s);
 	s->of = calloc(tenants + 1, sizeof(*s->of));
 	need(s->of);
+	s->alerts = calloc(tenants + 1, sizeof(*s->alerts));
+	need(s->alerts);
+	s->ways = (struct sim_ways){.jobs = jobs, .proto = CW_JSON};
 	s->seed = seed;
 	s->tenants = tenants;
 	s->regions = SIM_REGIONS;
@@ -213,12 +231,21 @@ sim_new(uint64_t seed, size_t tenants, int64_t every_ms, enum receiver_habit hab
 	need(s->receiver);
 	if (tenants * SIM_REGIONS * (SIM_SERIES + SIM_GROUPS) > RECEIVER_SERIES)
 		receiver_make_room(s->receiver, tenants * SIM_REGIONS * (SIM_SERIES + SIM_GROUPS));
-	(void)snprintf(s->config, sizeof(s->config), "/tmp/muster-sim.XXXXXX");
-	fd = mkstemp(s->config);
-	if (fd < 0 || close(fd))
-		abort();
+	/* In memory, if there is such a place. */
+	(void)snprintf(s->folder, sizeof(s->folder), "%s/muster-sim.XXXXXX",
+		       access("/dev/shm", W_OK) ? "/tmp" : "/dev/shm");
+	need(mkdtemp(s->folder));
+	(void)snprintf(s->config, sizeof(s->config), "%s/muster.yaml", s->folder);
 	sim_write_config(s);
 	return s;
+}
+
+void
+sim_take_ways(struct sim *s, const struct sim_ways *w)
+{
+	s->ways = *w;
+	s->numbers = s->numbers || w->stats;
+	sim_write_config(s);
 }
 
 void
@@ -228,7 +255,8 @@ sim_free(struct sim *s)
 	map_done(&s->spans, NULL);
 	free(s->queries);
 	transport_free(&s->receiver->base);
-	(void)unlink(s->config);
+	sim_remove_files(s);
 	free(s->of);
+	free(s->alerts);
 	free(s);
 }

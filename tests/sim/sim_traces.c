@@ -102,7 +102,8 @@ sim_xray(struct sim *s, const struct http_req *req, struct http_resp *resp)
 	else if (!strcmp(req->operation, "BatchGetTraces"))
 		batch(s, doc, tenant, region, &resp->body);
 	else
-		buf_str(&resp->body, "{\"Destination\":\"XRay\"}");
+		buf_fmt(&resp->body, "{\"Destination\":\"%s\",\"Status\":\"ACTIVE\"}",
+			s->ways.spans ? "CloudWatchLogs" : "XRay");
 }
 
 /* ---- the receiver ---- */

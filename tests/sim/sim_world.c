@@ -83,3 +83,19 @@ sim_message(const struct sim_event *e, char out[64])
 	(void)snprintf(out, 64, "event %d of %lld\n\"%s\"", e->n, (long long)e->ms,
 		       sim_groups[e->group]);
 }
+
+static void
+count_one(void *arg, const struct sim_event *e)
+{
+	(void)e;
+	++*(size_t *)arg;
+}
+
+size_t
+sim_count(const struct sim *s, size_t tenant, size_t region, int64_t minute_ms)
+{
+	size_t n = 0;
+
+	sim_events(s, tenant, region, minute_ms, minute_ms + SIM_MIN, count_one, &n);
+	return n;
+}

@@ -229,8 +229,11 @@ drop_old(struct sv key, void *value, void *arg)
 	int64_t ms;
 
 	(void)key;
-	if (!day || !time_parse_iso((struct sv){day + 4, 10}, &ms) ||
-	    ms + DAY + EVERY > d->s->judge_from_ms)
+	if (!day)
+		return;
+	if (!time_parse_user((struct sv){day + 4, 10}, 0, &ms))
+		abort();
+	if (ms + DAY > d->s->judge_from_ms)
 		return;
 	d->v = reallocarray(d->v, d->n + 1, sizeof(struct sim_object *));
 	if (!d->v)

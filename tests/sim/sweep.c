@@ -7,17 +7,16 @@
  *   sweep traces [SEEDS]    the same for traces
  *   sweep alarms [SEEDS]    and for alarms
  *   sweep compact [SEEDS]   the same while a day is compacted, then backfilled
- *   sweep allocations [I/N] each allocation of a run fails, or the I-th of N equal shares of them
- *   sweep allocation WORLD N   one of these, with what the run says
- *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
- *   sweep seeds FIRST N     random worlds, workers, faults and delays
- *   sweep races FIRST N     the same with two to five runs at once, in any order
- *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
- *   sweep chaos FIRST N [M]  hostile worlds of M tenants, 20 if not said (sim_chaos.c)
- *   sweep year SEED [DAYS]  a year of 8 tenants, with all that may come in one (sim_year.c)
- *   sweep plan|late-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED [KIND@CALL...]
- *                           one, with every call shown (what a failure prints)
- *   sweep chaos-plan SEED [M], year-plan SEED [DAYS]   the same
+ *   sweep allocations [I/N] each allocation of a run fails, or the I-th of N equal shares of them:
+ * runs of every kind of job, store and sink, in each protocol, with keys from each source sweep
+ * allocation WAYS N    one of these, with what the run says sweep pairs [I/N]       all pairs of
+ * them, or the I-th of N equal shares sweep seeds FIRST N     random worlds, workers, faults and
+ * delays sweep races FIRST N     the same with two to five runs at once, in any order sweep month
+ * [SEED]      a month of hourly runs for 100 tenants, with outages sweep chaos FIRST N [M]  hostile
+ * worlds of M tenants, 20 if not said (sim_chaos.c) sweep year SEED [DAYS]  a year of 8 tenants,
+ * with all that may come in one (sim_year.c) sweep
+ * plan|late-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED [KIND@CALL...] one, with every
+ * call shown (what a failure prints) sweep chaos-plan SEED [M], year-plan SEED [DAYS]   the same
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
  */
@@ -26,9 +25,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
 #include "base/hash.h"
+#include "base/sanitized.h"
+#if SANITIZED
+#include <sanitizer/lsan_interface.h>
+#endif
 
 #define CHAOS_TENANTS 20
 #define YEAR	      365 /* days */
@@ -52,6 +57,7 @@ struct plan_of_faults {
 	size_t
 	    racers; /* runs that begin at once, each with another `now`; 0: one after the other */
 	size_t workers;
+	const struct sim_ways *ways; /* NULL: the usual */
 	int64_t first_now;
 	struct sim_fault faults[SIM_MAX_FAULTS];
 	size_t n;
@@ -95,6 +101,8 @@ open_world(const struct plan_of_faults *p)
 	struct sim *s =
 	    sim_new(p->seed, p->tenants, EVERY, p->seed % 2 ? HABIT_WHOLE : HABIT_KEEPER, p->jobs);
 
+	if (p->ways)
+		sim_take_ways(s, p->ways);
 	s->now_ms = p->first_now;
 	s->receiver->window_ms = WINDOW;
 	s->trace = p->trace;
@@ -226,6 +234,36 @@ sweep_points(const struct plan_of_faults *at_all)
 		}
 }
 
+/* ---- memory that runs out ---- */
+
+/* Together they have every kind of job, sink and store, every protocol and every source of keys. */
+static const struct sim_ways ways[] = {
+    {.name = "metrics-json", .jobs = SIM_USUAL, .proto = CW_JSON},
+    {.name = "metrics-cbor", .jobs = SIM_USUAL, .proto = CW_CBOR, .files = true},
+    {.name = "metrics-query", .jobs = SIM_USUAL, .proto = CW_QUERY, .keys = SIM_KEYS_PROFILE},
+    {.name = "late", .jobs = SIM_LATE, .proto = CW_CBOR, .keys = SIM_KEYS_ROLES},
+    {.name = "stats", .jobs = SIM_LATE, .proto = CW_CBOR, .keys = SIM_KEYS_WEB, .stats = true},
+    {.name = "alarms", .jobs = SIM_ALARMS, .proto = CW_CBOR, .keys = SIM_KEYS_CONTAINER},
+    {.name = "alarms-query", .jobs = SIM_ALARMS, .proto = CW_QUERY, .files = true, .oncall = true},
+    {.name = "traces", .jobs = SIM_TRACES, .proto = CW_CBOR, .keys = SIM_KEYS_INSTANCE},
+    {.name = "spans",
+     .jobs = SIM_TRACES,
+     .proto = CW_CBOR,
+     .keys = SIM_KEYS_PROGRAM,
+     .files = true,
+     .spans = true},
+};
+
+#define POINT_SECONDS 120 /* in which any of these worlds has come to rest */
+
+/* What a process of its own found out about one allocation. */
+struct found {
+	uint64_t asked; /* allocations of the first run */
+	uint64_t restarts;
+	struct sim_verdict v;
+	bool told; /* it came to its end */
+};
+
 /* What a run said on stderr, which is this file; then it is empty again. */
 static void
 take_said(int fd, char said[SAID_MAX])
@@ -235,47 +273,6 @@ take_said(int fd, char said[SAID_MAX])
 	said[n > 0 ? n : 0] = '\0';
 	if (ftruncate(fd, 0) || lseek(fd, 0, SEEK_SET))
 		abort();
-}
-
-/* A run that does not get its `at`-th allocation (0: it gets all), then others. Returns how many it
- * asked for. */
-static uint64_t
-run_without(const struct plan_of_faults *p, uint64_t at, int said_fd)
-{
-	static char said[SAID_MAX];
-	struct sim *s = open_world(p);
-	struct sim_verdict v = {0};
-	uint64_t n;
-	int status;
-
-	totals.points += at > 0;
-	sim_alloc_begin(at);
-	status = sim_run(s, SIM_RUN, p->workers);
-	n = sim_alloc_end();
-	take_said(said_fd, said);
-	if (p->trace)
-		(void)printf("status %d\n%s", status, said);
-	if (status < 0 || status > 3)
-		(void)snprintf(v.what, SIM_WORDS, "the run ended with %d", status);
-	else if (status > 0 && !strstr(said, "out of memory") &&
-		 !strstr(said, "Cannot allocate memory"))
-		(void)snprintf(v.what, SIM_WORDS,
-			       "the run ended with %d and did not say why: %.150s", status, said);
-	s->now_ms += s->passed_ms + later(p->seed, at);
-	if (!v.what[0] && !come_to_rest(s, p))
-		(void)snprintf(v.what, SIM_WORDS, "no run came to a good end");
-	else if (!v.what[0])
-		sim_check(s, &v);
-	if (v.what[0]) {
-		(void)printf("FAIL %s\n     again: sweep allocation %.*s %llu\n", v.what,
-			     (int)strcspn(modes[p->jobs], "-"), modes[p->jobs],
-			     (unsigned long long)at);
-		totals.lost += v.lost + (v.lost + v.duplicated + v.mismatched == 0);
-		totals.duplicated += v.duplicated;
-		totals.mismatched += v.mismatched;
-	}
-	sim_free(s);
-	return n;
 }
 
 static int
@@ -288,23 +285,170 @@ open_said(void)
 	return fd;
 }
 
-static void
-sweep_allocations(uint64_t share, uint64_t shares)
+/* Whether memory was lost, as far as this build can tell. */
+static bool
+leaks(void)
 {
-	static const enum sim_jobs each[] = {SIM_USUAL, SIM_TRACES, SIM_ALARMS};
-	int fd = open_said();
+#if SANITIZED && !defined(__SANITIZE_THREAD__)
+	return __lsan_do_recoverable_leak_check() != 0;
+#else
+	return false;
+#endif
+}
 
-	for (size_t i = 0; i < sizeof(each) / sizeof(each[0]); i++) {
-		struct plan_of_faults p = scenario_of(each[i]);
+static struct plan_of_faults
+plan_without(const struct sim_ways *w)
+{
+	struct plan_of_faults p = scenario;
+
+	p.jobs = w->jobs;
+	p.tenants = 1;
+	p.ways = w;
+	return p;
+}
+
+/* A bad end has to have the reason in words. */
+static void
+judge_end(int status, const char *said, struct sim_verdict *v)
+{
+	if (status < 0 || status > 3)
+		(void)snprintf(v->what, SIM_WORDS, "the run ended with %d", status);
+	else if (status > 0 && !strstr(said, "out of memory") &&
+		 !strstr(said, "Cannot allocate memory"))
+		(void)snprintf(v->what, SIM_WORDS,
+			       "the run ended with %d and did not say why: %.150s", status, said);
+}
+
+/* A run that does not get its `at`-th allocation (0: it gets all), then others. */
+static void
+run_without(const struct plan_of_faults *p, uint64_t at, struct found *ret)
+{
+	static char said[SAID_MAX];
+	struct sim *s = open_world(p);
+	struct sim_verdict *v = &ret->v;
+	int status, fd = open_said();
+
+	sim_alloc_begin(at);
+	status = sim_run(s, SIM_RUN, p->workers);
+	ret->asked = sim_alloc_end();
+	take_said(fd, said);
+	if (p->trace)
+		(void)printf("status %d\n%s", status, said);
+	judge_end(status, said, v);
+	s->now_ms += s->passed_ms + later(p->seed, at);
+	if (!v->what[0] && !come_to_rest(s, p))
+		(void)snprintf(v->what, SIM_WORDS, "no run came to a good end");
+	else if (!v->what[0])
+		sim_check(s, v);
+	sim_free(s);
+	take_said(fd, said);
+	if (leaks() && !v->what[0])
+		(void)snprintf(v->what, SIM_WORDS, "memory is lost");
+	take_said(fd, said);
+	if (p->trace)
+		(void)printf("%s", said);
+	(void)close(fd);
+	ret->restarts = totals.restarts;
+	ret->told = true;
+}
+
+/* Each in a process of its own, so that one that crashes or hangs is no more than a point. */
+static void
+in_a_process(const struct plan_of_faults *p, uint64_t at, struct found *ret)
+{
+	int status;
+	pid_t pid;
+
+	*ret = (struct found){0};
+	totals.restarts = 0;
+	(void)fflush(stdout);
+	pid = fork();
+	if (pid < 0)
+		abort();
+	if (!pid) {
+		(void)alarm(POINT_SECONDS);
+		run_without(p, at, ret);
+		(void)fflush(stdout);
+		_exit(0);
+	}
+	if (waitpid(pid, &status, 0) != pid)
+		abort();
+	if (!ret->told && WIFSIGNALED(status))
+		(void)snprintf(ret->v.what, SIM_WORDS, "the process ended by signal %d",
+			       WTERMSIG(status));
+	else if (!ret->told)
+		(void)snprintf(ret->v.what, SIM_WORDS, "the process ended with %d",
+			       WEXITSTATUS(status));
+}
+
+/* Returns how many allocations the run asked for. */
+static uint64_t
+try_without(const struct plan_of_faults *p, uint64_t at, struct found *f)
+{
+	uint64_t restarts = totals.restarts;
+
+	in_a_process(p, at, f);
+	totals.restarts = restarts + f->restarts;
+	totals.points += at > 0;
+	if (f->v.what[0]) {
+		(void)printf("FAIL %s\n     again: sweep allocation %s %llu\n", f->v.what,
+			     p->ways->name, (unsigned long long)at);
+		totals.lost += f->v.lost + (f->v.lost + f->v.duplicated + f->v.mismatched == 0);
+		totals.duplicated += f->v.duplicated;
+		totals.mismatched += f->v.mismatched;
+	}
+	return f->asked;
+}
+
+/* To be shared with processes. */
+static struct found *
+new_found(void)
+{
+	struct found *f =
+	    mmap(NULL, sizeof(*f), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	if (f == MAP_FAILED)
+		abort();
+	return f;
+}
+
+static void
+sweep_allocations(uint64_t share, uint64_t shares, const char *only)
+{
+	struct found *f = new_found();
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		struct plan_of_faults p = plan_without(&ways[i]);
 		uint64_t n;
 
-		p.tenants = 1;
-		n = run_without(&p, 0, fd);
+		if (only && strcmp(only, ways[i].name) != 0)
+			continue;
+		n = try_without(&p, 0, f);
 		for (uint64_t at = 1; at <= n; at++)
-			if (mix64(at) % shares == share)
-				(void)run_without(&p, at, fd);
+			if (mix64(at + i) % shares == share)
+				(void)try_without(&p, at, f);
 	}
-	(void)close(fd);
+	(void)munmap(f, sizeof(*f));
+}
+
+static bool
+show_allocation(const char *name, uint64_t at)
+{
+	struct found f = {0};
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		struct plan_of_faults p = plan_without(&ways[i]);
+
+		if (strcmp(name, ways[i].name) != 0)
+			continue;
+		p.trace = true;
+		run_without(&p, at, &f);
+		(void)printf("%llu allocations: %s\n", (unsigned long long)f.asked,
+			     f.v.what[0] ? f.v.what : "good");
+		(void)fflush(stdout); /* a sanitizer may end us before */
+		return f.v.what[0];
+	}
+	return true;
 }
 
 /* The second fault may come long after the first: in the run that follows a crash. */
@@ -781,20 +925,6 @@ show_plan(const char *mode, int argc, char **argv)
 	return totals.lost + totals.duplicated + totals.mismatched ? 1 : 0;
 }
 
-static enum sim_jobs world_of(const char *word);
-
-static int
-show_allocation(const char *world, uint64_t at)
-{
-	enum sim_jobs jobs = strcmp(world, "plan") ? world_of(world) : SIM_USUAL;
-	struct plan_of_faults p = scenario_of(jobs == SIM_WORLDS ? SIM_USUAL : jobs);
-
-	p.tenants = 1;
-	p.trace = true;
-	(void)run_without(&p, at, open_said());
-	return totals.lost + totals.duplicated + totals.mismatched ? 1 : 0;
-}
-
 /* The world that goes by this name, but for the usual one; SIM_WORLDS: none. */
 static enum sim_jobs
 world_of(const char *word)
@@ -821,7 +951,7 @@ sweep(int argc, char **argv)
 		sweep_over(argc > 2 ? strtoull(argv[2], NULL, 10) : 0);
 	else if (!strcmp(argv[1], "allocations") &&
 		 (argc == 2 || (sscanf(argv[2], "%llu/%llu", &share, &shares) == 2 && shares)))
-		sweep_allocations(share, shares);
+		sweep_allocations(share, shares, argc > 3 ? argv[3] : NULL);
 	else if (!strcmp(argv[1], "pairs") &&
 		 (argc == 2 || (sscanf(argv[2], "%llu/%llu", &share, &shares) == 2 && shares)))
 		sweep_pairs(share, shares);
@@ -856,7 +986,7 @@ main(int argc, char **argv)
 	if (argc > 2 && strstr(argv[1], "plan"))
 		return show_plan(argv[1], argc - 2, argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "allocation"))
-		return show_allocation(argv[2], strtoull(argv[3], NULL, 10));
+		return show_allocation(argv[2], strtoull(argv[3], NULL, 10)) ? 1 : 0;
 	/* What runs say when they are killed is of no interest. */
 	if (null < 0 || dup2(null, STDERR_FILENO) < 0)
 		return 2;
