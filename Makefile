@@ -108,7 +108,9 @@ $(FUZZ_BIN): $(B)/%: $(B)/%.o $(B)/libmuster.a
 
 # Its threads take turns as the simulator says: tests/sim/sim_threads.c. Its memory may run out: tests/sim/sim_alloc.c.
 comma := ,
-$(SIM_BIN): LDFLAGS += $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Wl$(comma)--wrap=$(f))
+$(B)/tests/run/no_memory_test: $(B)/tests/sim/sim_alloc.o
+$(B)/tests/run/no_memory_test: LDLIBS := $(B)/tests/sim/sim_alloc.o $(LDLIBS)
+$(SIM_BIN) $(B)/tests/run/no_memory_test: LDFLAGS += $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Wl$(comma)--wrap=$(f))
 $(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f)) -Wl$(comma)--wrap=random_bytes
 
 # To be preloaded: powercut and breakout.

@@ -109,12 +109,14 @@ container_free(struct cred_source *s)
 static bool
 may_be_plain(struct sv host)
 {
-	CLEANUP(freep) char *text = sv_dup(host);
+	char text[sizeof("localhost") + INET6_ADDRSTRLEN];
 	struct in6_addr a6, eks;
 	struct in_addr a4;
 
-	if (!text)
+	if (host.n >= sizeof(text))
 		return false;
+	memcpy(text, host.p, host.n);
+	text[host.n] = '\0';
 	if (!strcmp(text, "localhost"))
 		return true;
 	if (inet_pton(AF_INET, text, &a4) == 1)

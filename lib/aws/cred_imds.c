@@ -133,7 +133,9 @@ check_code(struct sv doc, struct err *err)
 {
 	CLEANUP(buf_done) struct buf code = BUF_INIT(256), message = BUF_INIT(4096);
 
-	if (!cred_json_str(doc, "Code", &code) || !strcmp(buf_cstr(&code), "Success"))
+	if (!cred_json_str(doc, "Code", &code))
+		return code.no_memory ? err_nomem(err) : 0;
+	if (!strcmp(buf_cstr(&code), "Success"))
 		return 0;
 	(void)cred_json_str(doc, "Message", &message);
 	return err_set(err, ERR_AUTH, "the metadata service: %s: %.200s", buf_cstr(&code),

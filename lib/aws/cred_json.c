@@ -60,6 +60,8 @@ read_secret(struct sv doc, const char *name, struct secret *ret, struct err *err
 
 	if (cred_json_str(doc, name, &text))
 		r = secret_set(ret, buf_view(&text), err);
+	else if (text.no_memory) /* that is not to say that there is none */
+		r = err_nomem(err);
 	secret_wipe_buf(&text);
 	return r;
 }
@@ -70,7 +72,7 @@ read_text(struct sv doc, const char *name, char *to, size_t size, struct err *er
 	CLEANUP(buf_done) struct buf text = BUF_INIT(TEXT_MAX);
 
 	if (!cred_json_str(doc, name, &text))
-		return 0;
+		return text.no_memory ? err_nomem(err) : 0;
 	if (text.n >= size || strlen(buf_cstr(&text)) != text.n)
 		return err_set(err, ERR_DATA, "the answer's %s is of an unknown form", name);
 	(void)snprintf(to, size, "%s", buf_cstr(&text));

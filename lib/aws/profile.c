@@ -63,10 +63,13 @@ static int
 second_word(struct reader *r, struct sv section, const char *first, enum kind kind, struct err *err)
 {
 	CLEANUP(freep) char **words = NULL;
+	struct err why = {0};
 	size_t n = 0;
 
+	if (words_split(section, &words, &n, &why) && why.kind != ERR_USAGE)
+		return err_nomem(err);
 	/* As botocore: a name that cannot be read is that of no profile. */
-	if (words_split(section, &words, &n, NULL) || n != 2 || strcmp(words[0], first) != 0)
+	if (n != 2 || strcmp(words[0], first) != 0)
 		return 0;
 	r->kind = kind;
 	r->name = sv_dup(sv_of(words[1]));

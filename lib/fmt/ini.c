@@ -69,6 +69,8 @@ emit(struct ini *in, struct sv sub, struct err *err)
 	    .line = in->key_line,
 	};
 
+	if (in->key.no_memory || in->sub.no_memory || in->value.no_memory)
+		return err_nomem(err);
 	if (!buf_ok(&in->key) || !buf_ok(&in->sub) || !buf_ok(&in->value))
 		return fault(in, "the line is too long", err);
 	return in->each(in->arg, &item, err);

@@ -179,18 +179,22 @@ add_others(struct buf *out, const struct json_raw *fields, size_t n,
 	buf_str(out, "}}\n");
 }
 
-/* A column may be named after an expression: bin(5m), or with quotes in it. */
-static const struct json_raw *
-find_decoded(const struct json_raw *fields, size_t n, const char *name)
+/* A column may be named after an expression: bin(5m), or with quotes in it. *ret is NULL if there
+ * is none. */
+static int
+find_decoded(const struct json_raw *fields, size_t n, const char *name, const struct json_raw **ret,
+	     struct err *err)
 {
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; i < n && !*ret; i++) {
 		CLEANUP(buf_done) struct buf text = BUF_INIT(COMMON_MAX);
 
 		json_unescape(&text, fields[i].name);
+		if (text.no_memory) /* else the row would be of another time */
+			return err_nomem(err);
 		if (buf_ok(&text) && sv_eq(buf_view(&text), sv_of(name)))
-			return &fields[i];
+			*ret = &fields[i];
 	}
-	return NULL;
+	return 0;
 }
 
 static int
@@ -201,8 +205,8 @@ time_of_row(const struct insights_lines *l, const struct json_raw *fields, size_
 
 	*ret_ms = l->ts_ms;
 	if (!l->events) {
-		if (l->time_column)
-			bin = find_decoded(fields, n, l->time_column);
+		if (l->time_column && find_decoded(fields, n, l->time_column, &bin, err))
+			return -1;
 		if (bin && !insights_time(bin->value, ret_ms))
 			*ret_ms = l->ts_ms;
 		return 0;

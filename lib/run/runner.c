@@ -658,8 +658,9 @@ worker_main(void *arg)
 	return NULL;
 }
 
+/* As many as there can be; *ret_why: the number of the error that kept one from it. */
 static size_t
-start_workers(struct sched *sc, pthread_t *threads)
+start_workers(struct sched *sc, pthread_t *threads, int *ret_why)
 {
 	pthread_attr_t attr;
 	size_t n = 0;
@@ -667,8 +668,11 @@ start_workers(struct sched *sc, pthread_t *threads)
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, WORKER_STACK);
 	sc->workers_left = sc->r->workers;
-	while (n < sc->r->workers && !pthread_create(&threads[n], &attr, worker_main, sc))
-		n++;
+	*ret_why = 0;
+	while (n < sc->r->workers && !*ret_why) {
+		*ret_why = pthread_create(&threads[n], &attr, worker_main, sc);
+		n += !*ret_why;
+	}
 	(void)pthread_attr_destroy(&attr);
 	(void)pthread_mutex_lock(&sc->mu);
 	sc->workers_left -= sc->r->workers - n;
@@ -702,6 +706,7 @@ static int
 run_pass(struct sched *sc, pthread_t *threads, struct err *err)
 {
 	size_t n;
+	int why;
 
 	(void)pthread_mutex_lock(&sc->mu);
 	sc->next_tenant = 0;
@@ -711,9 +716,9 @@ run_pass(struct sched *sc, pthread_t *threads, struct err *err)
 	(void)pthread_mutex_unlock(&sc->mu);
 	if (!n)
 		return 0;
-	n = start_workers(sc, threads);
+	n = start_workers(sc, threads, &why);
 	if (!n)
-		return err_set(err, ERR_LOCAL, "no worker thread could be started");
+		return err_sys(err, why, "no worker thread could be started");
 	wait_for_workers(sc);
 	for (size_t i = 0; i < n; i++)
 		(void)pthread_join(threads[i], NULL);
