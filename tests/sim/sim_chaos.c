@@ -8,9 +8,9 @@
  * deadline. When the trouble is over the next runs must make all good, and the truth decides as
  * everywhere.
  *
- * Two kinds of answer cannot be told from the truth by anybody: one with a bit flipped and one of
- * another tenant, where they still read as an answer to what was asked. What the tenants have that
- * got such is not judged, only that they get on.
+ * Some answers cannot be told from the truth by anybody: those with wrong bits, those of another
+ * tenant and those of an earlier call, where they still read as an answer to what was asked. What
+ * the tenants have that got such is not judged, only that they get on.
  */
 #include "tests/sim/sim.h"
 
@@ -32,15 +32,17 @@
 #define EACH	      (15 * SIM_MIN)
 
 enum mischief {
-	RESET,	  /* no answer, nothing done */
-	LOST,	  /* done, no answer */
-	STALL,	  /* no byte until the time-out */
-	DRIP,	  /* an answer that takes very long */
-	CUT,	  /* shorter than its Content-Length says */
-	CUT_OFF,  /* shorter, and nothing says so */
-	FLIP,	  /* a bit is wrong */
-	PAGE,	  /* a proxy's HTML, with 200 */
-	TYPE,	  /* the right answer under a wrong type */
+	RESET,	 /* no answer, nothing done */
+	LOST,	 /* done, no answer */
+	STALL,	 /* no byte until the time-out */
+	DRIP,	 /* an answer that takes very long */
+	CUT,	 /* shorter than its Content-Length says */
+	CUT_OFF, /* shorter, and nothing says so */
+	FLIP,	 /* a bit is wrong */
+	GARBLED, /* a stretch of it is anything */
+	STALE, /* what an earlier call of this tenant's was answered: answers in the wrong order */
+	PAGE,  /* a proxy's HTML, with 200 */
+	TYPE,  /* the right answer under a wrong type */
 	OTHER_OP, /* what another operation would say */
 	OTHER,	  /* what another tenant would be told */
 	STATUS,	  /* any status, with nothing, with HTML, or with the answer */
@@ -57,6 +59,7 @@ struct victim {
 	unsigned kinds; /* of trouble, by bit; 0: none */
 	unsigned odds;	/* of 100 calls so many are in trouble */
 	uint64_t calls;
+	char *last; /* of the true answers; NULL: none yet */
 };
 struct chaos {
 	struct sim *s, *calm; /* the same world without it */
@@ -193,6 +196,31 @@ flipped(const struct call *k, struct http_resp *resp, struct err *err)
 		resp->body.p[k->r % resp->body.n] ^= (char)(1 << (k->r >> 32) % 8);
 	err_clear(err);
 	return sorted(k, resp, err);
+}
+
+static int
+garbled(const struct call *k, struct http_resp *resp, struct err *err)
+{
+	uint64_t r = k->r;
+	size_t from, n;
+
+	(void)truth(k, k->req, resp, err);
+	n = resp->body.n ? 1 + (r >> 32) % resp->body.n : 0;
+	from = resp->body.n ? r % resp->body.n : 0;
+	for (size_t i = from; i < resp->body.n && i < from + n; i++) {
+		r = mix64(r);
+		resp->body.p[i] = (char)(r >> 56);
+	}
+	err_clear(err);
+	return sorted(k, resp, err);
+}
+
+static int
+stale(const struct call *k, struct http_resp *resp, struct err *err)
+{
+	const char *last = k->c->victims[k->tenant].last;
+
+	return last ? say(k, resp, 200, last, err) : truth(k, k->req, resp, err);
 }
 
 static int
@@ -349,6 +377,10 @@ troubled(const struct call *k, enum mischief what, struct http_resp *resp, struc
 		return cut(k, resp, what == CUT, err);
 	case FLIP:
 		return flipped(k, resp, err);
+	case GARBLED:
+		return garbled(k, resp, err);
+	case STALE:
+		return stale(k, resp, err);
 	case PAGE:
 		buf_str(&resp->headers, "content-type: text/html\n");
 		return say(k, resp, 200, "<html><body>Welcome</body></html>", err);
@@ -423,6 +455,17 @@ central_trouble(struct call *k, struct http_resp *resp, struct err *err)
 	return troubled(k, what, resp, err);
 }
 
+static void
+keep(struct victim *v, const struct http_resp *resp)
+{
+	if (resp->status != 200 || !resp->body.n)
+		return;
+	free(v->last);
+	v->last = strndup(resp->body.p, resp->body.n);
+	if (!v->last)
+		abort();
+}
+
 static int
 meddle(struct sim_proc *p, const struct http_req *req, struct http_resp *resp, struct err *err)
 {
@@ -430,6 +473,7 @@ meddle(struct sim_proc *p, const struct http_req *req, struct http_resp *resp, s
 	struct call k = {c, p, req, tenant_of(p->world, req), 0};
 	struct victim *v = k.tenant < p->world->tenants ? &c->victims[k.tenant] : NULL;
 	enum mischief what;
+	int r;
 
 	if (c->over)
 		return truth(&k, req, resp, err);
@@ -441,14 +485,17 @@ meddle(struct sim_proc *p, const struct http_req *req, struct http_resp *resp, s
 	if (!v || !v->kinds)
 		return truth(&k, req, resp, err);
 	k.r = mix64(c->seed ^ mix64(k.tenant << 32 ^ ++v->calls));
-	if ((k.r >> 40) % 100 >= v->odds)
-		return truth(&k, req, resp, err);
+	if ((k.r >> 40) % 100 >= v->odds) {
+		r = truth(&k, req, resp, err);
+		keep(v, resp);
+		return r;
+	}
 	what = draw_kind(v->kinds, k.r >> 50);
 	if (p->world->trace)
 		(void)printf("       trouble %d at %lld s\n", (int)what,
 			     (long long)p->world->passed_ms / 1000);
 	/* Nobody could tell. */
-	if (what == FLIP || what == OTHER)
+	if (what == FLIP || what == OTHER || what == GARBLED || what == STALE)
 		p->world->of[k.tenant].unjudged = true;
 	return troubled(&k, what, resp, err);
 }
@@ -668,10 +715,12 @@ sim_chaos(uint64_t seed, size_t tenants, bool trace, struct sim_verdict *v)
 	c.s->meddle_arg = &c;
 	for (size_t i = 0; trace && i < tenants; i++)
 		if (c.victims[i].kinds)
-			(void)printf("t%03zu: kinds %05x, %u %%\n", i, c.victims[i].kinds,
+			(void)printf("t%03zu: kinds %06x, %u %%\n", i, c.victims[i].kinds,
 				     c.victims[i].odds);
 	live(&c);
 	sim_free(c.s);
 	sim_free(c.calm);
+	for (size_t i = 0; i < tenants; i++)
+		free(c.victims[i].last);
 	free(c.victims);
 }
