@@ -65,6 +65,10 @@ make_query(struct traces_opts *o, struct arena *a, struct conf_faults *f)
 	buf_str(&query, QUERY);
 	if (o->spans_filter)
 		buf_fmt(&query, "\n| filter %s", o->spans_filter);
+	if (query.no_memory) {
+		conf_fault(f, o->spans_node, "out of memory");
+		return;
+	}
 	if (!buf_ok(&query)) {
 		conf_fault(f, o->spans_node, "longer than %d characters", LOGS_QUERY_MAX);
 		return;

@@ -111,6 +111,10 @@ fill(struct resolve *s, const struct given *g)
 	}
 	if (!p)
 		return NULL;
+	if (out.no_memory) {
+		conf_fault(s->t->r->f, g->node, "out of memory");
+		return NULL;
+	}
 	if (!buf_ok(&out)) {
 		if (!said_before(s->t, g->node))
 			conf_fault(s->t->r->f, g->node, "longer than %d characters", FILLED_MAX);

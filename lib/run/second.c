@@ -62,6 +62,10 @@ second_expect(struct stream *s, const struct cell_data *d, bool old, struct err 
 		return 0;
 	}
 	c = seen_put(&s->seen, d->cell.start_ms, &full);
+	if (!c && s->seen.n < SEEN_CELLS_MAX) { /* memory is short now; a gap would be for ever */
+		*err = full;
+		return -1;
+	}
 	if (!c) {
 		late_warn_full(s, &full);
 		return commit_gap(s->commit, s->js.region, d->cell, TOO_MANY, s->env->now_ms, err);
