@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 
 #include "base/cleanup.h"
+#include "base/num.h"
 #include "base/secret.h"
 #include "fmt/uri.h"
 #include "net/header.h"
@@ -40,6 +41,8 @@ struct exchange {
 	int interim_status; /* of the header block being read */
 	bool headers_done;  /* the final answer's headers are complete: what follows are trailers */
 	bool body_too_large, headers_too_large;
+	bool length_said, length_unclear; /* Content-Length */
+	int64_t length;
 	size_t header_bytes;
 
 	int64_t start_ms, moved_ms; /* real clock: sockets know no other */
@@ -85,6 +88,18 @@ status_of_line(struct sv line)
 	return (p[1] - '0') * 100 + (p[2] - '0') * 10 + (p[3] - '0');
 }
 
+static struct sv
+trimmed(struct sv s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t')) {
+		s.p++;
+		s.n--;
+	}
+	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
 /* Appends "name: value\n", name in lower case, nothing in it that could end a line. */
 static void
 keep_header(struct buf *out, struct sv line)
@@ -99,17 +114,30 @@ keep_header(struct buf *out, struct sv line)
 			return;
 		buf_ch(out, *p >= 'A' && *p <= 'Z' ? (char)(*p | 0x20) : *p);
 	}
-	value = (struct sv){colon + 1, (size_t)(line.p + line.n - colon - 1)};
-	while (value.n && (value.p[0] == ' ' || value.p[0] == '\t')) {
-		value.p++;
-		value.n--;
-	}
-	while (value.n && (value.p[value.n - 1] == ' ' || value.p[value.n - 1] == '\t'))
-		value.n--;
+	value = trimmed((struct sv){colon + 1, (size_t)(line.p + line.n - colon - 1)});
 	buf_str(out, ": ");
 	for (size_t i = 0; i < value.n; i++)
 		buf_ch(out, (unsigned char)value.p[i] < ' ' ? ' ' : value.p[i]);
 	buf_ch(out, '\n');
+}
+
+/* Two lengths, or a list of them, leave it to everybody on the way where the answer ends: refused
+ * (RFC 9112, 6.3). */
+static bool
+length_is_one(struct exchange *x, struct sv line)
+{
+	static const char name[] = "content-length:";
+	int64_t length = -1;
+	struct sv value;
+
+	if (line.n < sizeof(name) - 1 || strncasecmp(line.p, name, sizeof(name) - 1) != 0)
+		return true;
+	value = trimmed((struct sv){line.p + sizeof(name) - 1, line.n - sizeof(name) + 1});
+	if (!num_i64(value, &length) || length < 0 || (x->length_said && length != x->length))
+		x->length_unclear = true;
+	x->length_said = true;
+	x->length = length;
+	return !x->length_unclear;
 }
 
 static size_t
@@ -131,9 +159,12 @@ on_header(char *p, size_t size, size_t n, void *arg)
 	status = status_of_line(line);
 	if (status) {
 		x->interim_status = status;
+		x->length_said = false;
 		buf_reset(&x->resp->headers);
 	} else if (line.n == 0) {
 		x->headers_done = x->interim_status >= 200;
+	} else if (!length_is_one(x, line)) {
+		return 0;
 	} else {
 		keep_header(&x->resp->headers, line);
 	}
@@ -409,10 +440,12 @@ failed(const struct exchange *x, CURLcode rc, struct err *err)
 	if (x->body_too_large || rc == CURLE_FILESIZE_EXCEEDED)
 		return err_set(err, ERR_DATA, "the answer is larger than %zu bytes",
 			       x->limits.max_body);
+	if (!buf_ok(&x->resp->body) || x->resp->headers.no_memory)
+		return err_nomem(err);
 	if (x->headers_too_large)
 		return err_set(err, ERR_DATA, "the answer's headers are too large");
-	if (!buf_ok(&x->resp->body))
-		return err_nomem(err);
+	if (x->length_unclear)
+		return err_set(err, ERR_TRANSIENT, "the answer has more than one length");
 	switch (rc) {
 	case CURLE_OUT_OF_MEMORY:
 		return err_nomem(err);

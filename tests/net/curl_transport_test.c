@@ -192,6 +192,50 @@ test_connection_is_used_again(void **state)
 	end(&f);
 }
 
+/* Where one answer ends is said in two ways, or more comes than was asked for: the answer to the
+ * next request, which is one that the server made for it, is never what was smuggled in behind the
+ * first. */
+static void
+test_smuggled_answers(void **state)
+{
+#define EVIL	"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
+#define CHUNKED "Transfer-Encoding: chunked\r\n"
+#define HELLO_C "5\r\nhello\r\n0\r\n\r\n"
+	static const struct stub_script scripts[] = {
+	    {{READ, TEXT("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello" EVIL), READ}},
+	    {{READ, TEXT("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n" CHUNKED "\r\n" HELLO_C EVIL),
+	      READ}},
+	    {{READ, TEXT("HTTP/1.1 200 OK\r\n" CHUNKED "Content-Length: 99\r\n\r\n" HELLO_C EVIL),
+	      READ}},
+	    {{READ,
+	      TEXT("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\nhello" EVIL),
+	      READ}},
+	    {{READ, TEXT("HTTP/1.1 200 OK\r\nContent-Length: 5, 9\r\n\r\nhello" EVIL), READ}},
+	    {{READ, TEXT("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello" EVIL), READ}},
+	    {{READ, TEXT("HTTP/1.1 200 OK\r\n" CHUNKED CHUNKED "\r\n" HELLO_C EVIL), READ}},
+	    {{READ, TEXT("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\nhello" EVIL), READ}},
+	};
+	static const struct stub_script after[] = {{{READ, TEXT(OK_HELLO), READ}}};
+	struct stub_script both[2];
+	struct fixture f;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(scripts); i++) {
+		both[0] = scripts[i];
+		both[1] = after[0];
+		BEGIN(&f, both);
+		if (i == 3 || i == 4)
+			assert_failed(&f, ERR_TRANSIENT, "more than one length");
+		else
+			(void)send_one(&f);
+		assert_null(f.resp.body.n ? strstr(buf_cstr(&f.resp.body), "evil") : NULL);
+		assert_int_equal(send_one(&f), 0);
+		assert_string_equal(buf_cstr(&f.resp.body), "hello");
+		assert_int_equal(stub_accepts(f.server), 2);
+		end(&f);
+	}
+}
+
 /* What must not be sent twice must not meet a kept connection that the server closes under it. */
 static void
 test_unrepeatable_on_a_fresh_connection(void **state)
@@ -680,6 +724,7 @@ main(void)
 	    cmocka_unit_test(test_get),
 	    cmocka_unit_test(test_methods_with_bodies),
 	    cmocka_unit_test(test_connection_is_used_again),
+	    cmocka_unit_test(test_smuggled_answers),
 	    cmocka_unit_test(test_unrepeatable_on_a_fresh_connection),
 	    cmocka_unit_test(test_redirect_is_not_followed),
 	    cmocka_unit_test(test_cut_off),
