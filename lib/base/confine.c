@@ -134,11 +134,16 @@ open_nearest(const char *path, bool nearest)
 	char name[PATH_MAX];
 	int fd;
 
-	if (snprintf(name, sizeof(name), "%s", path) >= (int)sizeof(name))
+	if (snprintf(name, sizeof(name), "%s", path) >= (int)sizeof(name)) {
+		errno = ENAMETOOLONG;
 		return -1;
-	while ((fd = open(name, O_PATH | O_CLOEXEC)) < 0 && errno == ENOENT && nearest) {
+	}
+	while ((fd = open(name, O_PATH | O_CLOEXEC)) < 0 &&
+	       (errno == EINTR || (errno == ENOENT && nearest))) {
 		char *slash;
 
+		if (errno == EINTR)
+			continue;
 		for (size_t n = strlen(name); n > 1 && name[n - 1] == '/'; n--)
 			name[n - 1] = '\0';
 		slash = strrchr(name, '/');
@@ -152,6 +157,21 @@ open_nearest(const char *path, bool nearest)
 	return fd;
 }
 
+/* The path is not to be had by anybody here: unlike one for which there was no descriptor, say. */
+static bool
+is_out_of_reach(int error)
+{
+	return error == ENOENT || error == ENOTDIR || error == EACCES || error == ELOOP ||
+	       error == ENAMETOOLONG;
+}
+
+static void
+leave_files_alone(struct confine *c)
+{
+	(void)close(c->ruleset);
+	c->ruleset = -1;
+}
+
 void
 confine_allow(struct confine *c, const char *path, enum confine_use use)
 {
@@ -162,15 +182,17 @@ confine_allow(struct confine *c, const char *path, enum confine_use use)
 	if (c->ruleset < 0 || !path || !*path)
 		return;
 	fd = open_nearest(path, use == CONFINE_SCRATCH || use == CONFINE_STORE);
-	if (fd < 0)
+	if (fd < 0 && is_out_of_reach(errno))
 		return; /* nor can the run open it */
-	if (fstat(fd, &st) || !S_ISDIR(st.st_mode))
+	if (fd < 0 || fstat(fd, &st)) {
+		leave_files_alone(c);
+		return;
+	}
+	if (!S_ISDIR(st.st_mode))
 		rule.allowed &= FOR_FILES;
 	rule.parent_fd = fd;
-	if (!syscall(SYS_LANDLOCK_ADD_RULE, c->ruleset, RULE_PATH_BENEATH, &rule, 0))
-		return;
-	(void)close(c->ruleset);
-	c->ruleset = -1;
+	if (syscall(SYS_LANDLOCK_ADD_RULE, c->ruleset, RULE_PATH_BENEATH, &rule, 0))
+		leave_files_alone(c);
 }
 
 void

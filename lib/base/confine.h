@@ -43,8 +43,8 @@ void confine_memory(void);
 /* `files` false: they are left alone. Never fails. */
 void confine_begin(struct confine *c, bool files);
 /* A path and all that is below it. One that is not there is allowed by the nearest folder above that is (CONFINE_STORE,
- * CONFINE_SCRATCH), or needs no leave (the others). Should the kernel refuse, files stay unconfined rather than too much
- * so. NULL and "" are nothing. */
+ * CONFINE_SCRATCH), or needs no leave (the others). Should the kernel refuse, or not say what a path is,
+ * files stay unconfined rather than too much so. NULL and "" are nothing. */
 void confine_allow(struct confine *c, const char *path, enum confine_use use);
 /* From here on. `programs`: some will be started (by posix_spawn), and inherit all this. What could be had is in *ret. */
 void confine_end(struct confine *c, bool programs, struct confined *ret);

@@ -171,8 +171,9 @@ tell(const struct confined *got, const struct cred_needs *needs)
 	(void)snprintf(files, sizeof(files), "Landlock ABI %d", got->landlock_abi);
 	log_event(LOG_DEBUG, "sandbox",
 		  LOG_S("files", got->landlock_abi ? files
-				 : needs->programs ? "all, for a credential_process"
-						   : "all, for the kernel has no Landlock"),
+				 : needs->programs
+				     ? "all, for a credential_process"
+				     : "all, for the kernel has no Landlock or refused"),
 		  LOG_S("calls", got->filter ? "filtered" : "all, for the kernel has no seccomp"),
 		  LOG_S("programs", got->no_programs ? "none" : "any"));
 }
