@@ -489,8 +489,11 @@ drive(struct exchange *x, struct err *err)
 			break;
 		if (watch(x, err) < 0)
 			return -1;
+		errno = 0;
 		if (m == CURLM_OK)
 			m = curl_multi_poll(x->h->multi, NULL, 0, POLL_MS, NULL);
+		if (m != CURLM_OK && errno) /* libcurl does not say */
+			return err_sys(err, errno, "libcurl: %s", curl_multi_strerror(m));
 		if (m != CURLM_OK)
 			return err_set(err, ERR_LOCAL, "libcurl: %s", curl_multi_strerror(m));
 	}

@@ -3,7 +3,7 @@
  * or lets one of its system calls fail.
  *
  *   killer COUNT|N PROGRAM [ARGUMENT]...
- *   killer FAULTS|NAME:N=ERRNO|NAME:N=short PROGRAM [ARGUMENT]...
+ *   killer FAULTS|NAME:N=ERRNO|NAME:N=short|NAME:N=byte PROGRAM [ARGUMENT]...
  *
  * COUNT: only counts; writes "calls: C" and a line "  NAME: C" for each call to the file
  * KILLER_REPORT names, or to stderr. N: kills all of the process, by SIGKILL, before the N-th of
@@ -11,8 +11,9 @@
  * all threads are counted together, in the order they are made.
  *
  * FAULTS counts all calls that can fail, from main() on. NAME:N=ERRNO: the N-th of that name is not
- * carried out and returns that error (a number); "short": it is for half of its bytes. The report
- * then says "failed: 1" or, if there were fewer, "failed: 0". The program ends as it likes.
+ * carried out (but for close) and returns that error (a number); "short": it is for half of its
+ * bytes; "byte": for one. N of 0: so it goes with each of them. The report then says "failed: 1"
+ * or, if there were fewer, "failed: 0". The program ends as it likes.
  */
 #include <errno.h>
 #include <signal.h>
@@ -82,8 +83,9 @@ static bool counts_all, begun; /* FAULTS, and main() was reached */
 /* The one call that is to fail. */
 static struct {
 	size_t what; /* an index into known */
-	uint64_t at;
-	long error; /* 0: short */
+	uint64_t at; /* 0: each */
+	long error;  /* 0: short */
+	bool byte;   /* as short as can be */
 	bool wanted, done;
 	pid_t leaving; /* the thread that is in it */
 } fault;
@@ -164,12 +166,20 @@ answer(struct user_regs_struct *r)
 
 /* An eventfd takes eight bytes or none. */
 static void
-halve(struct user_regs_struct *r)
+shorten(struct user_regs_struct *r)
 {
-	if (r->rdx > sizeof(uint64_t))
-		r->rdx /= 2;
-	else
-		fault.done = false;
+	if (r->rdx <= sizeof(uint64_t))
+		return;
+	r->rdx = fault.byte ? 1 : r->rdx / 2;
+	fault.done = true;
+}
+
+static bool
+is_due(long number)
+{
+	if (number != known[fault.what].number || !begun)
+		return false;
+	return !fault.at || (made[fault.what] == fault.at && !fault.done);
 }
 
 static void
@@ -178,15 +188,13 @@ may_fail(pid_t thread, long number)
 	if (thread == fault.leaving) {
 		with_registers(thread, answer);
 		fault.leaving = 0;
-	} else if (number == known[fault.what].number && made[fault.what] == fault.at &&
-		   !fault.done) {
+	} else if (is_due(number) && fault.error) {
 		fault.done = true;
-		if (fault.error) {
-			fault.leaving = thread;
+		fault.leaving = thread;
+		if (number != SYS_close) /* which frees the descriptor whatever it answers */
 			with_registers(thread, deny);
-		} else {
-			with_registers(thread, halve);
-		}
+	} else if (is_due(number)) {
+		with_registers(thread, shorten);
 	}
 }
 #else
@@ -266,7 +274,7 @@ report(void)
 		die(path);
 }
 
-/* NAME:N=ERRNO, NAME:N=short */
+/* NAME:N=ERRNO, NAME:N=short, NAME:N=byte */
 static bool
 read_fault(const char *text)
 {
@@ -280,12 +288,13 @@ read_fault(const char *text)
 		    known[i].name[colon - text] == '\0')
 			fault.what = i, fault.wanted = true;
 	fault.at = strtoull(colon + 1, &end, 10);
-	if (!fault.wanted || !fault.at || *end != '=')
+	if (!fault.wanted || *end != '=')
 		return false;
-	if (!strcmp(end + 1, "short"))
+	fault.byte = !strcmp(end + 1, "byte");
+	if (fault.byte || !strcmp(end + 1, "short"))
 		return known[fault.what].sized;
 	fault.error = strtol(end + 1, &end, 10);
-	return fault.error > 0 && *end == '\0';
+	return fault.error > 0 && fault.at > 0 && *end == '\0';
 }
 
 /* What is to be done; false: nobody can. */
@@ -309,8 +318,8 @@ main(int argc, char **argv)
 	pid_t child;
 
 	if (argc < 3 || !read_order(argv[1], &kill_at)) {
-		(void)fprintf(stderr, "usage: killer COUNT|N|FAULTS|NAME:N=ERRNO|NAME:N=short "
-				      "PROGRAM [ARGUMENT]...\n");
+		(void)fprintf(stderr, "usage: killer COUNT|N|FAULTS|NAME:N=ERRNO|NAME:N=short|"
+				      "NAME:N=byte PROGRAM [ARGUMENT]...\n");
 		return 2;
 	}
 	child = start(argv + 2);
