@@ -7,16 +7,19 @@
  *   sweep traces [SEEDS]    the same for traces
  *   sweep alarms [SEEDS]    and for alarms
  *   sweep compact [SEEDS]   the same while a day is compacted, then backfilled
- *   sweep allocations [I/N] each allocation of a run fails, or the I-th of N equal shares of them:
- * runs of every kind of job, store and sink, in each protocol, with keys from each source sweep
- * allocation WAYS N    one of these, with what the run says sweep pairs [I/N]       all pairs of
- * them, or the I-th of N equal shares sweep seeds FIRST N     random worlds, workers, faults and
- * delays sweep races FIRST N     the same with two to five runs at once, in any order sweep month
- * [SEED]      a month of hourly runs for 100 tenants, with outages sweep chaos FIRST N [M]  hostile
- * worlds of M tenants, 20 if not said (sim_chaos.c) sweep year SEED [DAYS]  a year of 8 tenants,
- * with all that may come in one (sim_year.c) sweep
- * plan|late-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED [KIND@CALL...] one, with every
- * call shown (what a failure prints) sweep chaos-plan SEED [M], year-plan SEED [DAYS]   the same
+ *   sweep allocations [I/N [WAYS]]  each allocation of a run fails, or the I-th of N equal shares
+ *                           of them: with every kind of job and store, most sinks, each
+ *                           protocol and source of keys; or in one of these ways only
+ *   sweep allocation WAYS N    one of these, with what the run says
+ *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
+ *   sweep seeds FIRST N     random worlds, workers, faults and delays
+ *   sweep races FIRST N     the same with two to five runs at once, in any order
+ *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
+ *   sweep chaos FIRST N [M]  hostile worlds of M tenants, 20 if not said (sim_chaos.c)
+ *   sweep year SEED [DAYS]  a year of 8 tenants, with all that may come in one (sim_year.c)
+ *   sweep plan|late-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED [KIND@CALL...]
+ *                           one, with every call shown (what a failure prints)
+ *   sweep chaos-plan SEED [M], year-plan SEED [DAYS]   the same
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
  */
@@ -236,7 +239,8 @@ sweep_points(const struct plan_of_faults *at_all)
 
 /* ---- memory that runs out ---- */
 
-/* Together they have every kind of job, sink and store, every protocol and every source of keys. */
+/* Together they have every kind of job, files and S3, every sink that is spoken to over the
+ * network, every protocol of CloudWatch and every source of keys. */
 static const struct sim_ways ways[] = {
     {.name = "metrics-json", .jobs = SIM_USUAL, .proto = CW_JSON},
     {.name = "metrics-cbor", .jobs = SIM_USUAL, .proto = CW_CBOR, .files = true},
