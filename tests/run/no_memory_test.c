@@ -101,9 +101,12 @@ test_keys(void **state)
 static int
 read_row(struct buf *out, struct err *err)
 {
-	struct json_raw fields[] = {{SV("n"), SV("3")},
-				    {SV("bin(1m)"), SV("1970-01-01 00:01:00.000")}};
-	const struct insights_lines l = {.common = "\"", .time_column = "bin(1m)", .ts_ms = 7};
+	struct json_raw fields[] = {
+	    {.name = SV("n"), .value = SV("3")},
+	    {.name = SV("bin(1m)"), .value = SV("1970-01-01 00:01:00.000")}};
+	struct insights_columns columns = {0};
+	const struct insights_lines l = {
+	    .common = "\"", .time_column = "bin(1m)", .ts_ms = 7, .columns = &columns};
 	struct insights_row row = {0};
 	CLEANUP(buf_done) struct buf line = BUF_INIT(4096);
 	int r = insights_line(&l, fields, ARRAY_LEN(fields), &line, &row, err);
