@@ -1,16 +1,16 @@
 #!/usr/bin/python3
 """What whole runs cost, measured side by side in one session on one machine.
 
-    tests/bench/bench.py [--size small|full] [--rounds N] [--svg FILE]      (make bench)
+    tests/bench/bench.py [--size small|full] [--rounds N] [--beside NAME,...] [--svg FILE]      (make bench)
 
 pages (tests/bench/pages.c) serves made pages over TLS on loopback and takes what is pushed. Each subject is started, with
 everything it needs, as one process; its CPU seconds and peak memory are what the kernel says of it when it ends. In each
 round every subject runs once; of the rounds the median is shown. A result that lacks a sample is no result.
 
   metrics    muster from CBOR and from JSON, to remote write and a lake, and to remote write alone; the same by a script
-             of the kind that muster replaces (script.py: boto3, threads)
+             of the kind that muster replaces (script.py: boto3, threads), and by an exporter that is scraped (rivals.py)
   logs       muster's Insights job, rows in and compressed objects out, both over TLS, beside the bare pipe on the same
-             bytes: curl | zstd -3, and curl that sends what came of it
+             bytes: curl | zstd -3, and curl that sends what came of it; and a log shipper (rivals.py)
   memory     muster for one tenant with one cell of logs of 1 kB, and of 1 GB
   growth     muster for 1, 10, 100, ... tenants
   latency    muster against a service that answers after 50 ms
@@ -29,6 +29,9 @@ import time
 import urllib.request
 from math import log
 
+import rivals
+import spent
+
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 MUSTER = os.environ.get("MUSTER", os.path.join(ROOT, "build", "muster"))
@@ -37,6 +40,12 @@ NOW = "2026-01-01T04:00:00Z"
 WORKERS = 32
 BUDGET = {"JSON to both": 1.5, "CBOR to both": 1.5, "CBOR to remote write": 0.5}  # microseconds of CPU a sample
 RSS_BUDGET = 48                                                                   # MiB
+FIVE, YACE = "CBOR, five minutes", "YACE and vmagent"
+OURS, PIPE, AS_THEY_ARE, EACH_ROW = "muster to S3", "curl | zstd -3, curl", "Benthos, whole pages", "Benthos, each row"
+SHORT = (("CBOR to both", "muster, CBOR"), ("JSON to both", "muster, JSON"), (FIVE, "muster, 5 min."),
+         ("boto3 script to both", "boto3 script"), (YACE, "YACE, vmagent"), (OURS, "muster to S3"), (PIPE, "curl, zstd, curl"),
+         (AS_THEY_ARE, "Benthos, pages"), (EACH_ROW, "Benthos, rows"))  # in the plot
+EVENT = "upstream took too long"                                       # each row of logs has it once
 SIZES = {
     # series, minutes, tenants of: the metrics table, the script, growth, latency, logs; and milliseconds from event to event
     # in the large cell
@@ -55,6 +64,7 @@ class Bench:
                        cwd=self.folder, check=True, capture_output=True)
         self.trust = ssl.create_default_context(cafile=self.path("cert.pem"))
         self.server = None
+        os.mkdir(self.path("kept"))
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -114,15 +124,17 @@ class Bench:
         """(CPU seconds, MiB, wall seconds) of a process, which must succeed and leave nothing behind."""
         self.stats()
         began = time.monotonic()
-        process = subprocess.Popen(command, env=self.environment(), cwd=self.folder)
-        _, status, usage = os.wait4(process.pid, 0)
+        process = spent.Process(self, command)
+        try:
+            cpu, rss, code = process.result()
+        finally:
+            process.kill()
         wall = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
-            sys.exit(f"bench: {command[0]}: exit {process.returncode}")
+        if code:
+            sys.exit(f"bench: {command[0]}: exit {code}")
         for name in ("state", "lake"):
             shutil.rmtree(self.path(name), ignore_errors=True)
-        return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, wall
+        return cpu, rss, wall
 
     def muster(self, series, minutes, tenants, sinks):
         """One run, checked: (samples, CPU, MiB, wall, calls)."""
@@ -130,14 +142,25 @@ class Bench:
         cpu, rss, wall = self.run([MUSTER, "run", "-q", "-c", self.path("muster.yaml"), "--now", NOW])
         return self.checked(series, minutes, tenants, cpu, rss, wall)
 
-    def muster_logs(self, tenants, sinks, events, **keys):
-        """One run that pulls so many events: (CPU, MiB, wall) and what the server counted."""
+    def muster_logs(self, tenants, sinks, events, stats, **keys):
+        """One run that pulls so many events: (CPU, MiB, wall); what the server counted is put into `stats`."""
         self.configure(tenants, 0, sinks, keys)
         used = self.run([MUSTER, "run", "-q", "-c", self.path("muster.yaml"), "--now", NOW])
-        stats = self.stats()
+        stats.update(self.stats())
         if stats["rows"] < events:
             sys.exit(f"bench: {stats['rows']} rows were asked for, {events} were expected")
-        return used, stats
+        return used
+
+    def all_rows(self, used, events):
+        """`used`, if each event is once in the objects that came since the last time, which are forgotten."""
+        folder = self.path("kept")
+        count = subprocess.run(f"zstd -qdc {folder}/* | grep -o '{EVENT}' | wc -l", shell=True, check=True, capture_output=True)
+        found = int(count.stdout)
+        for name in os.listdir(folder):
+            os.remove(os.path.join(folder, name))
+        if found != events:
+            raise rivals.Failed(f"{found} rows arrived, {events} were expected")
+        return used
 
     def pipe(self, pages):
         """The pages of results that the server remembers, moved by curl and zstd: (CPU, MiB, wall)."""
@@ -155,18 +178,36 @@ class Bench:
         expected = series * (minutes - 5) * tenants  # what is younger than `delay` is not due
         if stats["samples"] != expected:
             sys.exit(f"bench: {stats['samples']} samples arrived, {expected} were expected")
-        return expected, cpu, rss, wall, stats["calls"]
+        return expected, cpu, rss, wall, stats["calls"], stats["asked"]
 
 
-def median(rounds):
-    return [statistics.median(column) for column in zip(*rounds)]
+class Found:
+    """What each subject's rounds cost. One that failed has no figures; what failed is said at once."""
+
+    def __init__(self, names):
+        self.rounds, self.failed = {name: [] for name in names}, set()
+
+    def add(self, name, run):
+        try:
+            self.rounds[name].append(run())
+        except rivals.Failed as why:
+            self.failed.add(name)
+            print(f"{name}: no figures: {why}", flush=True)
+
+    def measured(self):
+        return [name for name in self.rounds if name not in self.failed]
+
+    def median(self, name):
+        if name in self.failed:
+            sys.exit(f"bench: {name} has no figures")
+        return [statistics.median(column) for column in zip(*self.rounds[name])]
 
 
 def rule(title):
     print(f"\n{title}")
 
 
-def metrics(bench, size, rounds):
+def metrics(bench, size, rounds, beside):
     series, minutes, tenants, script_tenants, *_ = size
     subjects = {
         "CBOR to both": ([], lambda: bench.muster(series, minutes, tenants, ["prom", "lake"])),
@@ -175,55 +216,74 @@ def metrics(bench, size, rounds):
         "JSON to remote write": (["--no-cbor"], lambda: bench.muster(series, minutes, tenants, ["prom"])),
         "boto3 script to both": ([], lambda: bench.script(series, minutes, script_tenants)),
     }
-    found = {name: [] for name in subjects}
+    exported = min(tenants, rivals.TENANTS)
+    if "yace" in beside:
+        subjects[FIVE] = ([], lambda: bench.muster(series, 10, exported, ["prom"]))
+        subjects[YACE] = ([], lambda: rivals.yace(bench, series, exported))
+    found = Found(subjects)
     for _ in range(rounds):
         for name, (flags, run) in subjects.items():
             bench.serve("--series", series, *flags)
-            found[name].append(run())
-    rule(f"metrics: {tenants} tenants (the script: {script_tenants}), {series} series, {minutes - 5} minutes, TLS")
-    print(f"{'':22} {'samples':>9} {'CPU s':>7} {'us/sample':>10} {'budget':>7} {'peak MiB':>9} {'wall s':>7}")
-    for name, results in found.items():
-        samples, cpu, rss, wall, _ = median(results)
+            found.add(name, run)
+    rule(f"metrics: {tenants} tenants (the script: {script_tenants}, YACE: {exported}), {series} series, {minutes - 5} minutes, TLS")
+    print(f"{'':22} {'samples':>9} {'CPU s':>7} {'us/sample':>10} {'budget':>7} {'peak MiB':>9} {'wall s':>7} "
+          f"{'asked/sample':>13}")
+    for name in found.measured():
+        samples, cpu, rss, wall, _, asked = found.median(name)
         print(f"{name:22} {samples:9.0f} {cpu:7.2f} {cpu / samples * 1e6:10.2f} {BUDGET.get(name, ''):>7} {rss:9.1f} "
-              f"{wall:7.2f}")
-    ours, theirs = median(found["JSON to both"]), median(found["boto3 script to both"])
-    bars = [("CPU, microseconds a sample", [("muster, CBOR", _each(found["CBOR to both"])),
-                                            ("muster, JSON", _each(found["JSON to both"])),
-                                            ("boto3 script", _each(found["boto3 script to both"]))],
-             BUDGET["JSON to both"]),
-            ("peak MiB, metrics", [("muster, CBOR", median(found["CBOR to both"])[2]), ("muster, JSON", ours[2]),
-                                   ("boto3 script", theirs[2])], RSS_BUDGET)]
-    print(f"script : muster = {theirs[1] / theirs[0] / (ours[1] / ours[0]):.1f} in CPU a sample (at least 25), "
+              f"{wall:7.2f} {asked / samples:13.3f}")
+    ours, theirs = found.median("JSON to both"), found.median("boto3 script to both")
+    print(f"script : muster = {_each(theirs) / _each(ours):.1f} in CPU a sample (at least 25), "
           f"{theirs[2] / ours[2]:.1f} in memory (at least 8)")
-    return bars
+    shown = [(short, found.median(name)) for name, short in SHORT if name in found.measured()]
+    if YACE in found.measured():
+        _exporter(found.median(FIVE), found.median(YACE))
+    return [("CPU, microseconds a sample", [(short, _each(figures)) for short, figures in shown], BUDGET["JSON to both"]),
+            ("peak MiB, metrics", [(short, figures[2]) for short, figures in shown], RSS_BUDGET)]
 
 
-def _each(results):
+def _exporter(ours, theirs):
+    """Beside a run of muster's that brings the five newest points of the same series."""
+    print(f"YACE, vmagent : muster, 5 minutes = {_each(theirs) / _each(ours):.1f} in CPU a sample, {theirs[2] / ours[2]:.1f} in "
+          f"memory, {theirs[5] / theirs[0] / (ours[5] / ours[0]):.1f} in metrics asked for a sample, which AWS bills\n"
+          f"{rivals.note('yace')}")
+
+
+def _each(figures):
     """Microseconds of CPU a sample."""
-    samples, cpu, *_ = median(results)
+    samples, cpu, *_ = figures
     return cpu / samples * 1e6
 
 
-def logs(bench, size, rounds):
+def logs(bench, size, rounds, beside):
     """Each tenant has 12 cells of 7,500 events."""
     tenants, every_ms = size[6], 40
     events = tenants * 12 * 300_000 // every_ms
-    ours, theirs, stats = [], [], None
+    stats = {}
+    subjects = {
+        OURS: lambda: bench.muster_logs(tenants, ["s3"], events, stats, lookback="70m"),
+        PIPE: lambda: bench.pipe(stats["pages"]),
+    }
+    if "benthos" in beside:
+        subjects[AS_THEY_ARE] = lambda: rivals.benthos(bench, stats["pages"], rows=False)
+        subjects[EACH_ROW] = lambda: rivals.benthos(bench, stats["pages"], rows=True)
+    found = Found(subjects)
     for _ in range(rounds):
-        bench.serve("--event-ms", every_ms)
-        used, stats = bench.muster_logs(tenants, ["s3"], events, lookback="70m")
-        ours.append(used)
-        theirs.append(bench.pipe(stats["pages"]))
+        bench.serve("--event-ms", every_ms, "--keep", bench.path("kept"))
+        for name, run in subjects.items():
+            found.add(name, lambda run=run: bench.all_rows(run(), events))
     rule(f"logs: {tenants} tenants, {events:,} events, {stats['page_bytes'] / 1e6:.0f} MB of GetQueryResults, "
          f"{stats['objects']} objects, TLS both ways")
-    print(f"{'':22} {'CPU s':>7} {'MB/CPU s':>9} {'peak MiB':>9} {'wall s':>7}")
-    for name, results in (("muster to S3", ours), ("curl | zstd -3, curl", theirs)):
-        cpu, rss, wall = median(results)
-        print(f"{name:22} {cpu:7.2f} {stats['page_bytes'] / 1e6 / cpu:9.0f} {rss:9.1f} {wall:7.2f}")
-    bare = median(theirs)[0]
-    ratio = median(ours)[0] / bare
-    print(f"muster : pipe = {ratio:.2f} in CPU (at most 1.5); muster's wall has its waits before it asks for a result")
-    return ("CPU seconds, logs", [("muster to S3", median(ours)[0]), ("curl, zstd, curl", bare)], 1.5 * bare)
+    print(f"{'':22} {'CPU s':>7} {'MB/CPU s':>9} {'peak MiB':>9} {'wall s':>7} {'muster : it':>12}")
+    ours, bare = found.median(OURS), found.median(PIPE)
+    for name in found.measured():
+        cpu, rss, wall = found.median(name)
+        print(f"{name:22} {cpu:7.2f} {stats['page_bytes'] / 1e6 / cpu:9.0f} {rss:9.1f} {wall:7.2f} {ours[0] / cpu:12.2f}")
+    print("muster : pipe in CPU at most 1.5; muster's wall has its waits before it asks for a result")
+    if "benthos" in beside:
+        print(rivals.note("benthos"))
+    return ("CPU seconds, logs", [(short, found.median(name)[0]) for name, short in SHORT if name in found.measured()],
+            1.5 * bare[0])
 
 
 def memory(bench, size):
@@ -232,7 +292,8 @@ def memory(bench, size):
     rows = []
     for every_ms in (2_400_000, size[7]):
         bench.serve("--event-ms", every_ms)
-        (cpu, rss, wall), stats = bench.muster_logs(1, ["lake"], 7_200_000 // every_ms, every="2h", lookback="2h5m")
+        stats = {}
+        cpu, rss, wall = bench.muster_logs(1, ["lake"], 7_200_000 // every_ms, stats, every="2h", lookback="2h5m")
         print(f"{stats['page_bytes'] / 1e6:9.3f} MB in {stats['pages']} pages: peak {rss:.1f} MiB, CPU {cpu:.2f} s, "
               f"wall {wall:.1f} s", flush=True)
         rows.append((stats["page_bytes"], rss))
@@ -257,7 +318,7 @@ def growth(bench, size):
 def latency(bench, size):
     tenants, delay = size[5], 0.05
     bench.serve("--series", 24, "--latency", int(delay * 1000))
-    _, _, rss, wall, calls = bench.muster(24, 15, tenants, ["prom", "lake"])
+    _, _, rss, wall, calls, _ = bench.muster(24, 15, tenants, ["prom", "lake"])
     ideal = calls * delay / WORKERS
     rule(f"latency: {tenants} tenants, {delay * 1000:.0f} ms a call, {calls} calls")
     print(f"wall {wall:.2f} s, {wall / ideal:.2f} of calls x latency / workers (at most 1.2); peak {rss:.1f} MiB")
@@ -288,12 +349,16 @@ STYLE = ("<style>text{font:12px sans-serif;fill:#222}.axis{stroke:#999}.ours{fil
 
 def plot(path, bars, rows):
     """Bars beside the alternatives and the budgets, and growth over tenants: an SVG by hand, for light and for dark."""
-    parts = ['<svg xmlns="http://www.w3.org/2000/svg" width="760" height="330" viewBox="0 0 760 330">', STYLE,
-             '<rect class="back" width="760" height="330" fill="#fff"/>']
-    for number, (title, values, limit) in enumerate(bars):
-        parts += _bars(20, 20 + number * 104, title, values, limit)
+    parts, top = [], 20
+    for title, values, limit in bars:
+        parts += _bars(20, top, title, values, limit)
+        top += 38 + 22 * len(values)
     parts += _growth(430, 20, "CPU seconds over tenants", [(row[0], row[1]) for row in rows], (1e-2, 1e3), None)
     parts += _growth(430, 180, "peak MiB over tenants", [(row[0], row[2]) for row in rows], (10, 100), RSS_BUDGET)
+    height = max(330, top)
+    head = [f'<svg xmlns="http://www.w3.org/2000/svg" width="760" height="{height}" viewBox="0 0 760 {height}">', STYLE,
+            f'<rect class="back" width="760" height="{height}" fill="#fff"/>']
+    parts = head + parts
     with open(path, "w", encoding="ascii") as file:
         file.write("\n".join([*parts, "</svg>\n"]))
 
@@ -341,13 +406,16 @@ def main():
     parser = argparse.ArgumentParser(description="what whole runs cost")
     parser.add_argument("--size", choices=SIZES, default="small", help="full: 10 million samples a subject and more")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--beside", metavar="NAME,...", default=",".join(rivals.NAMES),
+                        help="which of %(default)s to measure where they are (scripts/rivals), or none")
     parser.add_argument("--svg", metavar="FILE", help="a plot of all this")
     args = parser.parse_args()
+    beside = rivals.chosen(args.beside)
     bench = Bench()
     try:
         start(bench)
-        bars = metrics(bench, SIZES[args.size], args.rounds)
-        bars.append(logs(bench, SIZES[args.size], args.rounds))
+        bars = metrics(bench, SIZES[args.size], args.rounds, beside)
+        bars.append(logs(bench, SIZES[args.size], args.rounds, beside))
         memory(bench, SIZES[args.size])
         latency(bench, SIZES[args.size])
         rows = growth(bench, SIZES[args.size])

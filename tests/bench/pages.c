@@ -1,15 +1,16 @@
 /*
- * What `make bench` pulls from and pushes to: as much of STS, CloudWatch, Logs and a remote-write
- * receiver as a client needs that asks the right questions. It checks nothing and keeps nothing but
- * counts, so that the client is what is measured: pages are made once for each question and then
- * sent from memory. A thread for each connection, HTTP/1.1, TLS where a certificate is given.
+ * What `make bench` pulls from and pushes to: as much of STS, IAM, CloudWatch, Logs and a
+ * remote-write receiver as a client needs that asks the right questions. It checks nothing and
+ * keeps nothing but counts, so that the client is what is measured: pages are made once for each
+ * question and then sent from memory. A thread for each connection, HTTP/1.1, TLS where a
+ * certificate is given.
  *
  *   pages PORT_FILE [--tls CERT KEY] [--series N] [--latency MS[-MS]] [--no-cbor]
- *         [--event-ms N]
+ *         [--event-ms N] [--keep FOLDER]
  *
  * GET /stats says what came; GET /results/N is the N-th page of Insights results that was served,
- * for those who move the same bytes by other means; objects that are PUT are taken. Not part of the
- * program or of its tests: those have tests/aws.
+ * for those who move the same bytes by other means; objects that are PUT are taken, and with --keep
+ * written to that folder. Not part of the program or of its tests: those have tests/aws.
  */
 #include <arpa/inet.h>
 #include <inttypes.h>
@@ -48,11 +49,12 @@ static struct {
 	size_t series;
 	long latency_ms, longest_ms; /* each call waits for something between */
 	bool cbor;
+	const char *keep;
 	SSL_CTX *tls;
 } options = {.series = 100, .cbor = true};
 
 static struct {
-	_Atomic uint64_t calls, served, pushes, samples, pushed, objects, stored;
+	_Atomic uint64_t calls, asked, served, pushes, samples, pushed, objects, stored;
 } counts;
 
 struct connection {
@@ -78,11 +80,14 @@ static struct {
 	size_t n;
 } pages = {.mu = PTHREAD_MUTEX_INITIALIZER};
 
+/* Of GetMetricData, whose ids are a prefix and a number; of ListMetrics where there is none. */
 struct question {
 	enum speech speech;
 	int64_t start_s, end_s;
+	struct sv prefix;
 	unsigned ids[QUERIES_MAX];
 	size_t n;
+	size_t metric; /* of ListMetrics: the name's place in `eight`, from 1; 0: all */
 };
 
 /* Half of the values are short, the others are quotients with 16 digits or so. */
@@ -164,9 +169,9 @@ static void
 put_result(struct buf *out, const struct question *q, unsigned id)
 {
 	size_t n = (size_t)((q->end_s - q->start_s) / PERIOD_S);
-	char name[16];
+	char name[32];
 
-	(void)snprintf(name, sizeof(name), "m%u", id);
+	(void)snprintf(name, sizeof(name), "%.*s%u", (int)q->prefix.n, q->prefix.p, id);
 	if (q->speech == JSON) {
 		buf_fmt(out, "{\"Id\":\"%s\",\"Label\":\"%s\",\"Timestamps\":[", name, name);
 	} else if (q->speech == QUERY) {
@@ -279,8 +284,10 @@ put_metric(struct buf *out, enum speech speech, size_t i)
 }
 
 static void
-make_list(struct buf *out, enum speech speech)
+make_list(struct buf *out, const struct question *q)
 {
+	enum speech speech = q->speech;
+
 	if (speech == JSON)
 		buf_str(out, "{\"Metrics\":[");
 	else if (speech == QUERY)
@@ -293,7 +300,8 @@ make_list(struct buf *out, enum speech speech)
 		cbor_head(out, 4, options.series);
 	}
 	for (size_t i = 0; i < options.series; i++)
-		put_metric(out, speech, i);
+		if (!q->metric || i % 8 == q->metric - 1)
+			put_metric(out, speech, i);
 	if (speech == JSON)
 		buf_str(out, "]}");
 	else if (speech == QUERY)
@@ -306,18 +314,26 @@ mix(uint64_t h, uint64_t v)
 	return (h ^ v) * 1099511628211u;
 }
 
-/* The answer to a question (none: to ListMetrics), made when it is asked first. */
-static struct sv
-page_for(const struct question *q, enum speech speech)
+static uint64_t
+key_of(const struct question *q)
 {
-	uint64_t key = mix(14695981039346656037u, speech);
+	uint64_t key = mix(mix(14695981039346656037u, q->speech), q->metric);
+
+	key = mix(mix(mix(key, (uint64_t)q->start_s), (uint64_t)q->end_s), q->n);
+	for (size_t i = 0; i < q->prefix.n; i++)
+		key = mix(key, (unsigned char)q->prefix.p[i]);
+	for (size_t i = 0; i < q->n; i++)
+		key = mix(key, q->ids[i]);
+	return key;
+}
+
+/* The answer to a question, made when it is asked first. */
+static struct sv
+page_for(const struct question *q)
+{
+	uint64_t key = key_of(q);
 	struct page *p = NULL;
 
-	if (q) {
-		key = mix(mix(mix(key, (uint64_t)q->start_s), (uint64_t)q->end_s), q->n);
-		for (size_t i = 0; i < q->n; i++)
-			key = mix(key, q->ids[i]);
-	}
 	(void)pthread_mutex_lock(&pages.mu);
 	for (size_t i = 0; i < pages.n && !p; i++)
 		p = pages.v[i].key == key ? &pages.v[i] : NULL;
@@ -326,10 +342,10 @@ page_for(const struct question *q, enum speech speech)
 	if (!p) {
 		p = &pages.v[pages.n++];
 		*p = (struct page){key, BUF_INIT(ANSWER_MAX)};
-		if (q)
+		if (q->n)
 			make_data(&p->answer, q);
 		else
-			make_list(&p->answer, speech);
+			make_list(&p->answer, q);
 	}
 	(void)pthread_mutex_unlock(&pages.mu);
 	return buf_view(&p->answer);
@@ -351,11 +367,27 @@ read_ids(struct question *q, struct sv body)
 
 	while (q->n < QUERIES_MAX && (p = find(body, marks[q->speech]))) {
 		p += strlen(marks[q->speech]);
-		while (p < end && (*p < '0' || *p > '9') && *p != 'm')
-			p++;
-		q->ids[q->n++] = (unsigned)strtoul(p + 1, NULL, 10);
+		if (q->speech == CBOR)
+			p++; /* the head of the text */
+		else
+			p += strspn(p, " \"");
+		q->prefix = (struct sv){p, strcspn(p, "0123456789")};
+		q->ids[q->n++] = (unsigned)strtoul(p + q->prefix.n, NULL, 10);
 		body = (struct sv){p, (size_t)(end - p)};
 	}
+}
+
+/* Which metrics alone a ListMetrics asks for; only those who speak QUERY ask so. */
+static size_t
+read_metric(enum speech speech, struct sv body)
+{
+	const char *p = speech == QUERY ? find(body, "&MetricName=") : NULL;
+	size_t n = p ? strcspn(p + 12, "&") : 0;
+
+	for (size_t k = 0; p && k < 8; k++)
+		if (n == strlen(eight[k]) && !memcmp(p + 12, eight[k], n))
+			return k + 1;
+	return 0;
 }
 
 static int64_t
@@ -485,6 +517,8 @@ answer_query(const struct connection *c, const char *operation, const char *inne
 	return answer(c, "200 OK", "text/xml", (struct sv){text, (size_t)n});
 }
 
+#define KEY_START "ASIABENC" /* and the account's 12 digits: 20, as real ones have */
+
 static bool
 assume_role(const struct connection *c, struct sv body)
 {
@@ -496,13 +530,27 @@ assume_role(const struct connection *c, struct sv body)
 	time_format_ms(((int64_t)time(NULL) + 3600) * 1000, expires);
 	(void)snprintf(
 	    inner, sizeof(inner),
-	    "<Credentials><AccessKeyId>ASIABENCHBENCHBENCH0</AccessKeyId><SecretAccessKey>secret"
+	    "<Credentials><AccessKeyId>" KEY_START "%s</AccessKeyId><SecretAccessKey>secret"
 	    "</SecretAccessKey><SessionToken>token</SessionToken><Expiration>%s</Expiration></"
 	    "Credentials>"
 	    "<AssumedRoleUser><Arn>arn:aws:sts::%s:assumed-role/muster/s</Arn><AssumedRoleId>A:s"
 	    "</AssumedRoleId></AssumedRoleUser>",
-	    expires, account);
+	    account, expires, account);
 	return answer_query(c, "AssumeRole", inner);
+}
+
+static bool
+caller_identity(const struct connection *c, const char *headers)
+{
+	const char *key = strstr(headers, "Credential=" KEY_START);
+	const char *account = key ? key + strlen("Credential=" KEY_START) : "999999999999";
+	char inner[256];
+
+	(void)snprintf(inner, sizeof(inner),
+		       "<Arn>arn:aws:iam::%.12s:user/b</Arn><UserId>B</UserId><Account>%.12s"
+		       "</Account>",
+		       account, account);
+	return answer_query(c, "GetCallerIdentity", inner);
 }
 
 static bool
@@ -517,8 +565,11 @@ metric_call(const struct connection *c, enum speech speech, bool data, struct sv
 		read_ids(&q, body);
 		q.start_s = read_time(speech, body, "StartTime");
 		q.end_s = read_time(speech, body, "EndTime");
+		counts.asked += q.n;
+	} else {
+		q.metric = read_metric(speech, body);
 	}
-	return answer(c, "200 OK", types[speech], page_for(data ? &q : NULL, speech));
+	return answer(c, "200 OK", types[speech], page_for(&q));
 }
 
 static uint64_t
@@ -580,6 +631,21 @@ take_push(const struct connection *c, struct sv body)
 	return send_all(c, "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 46);
 }
 
+static bool
+keep_object(uint64_t nth, struct sv body)
+{
+	char path[512];
+	FILE *f;
+	bool ok;
+
+	if (!options.keep)
+		return true;
+	(void)snprintf(path, sizeof(path), "%s/%" PRIu64 ".zst", options.keep, nth);
+	f = fopen(path, "w");
+	ok = f && fwrite(body.p, 1, body.n, f) == body.n;
+	return f && !fclose(f) && ok;
+}
+
 /* As a bucket that never holds a key, but keeps to conditions where that is tried. */
 static bool
 take_object(const struct connection *c, struct sv line, struct sv body)
@@ -587,8 +653,9 @@ take_object(const struct connection *c, struct sv line, struct sv body)
 	if (find(line, STORE_S3_PROBE_NAME))
 		return answer(c, "412 Precondition Failed", "application/xml",
 			      SV("<Error><Code>PreconditionFailed</Code></Error>"));
-	counts.objects++;
 	counts.stored += body.n;
+	if (!keep_object(counts.objects++, body))
+		return answer(c, "500 Internal Server Error", "text/plain", SV(""));
 	return send_all(c, "HTTP/1.1 200 OK\r\nETag: \"0\"\r\nContent-Length: 0\r\n\r\n", 49);
 }
 
@@ -597,15 +664,16 @@ say_stats(const struct connection *c)
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(4096);
 
-	buf_fmt(&text, "{\"calls\":%" PRIu64 ",\"served\":%" PRIu64 ",\"pushes\":%" PRIu64,
-		counts.calls, counts.served, counts.pushes);
+	buf_fmt(&text, "{\"calls\":%" PRIu64 ",\"asked\":%" PRIu64 ",\"served\":%" PRIu64,
+		counts.calls, counts.asked, counts.served);
+	buf_fmt(&text, ",\"pushes\":%" PRIu64, counts.pushes);
 	buf_fmt(&text, ",\"pushed\":%" PRIu64 ",\"samples\":%" PRIu64 ",\"objects\":%" PRIu64,
 		counts.pushed, counts.samples, counts.objects);
 	buf_fmt(&text, ",\"stored\":%" PRIu64 ",", counts.stored);
 	logs_counts(&text);
 	buf_ch(&text, '}');
 	counts.calls = counts.served = counts.pushes = counts.pushed = counts.samples = 0;
-	counts.objects = counts.stored = 0;
+	counts.objects = counts.stored = counts.asked = 0;
 	return answer(c, "200 OK", "application/json", buf_view(&text));
 }
 
@@ -659,10 +727,11 @@ serve_one(const struct connection *c, const struct request *r)
 	if (find(r->body, "Action=AssumeRole"))
 		return assume_role(c, r->body);
 	if (find(r->body, "Action=GetCallerIdentity"))
-		return answer_query(c, "GetCallerIdentity",
-				    "<Arn>arn:aws:iam::999999999999:user/b</Arn><UserId>B</"
-				    "UserId><Account>999999999999"
-				    "</Account>");
+		return caller_identity(c, r->headers);
+	if (find(r->body, "Action=ListAccountAliases"))
+		return answer_query(
+		    c, "ListAccountAliases",
+		    "<IsTruncated>false</IsTruncated><AccountAliases></AccountAliases>");
 	return metric_call(c, QUERY, find(r->body, "Action=GetMetricData") != NULL, r->body);
 }
 
@@ -726,6 +795,8 @@ read_options(int argc, char **argv)
 			    *end == '-' ? strtol(end + 1, NULL, 10) : options.latency_ms;
 		} else if (!strcmp(argv[i], "--event-ms") && i + 1 < argc) {
 			logs_every(strtol(argv[++i], NULL, 10));
+		} else if (!strcmp(argv[i], "--keep") && i + 1 < argc) {
+			options.keep = argv[++i];
 		} else if (!strcmp(argv[i], "--no-cbor")) {
 			options.cbor = false;
 		} else {
@@ -748,7 +819,7 @@ main(int argc, char **argv)
 		(void)fprintf(
 		    stderr,
 		    "usage: pages PORT_FILE [--tls CERT KEY] [--series N] [--latency MS[-MS]] "
-		    "[--no-cbor] [--event-ms N]\n");
+		    "[--no-cbor] [--event-ms N] [--keep FOLDER]\n");
 		return 2;
 	}
 	(void)pthread_attr_init(&detached);
