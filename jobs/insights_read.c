@@ -175,6 +175,21 @@ only_group(const struct insights_opts *o)
 	return o->log_groups.n == 1 && !strchr(name, '*') ? name : NULL;
 }
 
+/* Where the status is behind the rows: so that no names are kept that are not used. */
+static int
+learn_status(struct logs_results *r, struct json_raw *fields, struct err *err)
+{
+	struct logs_results ahead = *r;
+	size_t n;
+	int more;
+
+	while ((more = logs_results_row(&ahead, fields, &n, err)) > 0)
+		;
+	r->status = ahead.status;
+	r->has_status = true;
+	return more;
+}
+
 /* All rows are read, but none is taken of a result that is not complete. */
 static int
 take_rows(struct pull *p, struct logs_results *r, struct err *err)
@@ -190,12 +205,15 @@ take_rows(struct pull *p, struct logs_results *r, struct err *err)
 	    .log_group = only_group(p->o),
 	    .columns = &columns,
 	};
-	bool takes = !r->has_status || r->status == LOGS_COMPLETE, failed = false;
+	bool takes, failed = false;
 	size_t n = 0;
 	int more;
 
 	if (!fields)
 		return err_nomem(err);
+	if (a->lists && !r->has_status && learn_status(r, fields, err))
+		return -1;
+	takes = !r->has_status || r->status == LOGS_COMPLETE;
 	while ((more = logs_results_row(r, fields, &n, err)) > 0) {
 		if (!takes)
 			continue;
@@ -203,6 +221,8 @@ take_rows(struct pull *p, struct logs_results *r, struct err *err)
 				   : take_row(p, &l, fields, n, err)) != 0;
 		takes = !failed;
 	}
+	if (failed && r->status != LOGS_COMPLETE)
+		err_clear(err);
 	return more || (failed && r->status == LOGS_COMPLETE) ? -1 : 0;
 }
 
@@ -514,7 +534,9 @@ take_page(struct pull *p, struct logs_results *r, struct err *err)
 	p->n_outside = n_outside;
 	if (!n_rows)
 		arena_reset(&p->lines);
-	return rc || r->status == LOGS_COMPLETE ? -1 : 0;
+	if (rc || r->status == LOGS_COMPLETE)
+		return -1;
+	return put_away(p, err); /* a query that runs is looked at many times */
 }
 
 static int
@@ -540,6 +562,16 @@ fit_items(struct pull *p, size_t bytes)
 		p->items = (long)((double)p->items * PAGE_BYTES / (double)bytes) + 1;
 }
 
+/* Its pages that were read already, too. */
+static int
+came_to_nothing(struct pull *p, const struct logs_results *r, bool halve, struct err *err)
+{
+	count_bytes(p, r->bytes_scanned);
+	reading_drop(p, INT64_MIN);
+	reading_begin(p);
+	return reading_again(p, halve, logs_status_word(r->status), err);
+}
+
 int
 reading_page(struct pull *p, struct sv body, struct err *err)
 {
@@ -563,10 +595,8 @@ reading_page(struct pull *p, struct sv body, struct err *err)
 		return 0;
 	case LOGS_FAILED:
 	case LOGS_TIMEOUT:
-		count_bytes(p, r.bytes_scanned);
-		return reading_again(p, true, logs_status_word(r.status), err);
+		return came_to_nothing(p, &r, true, err);
 	default:
-		count_bytes(p, r.bytes_scanned);
-		return reading_again(p, false, logs_status_word(r.status), err);
+		return came_to_nothing(p, &r, false, err);
 	}
 }

@@ -769,7 +769,6 @@ harvest_cell(const struct pull *p, struct cell_data *d, struct err *err)
 static int
 metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
 {
-	arena_done(&p->page); /* the last was read, and sinks may take their time */
 	if (!p->rows && collect_rows(p, err))
 		return -1;
 	for (size_t i = 0; i < n; i++) {

@@ -133,7 +133,8 @@ length_is_one(struct exchange *x, struct sv line)
 	if (line.n < sizeof(name) - 1 || strncasecmp(line.p, name, sizeof(name) - 1) != 0)
 		return true;
 	value = trimmed((struct sv){line.p + sizeof(name) - 1, line.n - sizeof(name) + 1});
-	if (!num_i64(value, &length) || length < 0 || (x->length_said && length != x->length))
+	if (!value.n || value.p[0] < '0' || !num_i64(value, &length) ||
+	    (x->length_said && length != x->length))
 		x->length_unclear = true;
 	x->length_said = true;
 	x->length = length;

@@ -48,8 +48,10 @@ bool late_is_settled(const struct stream *s, int64_t start_ms);
 /* Taken by the sink that freezes, or, where none does, by any. What was given up or skipped has no
  * late points: all of it would be. */
 bool late_is_frozen(const struct stream *s, struct cell c);
-/* A late object (d) to every sink that has its cell (of which `whole` is all that is known). The others will get both; a sink of leftovers only
- * what is frozen with the cell. `*all`: nobody is owed it. */
+/* A late object (d) to every sink that has its cell (of which `whole` is all that is known). The
+ * others will get both; a sink of leftovers only what is frozen with the cell. `*all`: nobody is owed
+ * it. Without a lake, while one is, the others get it each time that it is found: what they say of it
+ * is counted each time, too. */
 int late_send(struct stream *s, const struct cell_data *whole, const struct cell_data *d, bool *all,
 	      struct err *err);
 /* There is no room for a cell's marks. */

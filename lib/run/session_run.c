@@ -27,7 +27,8 @@ log_summary(const struct session *s, const char *command, const struct report_to
 		  LOG_I("cells", t->sum.cells), LOG_I("rows", t->sum.lines),
 		  LOG_I("samples", t->sum.samples), LOG_I("acked", t->sum.acked),
 		  LOG_I("already_there", t->sum.already), LOG_I("too_old", t->sum.too_old),
-		  LOG_I("rejected", t->sum.rejected), LOG_I("duration_ms", wall_ms));
+		  LOG_I("rejected", t->sum.rejected), LOG_I("over_limit", t->sum.over_limit),
+		  LOG_I("duration_ms", wall_ms));
 }
 
 static int

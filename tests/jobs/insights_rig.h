@@ -35,7 +35,7 @@ struct event {
 struct oracle_query {
 	int64_t from_ms, to_ms;
 	unsigned long streams, groups; /* bits; streams 0: all */
-	bool lists, stats, ordered, stopped, forgotten, short_rows;
+	bool lists, stats, ordered, stopped, forgotten, short_rows, failed;
 	size_t limit;
 	char *text;
 	int polls; /* until it has ended */
@@ -51,6 +51,7 @@ struct oracle {
 	int slots; /* queries at once, 0: any */
 	/* In 1,000 queries, so many ... */
 	int fail, short_rows, forget, lose;
+	bool fail_later; /* the first query, once, on its second page */
 	bool denies_lists; /* of queries */
 	int retention_days; /* of all groups, 0: for good */
 	bool no_matched;
@@ -332,6 +333,11 @@ oracle_results(struct rig *r, const json_t *req)
 	if (q->forgotten)
 		return oracle_refuse(r, ERR_NOTFOUND, "ResourceNotFoundException");
 	status = q->stopped ? "Cancelled" : q->polls > 0 ? "Running" : q->end;
+	assert_false(q->failed); /* that was its end */
+	if (o->fail_later && token && at == 0) {
+		q->failed = true;
+		status = "Failed";
+	}
 	/* The order of members is the service's. */
 	buf_ch(&r->resp.body, '{');
 	if (at % 2)

@@ -3,6 +3,7 @@
  * whatever goes wrong, and that nothing is paid for twice.
  */
 #include "insights_rig.h"
+#include "jobs/insights_pull.h"
 #include "tests/support/effort.h"
 
 #define ROWS                                                                                       \
@@ -842,11 +843,59 @@ test_memos_that_do_not_fit(void **state)
 	rig_done(&r);
 }
 
+/* What a query shows of its rows while it runs does not stay in memory, however often it is looked
+ * at while rows of another are held. */
+static void
+test_rows_of_running_queries_are_not_kept(void **state)
+{
+	struct rig r;
+	int looks = 0, more = 1;
+
+	(void)state;
+	rig_init(&r, ROWS);
+	fill(&r, START, CELL_MS, 8000, 1, 1);
+	fill(&r, START + CELL_MS, CELL_MS, 5, 1, 1);
+	rig_open(&r, 2);
+	while (more > 0) {
+		more = rig_run(&r, 1);
+		assert_true(r.p->lines.used < (size_t)4 << 20);
+		for (size_t i = 0; i < r.o->n_queries && looks < 60; i++)
+			if (r.o->q[i].from_ms == START) {
+				r.o->q[i].polls = 1;
+				looks++;
+			}
+	}
+	assert_int_equal(more, 0);
+	assert_true(looks >= 60);
+	rig_harvest(&r, 2);
+	expect_all(&r);
+	rig_done(&r);
+}
+
+static void
+test_a_later_page_that_fails(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS);
+	r.o->page = 7;
+	r.o->fail_later = true;
+	fill(&r, START, CELL_MS, 100, 2, 3);
+	rig_open(&r, 1);
+	rig_complete(&r, 1);
+	expect_all(&r);
+	assert_true(r.o->q[0].failed);
+	rig_done(&r);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_one_cell),
+	    cmocka_unit_test(test_rows_of_running_queries_are_not_kept),
+	    cmocka_unit_test(test_a_later_page_that_fails),
 	    cmocka_unit_test(test_adopted_lines_are_counted),
 	    cmocka_unit_test(test_cells_run_at_once),
 	    cmocka_unit_test(test_an_account_s_share_of_queries_is_kept),
