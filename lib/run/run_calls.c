@@ -74,17 +74,16 @@ load(const struct run_calls *c, struct document *d, struct err *err)
 	return r;
 }
 
-/* NULL without memory. */
-static char *
-render(const struct run_calls *c, const struct tally *calls)
+static int
+render(const struct run_calls *c, const struct tally *calls, struct buf *out, struct err *err)
 {
 	CLEANUP(json_decrefp)
 	json_t *o = json_pack("{s:i,s:s,s:i}", "version", VERSION, "run", c->run_id, "written",
 			      (int)c->written);
 
 	if (!o || (calls->n && json_object_set_new(o, "calls", calls_json(calls)) < 0))
-		return NULL;
-	return json_dumps(o, JSON_INDENT(1) | JSON_SORT_KEYS);
+		return err_nomem(err);
+	return json_dump(o, true, out, err);
 }
 
 /* What fails of its own calls is for the next time; the one that succeeds is in what it writes. */
@@ -95,16 +94,15 @@ save(struct run_calls *c, const struct document *d, struct err *err)
 	const struct store_put put = {.cond = there ? STORE_MATCH : STORE_CREATE,
 				      .etag = there ? d->info.etag : NULL,
 				      .content_type = "application/json"};
-	char *text = render(c, &d->calls);
+	CLEANUP(buf_done) struct buf text = BUF_INIT(DOCUMENT_MAX);
 	struct tally own = {0}, *before;
 	int r;
 
-	if (!text)
-		return err_nomem(err);
+	if (render(c, &d->calls, &text, err))
+		return -1;
 	before = tally_use(&own);
-	r = store_put(c->state, c->key, sv_of(text), &put, NULL, err);
+	r = store_put(c->state, c->key, buf_view(&text), &put, NULL, err);
 	(void)tally_use(before);
-	free(text);
 	for (size_t i = 0; i < own.n; i++)
 		if (strcmp(own.v[i].code, "200") != 0)
 			tally_add(&c->later, own.v[i].service, own.v[i].operation, own.v[i].code,
