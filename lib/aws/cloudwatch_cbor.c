@@ -263,6 +263,41 @@ take_time(struct cw_doc *d, int64_t *ret_ms)
 	return ok;
 }
 
+/* Whether a further item may be there; its head tells if it is one. */
+static bool
+goes_on(const struct cw_walk *w)
+{
+	return !w->counted || w->left;
+}
+
+static size_t
+take_times(struct cw_doc *d, struct cw_walk *w, int64_t *to, size_t room)
+{
+	struct cbor_scan s = scan_of(d);
+	double seconds;
+	size_t n = 0;
+
+	while (n < room && goes_on(w) && cbor_usual_seconds(&s, &seconds) &&
+	       cw_seconds(seconds, &to[n])) {
+		d->p = s.p;
+		w->left -= w->counted;
+		n++;
+	}
+	return n;
+}
+
+static size_t
+take_numbers(struct cw_doc *d, struct cw_walk *w, double *to, size_t room)
+{
+	struct cbor_scan s = scan_of(d);
+	size_t n = 0;
+
+	for (; n < room && goes_on(w) && cbor_usual_double(&s, &to[n]); n++)
+		w->left -= w->counted;
+	d->p = s.p;
+	return n;
+}
+
 static bool
 at_end(struct cw_doc *d)
 {
@@ -278,6 +313,8 @@ static const struct cw_doc_ops cbor_doc = {
     .text = take_text,
     .time = take_time,
     .number = take_number,
+    .times = take_times,
+    .numbers = take_numbers,
     .skip = skip_item,
     .end = at_end,
 };

@@ -97,6 +97,8 @@ struct rows {
 	void *v;
 	size_t n, cap, size;
 	size_t first; /* how many there is room for at first */
+	/* Reads some that need no look, NULL: none. */
+	size_t (*some)(struct reader *r, struct cw_walk *w, void *to, size_t room);
 };
 
 static void *
@@ -129,6 +131,9 @@ read_rows(struct reader *r, struct rows *rows, bool (*read)(struct reader *r, vo
 	if (!r->d.ops->list(&r->d, &w))
 		return bad(r, "a list");
 	for (;;) {
+		if (rows->some && rows->n < rows->cap)
+			rows->n += rows->some(r, &w, (char *)rows->v + rows->n * rows->size,
+					      rows->cap - rows->n);
 		if (!r->d.ops->item(&r->d, &w, &end))
 			return bad(r, "an item");
 		if (end)
@@ -232,6 +237,18 @@ read_value(struct reader *r, void *to)
 	return r->d.ops->number(&r->d, to) || bad(r, "a number");
 }
 
+static size_t
+some_times(struct reader *r, struct cw_walk *w, void *to, size_t room)
+{
+	return r->d.ops->times ? r->d.ops->times(&r->d, w, to, room) : 0;
+}
+
+static size_t
+some_values(struct reader *r, struct cw_walk *w, void *to, size_t room)
+{
+	return r->d.ops->numbers ? r->d.ops->numbers(&r->d, w, to, room) : 0;
+}
+
 /* A result while it is read. */
 struct result {
 	const char *id, *status, *label, *message;
@@ -317,8 +334,8 @@ read_result(struct reader *r, void *to)
 	};
 	size_t first = r->points ? r->points : ROWS_GUESS;
 	struct result in = {
-	    .ts = {.size = sizeof(int64_t), .first = first},
-	    .values = {.size = sizeof(double), .first = first},
+	    .ts = {.size = sizeof(int64_t), .first = first, .some = some_times},
+	    .values = {.size = sizeof(double), .first = first, .some = some_values},
 	};
 
 	return read_map(r, members, ARRAY_LEN(members), &in) && put_result(r, &in, to);

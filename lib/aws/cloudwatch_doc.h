@@ -33,11 +33,16 @@ struct cw_doc_ops {
 	bool (*item)(struct cw_doc *d, struct cw_walk *w, bool *ret_end);
 	/* Passes a null, and nothing else. */
 	bool (*null)(struct cw_doc *d);
-	/* A text into *a, with a NUL behind it and none in it; NULL if it is none, with ERR_LOCAL in
-	 * *err if memory is short. */
+	/* A text into *a, with a NUL behind it and none in it; NULL if it is none, with ERR_LOCAL
+	 * in *err if memory is short. */
 	const char *(*text)(struct cw_doc *d, struct arena *a, struct err *err);
 	bool (*time)(struct cw_doc *d, int64_t *ret_ms);
 	bool (*number)(struct cw_doc *d, double *ret); /* also one that is not finite */
+	/* Items of a list, one after the other, as long as there is room and they have the
+	 * encoding's usual form; returns how many. What is left is for item() and the above. NULL:
+	 * always all. */
+	size_t (*times)(struct cw_doc *d, struct cw_walk *w, int64_t *to, size_t room);
+	size_t (*numbers)(struct cw_doc *d, struct cw_walk *w, double *to, size_t room);
 	bool (*skip)(struct cw_doc *d);
 	/* Nothing is left. */
 	bool (*end)(struct cw_doc *d);

@@ -7,6 +7,7 @@
 #ifndef MUSTER_FMT_CBOR_H
 #define MUSTER_FMT_CBOR_H
 
+#include <endian.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -37,6 +38,41 @@ bool cbor_text_add(struct cbor_scan *s, struct buf *out);
 /* An integer or a floating-point number of any width, not finite as well. */
 bool cbor_number(struct cbor_scan *s, double *ret);
 bool cbor_tag(struct cbor_scan *s, uint64_t tag);
+/* What a page has most of, inline and in its usual form: a double in eight bytes, and seconds since the epoch (tag 1) in a
+ * double or in four bytes. False: cut off or of another form, and nothing is passed. */
+static inline bool
+cbor_usual_double(struct cbor_scan *s, double *ret)
+{
+	uint64_t bits;
+
+	if (s->end - s->p < 9 || (unsigned char)*s->p != 0xfb)
+		return false;
+	memcpy(&bits, s->p + 1, sizeof(bits));
+	bits = be64toh(bits);
+	memcpy(ret, &bits, sizeof(*ret));
+	s->p += 9;
+	return true;
+}
+static inline bool
+cbor_usual_seconds(struct cbor_scan *s, double *ret)
+{
+	struct cbor_scan behind;
+	uint32_t four;
+
+	if (s->end - s->p < 6 || (unsigned char)*s->p != 0xc1)
+		return false;
+	behind = (struct cbor_scan){s->p + 1, s->end};
+	if ((unsigned char)s->p[1] == 0x1a) {
+		memcpy(&four, s->p + 2, sizeof(four));
+		*ret = be32toh(four);
+		s->p += 6;
+		return true;
+	}
+	if (!cbor_usual_double(&behind, ret))
+		return false;
+	s->p = behind.p;
+	return true;
+}
 /* Passes a null (or undefined); anything else stays where it is. */
 bool cbor_null(struct cbor_scan *s);
 /* Any item, with all that is in it. */

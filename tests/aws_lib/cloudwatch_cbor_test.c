@@ -318,6 +318,60 @@ test_times(void **state)
 	assert_int_equal(POINT("\xc1\x1b\xff\xff\xff\xff\xff\xff\xff\xff", "\x01", &ms, &v), -1);
 }
 
+/* The usual form of times and values beside all others, in lists of a known length (`counted`) and
+ * in open ones; `cut` bytes are missing, `said` more items are announced than there are. */
+static int
+read_mixed(bool counted, size_t cut, int said, struct arena *a, struct cw_data_page *page)
+{
+#define TIMES                                                                                      \
+	"\xc1\x1a\x69\x55\xb9\x00\xc1\x1a\x69\x55\xb9\x3c\xc1\xfb\x41\xda\x55\x6e\x60\x20\x00\x00" \
+	"\xc1\x01\xc1\x1a\xff\xff\xff\xff"
+#define VALUES                                                                                     \
+	"\xfb\x3f\xf8\x00\x00\x00\x00\x00\x00\xfb\x3f\xb9\x99\x99\x99\x99\x99\x9a\x03\xf9\x7e\x00" \
+	"\xfb\xc0\x00\x00\x00\x00\x00\x00\x00"
+	static const char head[] = "\xa1\x71MetricDataResults\x81\xa3\x62Id\x62m0\x6aTimestamps";
+	CLEANUP(buf_done) struct buf text = BUF_INIT(4096);
+	struct err err;
+
+	buf_sv(&text, SV(head));
+	buf_ch(&text, (char)(counted ? 0x85 + said : 0x9f));
+	buf_sv(&text, SV(TIMES));
+	buf_str(&text, counted ? "\x66Values" : "\xff\x66Values");
+	buf_ch(&text, (char)(counted ? 0x85 + said : 0x9f));
+	buf_sv(&text, SV(VALUES));
+	buf_str(&text, counted ? "" : "\xff");
+	text.n -= cut;
+	return cw_data_read(CW_CBOR, buf_view(&text), a, page, &err);
+}
+
+static void
+test_lists(void **state)
+{
+	static const int64_t ms[] = {1767225600000, 1767225660000, 1767225728500, 1000,
+				     4294967295000};
+	static const double values[] = {1.5, 0.1, 3, NAN, -2};
+	struct arena a = ARENA_INIT((size_t)1 << 20);
+
+	(void)state;
+	for (int counted = 0; counted < 2; counted++) {
+		struct cw_data_page page;
+
+		assert_int_equal(read_mixed(counted, 0, 0, &a, &page), 0);
+		assert_int_equal(page.n, 1);
+		assert_int_equal(page.results[0].n, 5);
+		for (size_t i = 0; i < 5; i++) {
+			assert_int_equal(page.results[0].ts_ms[i], ms[i]);
+			assert_true(page.results[0].values[i] == values[i] ||
+				    (isnan(values[i]) && isnan(page.results[0].values[i])));
+		}
+		for (size_t cut = 1; cut < 100; cut++)
+			assert_int_equal(read_mixed(counted, cut, 0, &a, &page), -1);
+	}
+	assert_int_equal(read_mixed(true, 0, 1, &a, &(struct cw_data_page){0}), -1);
+	assert_int_equal(read_mixed(true, 0, -1, &a, &(struct cw_data_page){0}), -1);
+	arena_done(&a);
+}
+
 static const struct {
 	const char *bytes;
 	size_t n;
@@ -647,7 +701,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_requests),  cmocka_unit_test(test_requests_like_json),
 	    cmocka_unit_test(test_spellings), cmocka_unit_test(test_numbers),
-	    cmocka_unit_test(test_times),     cmocka_unit_test(test_bad),
+	    cmocka_unit_test(test_times),     cmocka_unit_test(test_lists),
+	    cmocka_unit_test(test_lists),     cmocka_unit_test(test_bad),
 	    cmocka_unit_test(test_too_deep),  cmocka_unit_test(test_truncated),
 	    cmocka_unit_test(test_mutated),   cmocka_unit_test(test_recorded),
 	};
