@@ -239,7 +239,7 @@ chunk_end(struct pull *p, struct err *err)
 static int
 data_begin(struct pull *p, struct err *err)
 {
-	if (metrics_plan_make(&p->plan, p->s, &p->inv, p->slots, &p->mem, err))
+	if (metrics_plan_make(&p->plan, p->s, &p->inv, &p->mem, err))
 		return -1;
 	p->todo = arena_array(&p->mem, p->plan.n, sizeof(*p->todo));
 	if (!p->todo)
@@ -317,7 +317,8 @@ data_reply(struct pull *p, struct sv body, struct err *err)
 	struct cw_data_page page;
 
 	if (cw_data_read(p->proto, body, &p->page, &page, err) ||
-	    pages_check(p, page.token, DATA_PAGES_MAX, err))
+	    pages_check(p, page.token, DATA_PAGES_MAX, err) ||
+	    metrics_plan_room(&p->plan, p->slots, &p->mem, err))
 		return -1;
 	for (size_t i = 0; i < page.n; i++)
 		if (page.results[i].id == CW_NO_ID || !is_asked(p, page.results[i].id))
@@ -735,6 +736,8 @@ collect_rows(struct pull *p, struct err *err)
 
 	if (p->math && !more)
 		return err_nomem(err);
+	if (metrics_plan_room(&p->plan, p->slots, &p->mem, err))
+		return -1;
 	p->rows = p->plan.by_series;
 	p->n_rows = p->plan.n;
 	if (!n)
@@ -812,7 +815,7 @@ count_series(const struct pull *p, size_t *ret, struct err *err)
 	CLEANUP(arena_done) struct arena mem = ARENA_INIT(PULL_ARENA_MAX);
 	struct metrics_plan plan;
 
-	if (metrics_plan_make(&plan, p->s, &p->inv, 0, &mem, err))
+	if (metrics_plan_make(&plan, p->s, &p->inv, &mem, err))
 		return -1;
 	*ret = plan.n;
 	return 0;

@@ -114,7 +114,7 @@ struct wanted {
 	struct series series;
 	size_t order; /* which of two that would be one series comes first */
 	bool collides;	/* another before it has the same series: its points are rejected */
-	double *values; /* a slot a period; NaN: no point, infinite: one that was no number */
+	double *values; /* a slot a period; NaN: no point, infinite: one that was no number; NULL: nothing yet */
 	enum cw_status status; /* as of the last page that had it */
 	bool answered;
 	char *words; /* the service's own, of an incomplete answer: status and message; or NULL */
@@ -144,11 +144,14 @@ struct metrics_plan {
 	size_t n;
 	struct wanted **by_series; /* sorted by series_cmp; equal ones in the order of requests */
 	size_t n_collisions;
+	bool has_room;
 };
-/* From a sorted inventory; `slots` values for each series, all NaN. What keep and drop leave out is
- * not in it. */
+/* From a sorted inventory, without room for values. What keep and drop leave out is not in it. */
 int metrics_plan_make(struct metrics_plan *p, const struct job_stream *s,
-		      const struct inventory *inv, size_t slots, struct arena *a, struct err *err);
+		      const struct inventory *inv, struct arena *a, struct err *err);
+/* `slots` values for each series, all NaN; once. Not before there is something to put in: while they
+ * wait for their first answer, 32 streams that catch up would hold 11 MB for it. */
+int metrics_plan_room(struct metrics_plan *p, size_t slots, struct arena *a, struct err *err);
 
 /*
  * jobs/metrics_math.c: expressions. Each entry is asked for in calls of its own, so that one that the

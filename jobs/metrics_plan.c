@@ -198,7 +198,7 @@ wanted_reset(struct wanted *w, const struct wanted_span *span)
 	int64_t first = (span->start_ms - span->base_ms) / span->period_ms;
 	int64_t n = (span->end_ms - span->start_ms) / span->period_ms;
 
-	for (int64_t i = 0; i < n; i++)
+	for (int64_t i = 0; w->values && i < n; i++)
 		w->values[first + i] = NAN;
 	w->status = CW_OTHER;
 	w->answered = false;
@@ -268,26 +268,29 @@ find_collisions(struct planner *pl, struct err *err)
 	return 0;
 }
 
-static int
-make_slots(struct planner *pl, size_t slots, struct err *err)
+int
+metrics_plan_room(struct metrics_plan *p, size_t slots, struct arena *a, struct err *err)
 {
 	double *values = NULL;
 	size_t n;
 
-	if (!__builtin_mul_overflow(pl->plan->n, slots, &n))
-		values = arena_array(pl->a, n, sizeof(*values));
+	if (p->has_room)
+		return 0;
+	if (!__builtin_mul_overflow(p->n, slots, &n))
+		values = arena_array(a, n, sizeof(*values));
 	if (!values)
 		return err_nomem(err);
 	for (size_t i = 0; i < n; i++)
 		values[i] = NAN;
-	for (size_t i = 0; i < pl->plan->n; i++)
-		pl->plan->v[i].values = values + i * slots;
+	for (size_t i = 0; i < p->n; i++)
+		p->v[i].values = values + i * slots;
+	p->has_room = true;
 	return 0;
 }
 
 int
 metrics_plan_make(struct metrics_plan *p, const struct job_stream *s, const struct inventory *inv,
-		  size_t slots, struct arena *a, struct err *err)
+		  struct arena *a, struct err *err)
 {
 	struct planner pl = {.plan = p, .s = s, .o = s->opts, .a = a};
 	int r;
@@ -295,7 +298,7 @@ metrics_plan_make(struct metrics_plan *p, const struct job_stream *s, const stru
 	*p = (struct metrics_plan){0};
 	r = filter_init(&pl.keep, "keep", pl.o->keep, err) ||
 	    filter_init(&pl.drop, "drop", pl.o->drop, err) || add_inventory(&pl, inv, err) ||
-	    find_collisions(&pl, err) || make_slots(&pl, slots, err);
+	    find_collisions(&pl, err);
 	filter_done(&pl.keep);
 	filter_done(&pl.drop);
 	return r ? -1 : 0;
