@@ -54,6 +54,7 @@
 #define PAGE_ARENA_MAX ((size_t)64 << 20)
 #define LINES_MAX      ((size_t)4 << 30)
 #define ROW_MEMORY     1000		  /* bytes that a row takes, with its line */
+#define UNKNOWN_MEMORY ((size_t)2 << 20)  /* at least, where no cell before tells what to expect */
 #define PAGE_MAX       ((size_t)10 << 20) /* larger ones are asked for again with fewer rows */
 
 static void
@@ -346,7 +347,8 @@ start_next(struct pull *p, size_t at, struct aws_call *call, struct err *err)
 	return logs_start_call(&q, call, err) ? -1 : 1;
 }
 
-/* A page and the lines made of it: as the last one, or as the cell before lets expect. */
+/* A page and the lines made of it: as the last one, or as the cell before lets expect. A first run
+ * does not know: some of its calls may be under way together, but not those of 32 workers. */
 static size_t
 page_memory(const struct pull *p)
 {
@@ -356,6 +358,8 @@ page_memory(const struct pull *p)
 
 	if (p->in_pages)
 		return 2 * p->page_size;
+	if (p->ms_before <= 0)
+		return 2 * p->page_size > UNKNOWN_MEMORY ? 2 * p->page_size : UNKNOWN_MEMORY;
 	return (size_t)((rows < most ? rows : most) * ROW_MEMORY);
 }
 
