@@ -35,7 +35,7 @@
 #include "store/store_s3.h"
 #include "tests/bench/pages_logs.h"
 
-#define REQUEST_MAX ((size_t)64 << 20)
+#define REQUEST_MAX ((size_t)256 << 20) /* the bare pipe sends all of its logs as one object */
 #define ANSWER_MAX  ((size_t)256 << 20)
 #define PAGES_MAX   4096
 #define QUERIES_MAX 500
