@@ -144,8 +144,12 @@ make_dir(int dirfd, const char *path, struct err *err)
 	const char *name;
 	int errnum;
 
+	errno = 0;
 	if (is_folder(dirfd, path))
 		return 0;
+	/* Of what else may be wrong with the path mkdir tells. */
+	if (errno == EIO || errno == ENOMEM)
+		return err_sys(err, errno, "stat %s", path);
 	if (open_parent(dirfd, path, &parent, &name, err) < 0)
 		return -1;
 	if (mkdirat(parent, name, 0700) < 0) {
