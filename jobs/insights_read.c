@@ -205,7 +205,7 @@ take_rows(struct pull *p, struct logs_results *r, struct err *err)
 	    .log_group = only_group(p->o),
 	    .columns = &columns,
 	};
-	bool takes, failed = false;
+	bool failed = false;
 	size_t n = 0;
 	int more;
 
@@ -213,17 +213,16 @@ take_rows(struct pull *p, struct logs_results *r, struct err *err)
 		return err_nomem(err);
 	if (a->lists && !r->has_status && learn_status(r, fields, err))
 		return -1;
-	takes = !r->has_status || r->status == LOGS_COMPLETE;
-	while ((more = logs_results_row(r, fields, &n, err)) > 0) {
-		if (!takes)
-			continue;
-		failed = (a->lists ? take_stream(p, fields, n, err)
-				   : take_row(p, &l, fields, n, err)) != 0;
-		takes = !failed;
-	}
-	if (failed && r->status != LOGS_COMPLETE)
-		err_clear(err);
-	return more || (failed && r->status == LOGS_COMPLETE) ? -1 : 0;
+	while ((more = logs_results_row(r, fields, &n, err)) > 0)
+		if (!failed && (!r->has_status || r->status == LOGS_COMPLETE))
+			failed = (a->lists ? take_stream(p, fields, n, err)
+					   : take_row(p, &l, fields, n, err)) != 0;
+	if (more || !failed)
+		return more;
+	if (r->status == LOGS_COMPLETE)
+		return -1;
+	err_clear(err);
+	return 0;
 }
 
 void

@@ -736,8 +736,6 @@ collect_rows(struct pull *p, struct err *err)
 
 	if (p->math && !more)
 		return err_nomem(err);
-	if (metrics_plan_room(&p->plan, p->slots, &p->mem, err))
-		return -1;
 	p->rows = p->plan.by_series;
 	p->n_rows = p->plan.n;
 	if (!n)

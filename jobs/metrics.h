@@ -114,7 +114,8 @@ struct wanted {
 	struct series series;
 	size_t order; /* which of two that would be one series comes first */
 	bool collides;	/* another before it has the same series: its points are rejected */
-	double *values; /* a slot a period; NaN: no point, infinite: one that was no number; NULL: nothing yet */
+	double *values; /* a slot a period; NaN: no point, infinite: one that was no number; NULL: no
+			   room yet */
 	enum cw_status status; /* as of the last page that had it */
 	bool answered;
 	char *words; /* the service's own, of an incomplete answer: status and message; or NULL */
@@ -144,7 +145,6 @@ struct metrics_plan {
 	size_t n;
 	struct wanted **by_series; /* sorted by series_cmp; equal ones in the order of requests */
 	size_t n_collisions;
-	bool has_room;
 };
 /* From a sorted inventory, without room for values. What keep and drop leave out is not in it. */
 int metrics_plan_make(struct metrics_plan *p, const struct job_stream *s,

@@ -274,7 +274,7 @@ metrics_plan_room(struct metrics_plan *p, size_t slots, struct arena *a, struct 
 	double *values = NULL;
 	size_t n;
 
-	if (p->has_room)
+	if (!p->n || p->v[0].values)
 		return 0;
 	if (!__builtin_mul_overflow(p->n, slots, &n))
 		values = arena_array(a, n, sizeof(*values));
@@ -284,7 +284,6 @@ metrics_plan_room(struct metrics_plan *p, size_t slots, struct arena *a, struct 
 		values[i] = NAN;
 	for (size_t i = 0; i < p->n; i++)
 		p->v[i].values = values + i * slots;
-	p->has_room = true;
 	return 0;
 }
 

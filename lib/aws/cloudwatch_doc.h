@@ -33,8 +33,8 @@ struct cw_doc_ops {
 	bool (*item)(struct cw_doc *d, struct cw_walk *w, bool *ret_end);
 	/* Passes a null, and nothing else. */
 	bool (*null)(struct cw_doc *d);
-	/* A text into *a, with a NUL behind it and none in it; NULL if it is none, with ERR_LOCAL
-	 * in *err if memory is short. */
+	/* A text into *a, with a NUL behind it and none in it; NULL if it is none, with ERR_LOCAL in
+	 * *err if memory is short. */
 	const char *(*text)(struct cw_doc *d, struct arena *a, struct err *err);
 	bool (*time)(struct cw_doc *d, int64_t *ret_ms);
 	bool (*number)(struct cw_doc *d, double *ret); /* also one that is not finite */

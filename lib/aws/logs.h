@@ -33,8 +33,7 @@ struct logs_groups_page {
 	size_t n;
 	const char *token; /* NULL: the last page */
 };
-/* `prefix` may be ""; `account`: a linked account whose groups are meant, NULL: the caller's own.
- */
+/* `prefix` may be ""; `account`: a linked account whose groups are meant, NULL: the caller's own. */
 int logs_groups_call(const char *prefix, const char *account, const char *token,
 		     struct aws_call *call, struct err *err);
 int logs_groups_read(struct sv body, struct arena *a, struct logs_groups_page *ret,

@@ -142,14 +142,15 @@ make_dir(int dirfd, const char *path, struct err *err)
 {
 	CLEANUP(fsx_closep) int parent = -1;
 	const char *name;
+	struct stat st;
 	int errnum;
 
-	errno = 0;
-	if (is_folder(dirfd, path))
-		return 0;
-	/* Of what else may be wrong with the path mkdir tells. */
-	if (errno == EIO || errno == ENOMEM)
+	if (fstatat(dirfd, path, &st, 0) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return 0;
+	} else if (errno == EIO || errno == ENOMEM) { /* of what else is wrong mkdir tells */
 		return err_sys(err, errno, "stat %s", path);
+	}
 	if (open_parent(dirfd, path, &parent, &name, err) < 0)
 		return -1;
 	if (mkdirat(parent, name, 0700) < 0) {

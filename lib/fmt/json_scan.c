@@ -137,9 +137,8 @@ is_canonical(const char *p, const char *end)
 /* What is known of a string whose end is looked for. */
 struct text_scan {
 	const char *p, *end;
-	uint64_t
-	    beyond; /* has a high bit if any byte so far, or soon behind its end, is beyond ASCII */
-	bool canonical; /* all escapes so far */
+	uint64_t beyond; /* a high bit: some byte so far, or soon behind the end, is no ASCII */
+	bool canonical;	 /* all escapes so far */
 };
 
 /* Passes an escape; false: there is none. */

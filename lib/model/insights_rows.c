@@ -13,6 +13,8 @@
 #define COMMON_MAX ((size_t)16 << 10)
 
 /* Columns with a place of their own. */
+enum column { C_TIME, C_LOG, C_STREAM, C_MESSAGE, C_PTR, N_COLUMNS };
+_Static_assert(N_COLUMNS == INSIGHTS_COLUMNS_OWN, "a place for each");
 static const char *const column_names[] = {"@timestamp", "@log", "@logStream", "@message", "@ptr"};
 
 const char *
@@ -77,16 +79,13 @@ static void
 learn_columns(struct insights_columns *c, struct json_raw *fields, size_t n)
 {
 	bool few = n <= INSIGHTS_COLUMNS_KEPT;
-	const char *names[INSIGHTS_COLUMNS_KEPT];
 
-	for (size_t i = 0; few && i < n; i++) {
+	for (size_t i = 0; few && i < n; i++)
 		c->names[i] = fields[i].name;
-		names[i] = fields[i].name.p;
-	}
 	qsort(fields, n, sizeof(*fields), cmp_fields);
 	for (size_t i = 0; few && i < n; i++)
 		for (size_t k = 0; k < n; k++)
-			if (names[k] == fields[i].name.p)
+			if (c->names[k].p == fields[i].name.p)
 				c->from[i] = (unsigned char)k;
 	for (size_t k = 0; k < N_COLUMNS; k++)
 		c->own[k] = find(fields, n, column_names[k]);
@@ -116,13 +115,9 @@ add_text(struct buf *out, struct sv raw, bool as_is)
 		json_recode(out, raw);
 		return;
 	}
-	if (!buf_reserve(out, raw.n + 2))
-		return;
-	out->p[out->n] = '"';
-	memcpy(out->p + out->n + 1, raw.p, raw.n);
-	out->n += raw.n + 2;
-	out->p[out->n - 1] = '"';
-	out->p[out->n] = '\0';
+	buf_ch(out, '"');
+	buf_sv(out, raw);
+	buf_ch(out, '"');
 }
 
 static void

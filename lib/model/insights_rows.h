@@ -23,12 +23,12 @@ struct insights_row {
 /* How the columns of the last row stood, and where each belongs: rows of a result mostly have the
  * same ones in the same order. For as long as the answer is in memory; begins as {0}. */
 #define INSIGHTS_COLUMNS_KEPT 16
-enum insights_column { C_TIME, C_LOG, C_STREAM, C_MESSAGE, C_PTR, N_COLUMNS };
+#define INSIGHTS_COLUMNS_OWN  5 /* with a place of their own in a line */
 struct insights_columns {
 	size_t n; /* 0: none are known */
 	struct sv names[INSIGHTS_COLUMNS_KEPT];
 	unsigned char from[INSIGHTS_COLUMNS_KEPT]; /* of the sorted ones */
-	size_t own[N_COLUMNS];			   /* among the sorted ones; n: it has none */
+	size_t own[INSIGHTS_COLUMNS_OWN];	   /* among the sorted ones; n: it has none */
 };
 
 struct insights_lines {

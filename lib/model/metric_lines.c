@@ -115,16 +115,6 @@ add_line(struct buf *out, const struct buf *start, const struct cell *c,
 	return add_values(out, c, row, offset);
 }
 
-static uint64_t
-count_points(const struct sample_row *row)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < row->n; i++)
-		n += isfinite(row->values[i]) != 0;
-	return n;
-}
-
 static bool
 row_empty(const struct sample_row *row)
 {
@@ -151,7 +141,7 @@ metric_lines_encode(struct cell_data *d, const struct line_origin *o, struct err
 		if (row_empty(&d->rows[i]))
 			continue;
 		d->n_samples += d->rows_only
-				    ? count_points(&d->rows[i])
+				    ? sample_points(&d->rows[i])
 				    : add_line(&d->ndjson, &start, &d->cell, &d->rows[i], offset);
 		d->n_lines++;
 	}

@@ -156,13 +156,13 @@ merge_rows(struct cell_data *d, const struct sample_row *old, const struct sampl
 	return 0;
 }
 
-static uint64_t
-points_of(const struct sample_row *row)
+uint64_t
+sample_points(const struct sample_row *r)
 {
 	uint64_t n = 0;
 
-	for (size_t i = 0; i < row->n; i++)
-		n += isfinite(row->values[i]) != 0;
+	for (size_t i = 0; i < r->n; i++)
+		n += isfinite(r->values[i]) != 0;
 	return n;
 }
 
@@ -186,7 +186,7 @@ merge_one(struct cell_data *d, const struct cell_data *late, struct err *err)
 			rows[n] = d->rows[a];
 		if (c > 0) {
 			rows[n] = late->rows[b];
-			d->n_samples += points_of(&late->rows[b]);
+			d->n_samples += sample_points(&late->rows[b]);
 		}
 		n++;
 		a += c <= 0;

@@ -48,6 +48,9 @@ sample_time(const struct sample_row *r, size_t i)
 	return r->times ? r->times[i] : r->first_ms + (int64_t)i * r->series->period_ms;
 }
 
+/* Its values that are points. */
+uint64_t sample_points(const struct sample_row *r);
+
 struct alarm_now; /* model/alarms.h */
 
 struct cell_data {

@@ -1,7 +1,6 @@
 /* Fair shares of a bounded number of series; see series_cap.h. */
 #include "model/series_cap.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,16 +108,6 @@ series_cap_done(struct series_cap *c)
 	*c = (struct series_cap){0};
 }
 
-static uint64_t
-count_samples(const struct sample_row *row)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < row->n; i++)
-		n += isfinite(row->values[i]) != 0;
-	return n;
-}
-
 int
 series_cap_take(const struct series_cap *c, const struct cell_data *d, struct cell_data *to,
 		struct err *err)
@@ -139,7 +128,7 @@ series_cap_take(const struct series_cap *c, const struct cell_data *d, struct ce
 		if (!bsearch(&key, c->kept, c->n, sizeof(key), by_key))
 			continue;
 		to->rows[to->n_rows++] = d->rows[i];
-		to->n_samples += count_samples(&d->rows[i]);
+		to->n_samples += sample_points(&d->rows[i]);
 	}
 	return 0;
 }

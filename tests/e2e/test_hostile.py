@@ -396,6 +396,7 @@ class Bomb(Case):
             self.assertGreater(mine["over_limit"], 0)
             self.assertEqual(mine["series_over_limit"], self.BOMB + 20 - self.LIMIT)
             self.assertEqual({key[0] for key, row in stats.items() if row["over_limit"]}, {BAD})
+            self.assertRegex(result.err, f"run finished.* over_limit={mine['over_limit']} ")
             over += mine["over_limit"]
             found = set(self.shop(lab))
             kept = kept or found

@@ -872,6 +872,34 @@ test_rows_of_running_queries_are_not_kept(void **state)
 	rig_done(&r);
 }
 
+/* Up to the first question about a result: the memory that it may take. */
+static size_t
+first_look(struct rig *r)
+{
+	do {
+		assert_int_equal(rig_run(r, 1), 1);
+	} while (strcmp(r->call.operation, "GetQueryResults") != 0);
+	return r->call.expect;
+}
+
+/* Else a first run's workers would all fill it at once. */
+static void
+test_what_is_not_known_is_not_taken_for_little(void **state)
+{
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS);
+	fill(&r, START, CELL_MS, 10, 1, 1);
+	rig_open(&r, 1);
+	assert_true(first_look(&r) >= (size_t)1 << 20);
+	rig_complete(&r, 1);
+	if (rig_try_open(&r, START + CELL_MS, 1))
+		fail_msg("%s", r.err.msg);
+	assert_true(first_look(&r) < (size_t)64 << 10);
+	rig_done(&r);
+}
+
 static void
 test_a_later_page_that_fails(void **state)
 {
@@ -896,6 +924,7 @@ main(void)
 	    cmocka_unit_test(test_one_cell),
 	    cmocka_unit_test(test_rows_of_running_queries_are_not_kept),
 	    cmocka_unit_test(test_a_later_page_that_fails),
+	    cmocka_unit_test(test_what_is_not_known_is_not_taken_for_little),
 	    cmocka_unit_test(test_adopted_lines_are_counted),
 	    cmocka_unit_test(test_cells_run_at_once),
 	    cmocka_unit_test(test_an_account_s_share_of_queries_is_kept),
