@@ -206,18 +206,37 @@ is_to_look_at(const struct stream *s, struct cell c)
 	return c.start_ms >= s->first_ms && late_is_frozen(s, c);
 }
 
-int64_t
-late_from(struct stream *s, int64_t first_ms)
+/* The first cell that a request for those from first_ms on reaches. */
+static int64_t
+reached_from(const struct stream *s, int64_t first_ms)
 {
 	int64_t every = s->plan->every_ms;
-	int64_t oldest = first_ms - s->reach_ms - every;
 
+	return cell_floor(first_ms - s->reach_ms - 1, every);
+}
+
+int64_t
+late_from(const struct stream *s, int64_t first_ms)
+{
 	if (!marks_points(s) || !s->reach_ms)
 		return first_ms;
-	for (int64_t ms = cell_floor(oldest + every - 1, every); ms < first_ms; ms += every)
+	for (int64_t ms = reached_from(s, first_ms); ms < first_ms; ms += s->plan->every_ms)
 		if (is_to_look_at(s, cell_of(s, ms)))
 			return ms;
 	return first_ms;
+}
+
+/* It gets out of reach, or it has no marks and counts as settled once a newer one is known. */
+bool
+late_cannot_wait(const struct stream *s, int64_t first_ms)
+{
+	int64_t every = s->plan->every_ms, reached = reached_from(s, first_ms + every);
+
+	for (int64_t ms = late_from(s, first_ms); ms < first_ms; ms += every)
+		if (is_to_look_at(s, cell_of(s, ms)) &&
+		    (ms < reached || (!seen_find(&s->seen, ms) && late_is_settled(s, ms))))
+			return true;
+	return false;
 }
 
 /* Marks from the lake; an object of another definition has other series. */

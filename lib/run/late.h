@@ -23,7 +23,9 @@ void late_begin(struct stream *s);
 void late_done(struct stream *s);
 /* Where the request for cells from first_ms on has to begin for everything that is to be looked at
  * again: first_ms if that is nothing. */
-int64_t late_from(struct stream *s, int64_t first_ms);
+int64_t late_from(const struct stream *s, int64_t first_ms);
+/* Something that is to be looked at again will not be any more when the cell that begins at first_ms is done. */
+bool late_cannot_wait(const struct stream *s, int64_t first_ms);
 /* What was pulled of a cell that was done before. */
 int late_look(struct stream *s, const struct cell_data *d, struct err *err);
 /* What is owed to sinks of cells before before_ms. */

@@ -278,10 +278,11 @@ record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err
 	return 0;
 }
 
-static int64_t
-first_new_ms(const struct pull_span *span)
+int64_t
+pull_first_new_ms(const struct pull_span *span)
 {
-	return span->cells[span->again].start_ms;
+	return span->again < span->n ? span->cells[span->again].start_ms
+				     : span->cells[span->n - 1].end_ms;
 }
 
 static void
@@ -314,7 +315,7 @@ pull_makes_do_before(const struct stream *s)
 static int
 make_do(struct stream *s, struct pull *p, const struct pull_span *span, struct err *err)
 {
-	struct cell gap = {first_new_ms(span), span->cells[span->n - 1].end_ms};
+	struct cell gap = {pull_first_new_ms(span), span->cells[span->n - 1].end_ms};
 	char reason[200];
 
 	if (err->kind != ERR_DATA || !strstr(err->msg, PULL_INCOMPLETE) ||
@@ -327,6 +328,8 @@ make_do(struct stream *s, struct pull *p, const struct pull_span *span, struct e
 		  LOG_S("region", s->js.region), LOG_E(err));
 	err_clear(err);
 	s->made_do = true;
+	if (gap.start_ms == gap.end_ms)
+		return 0;
 	return commit_gap(s->commit, s->js.region, gap, reason, s->env->now_ms, err);
 }
 
@@ -384,7 +387,7 @@ pull_cells(struct stream *s, struct worker_mem *mem, const struct pull_span *spa
 		count_bill(s, p);
 	}
 	if (!r)
-		r = record_gaps(s, p, first_new_ms(span), err);
+		r = record_gaps(s, p, pull_first_new_ms(span), err);
 	if (!r)
 		r = hand_over(s, p, span, take, err);
 	if (p)

@@ -8,13 +8,15 @@
 /* How the error begins when the time is up and the service has not told everything. */
 #define PULL_INCOMPLETE "the answer is still incomplete"
 
-/* What one pull is asked for: n cells, contiguous, oldest first, at least one of them new. The first `again` of them are done,
- * and only looked at again: no lines are made of them. */
+/* What one pull is asked for: n cells, at least one, contiguous, oldest first. The first `again` of them are done, and only
+ * looked at again: no lines are made of them. */
 struct pull_span {
 	const struct cell *cells;
 	size_t n, again;
 	bool second; /* all of them are done, and asked for a second time */
 };
+/* Cells from here on are new. The end of all of them: none is. */
+int64_t pull_first_new_ms(const struct pull_span *span);
 /* What becomes of a pulled cell; it and all it points to are gone afterwards. 1: the cells after it are not wanted. */
 typedef int cell_taker(struct stream *s, const struct pull_span *span, struct cell_data *d, struct err *err);
 /* Pull the cells and hand them to `take` one after the other, oldest first, until one of them fails. The memo is kept even

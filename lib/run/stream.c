@@ -584,7 +584,7 @@ hold(struct stream *s, const struct pull_span *span, const struct cell_data *d)
 static int
 take_pulled(struct stream *s, const struct pull_span *span, struct cell_data *d, struct err *err)
 {
-	if (d->cell.start_ms < span->cells[span->again].start_ms)
+	if (d->cell.start_ms < pull_first_new_ms(span))
 		return late_look(s, d, err);
 	if (late_holds(s, d)) {
 		hold(s, span, d);
@@ -632,6 +632,14 @@ pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t
 	r = pull_cells(s, mem, &span, take_pulled, err);
 	free(cells);
 	return r;
+}
+
+/* A cell that exists is taken over without a request. What waits for a look, and would wait for
+ * ever behind it, is asked for before. */
+static int
+look_before(struct stream *s, struct worker_mem *mem, struct cell first, struct err *err)
+{
+	return late_cannot_wait(s, first.start_ms) ? pull_through(s, mem, first, 0, true, err) : 0;
 }
 
 /* A cell that is frozen already, for the sinks that lack it. Without an object it was empty, or the
@@ -737,7 +745,9 @@ do_span(struct stream *s, struct worker_mem *mem, struct plan_span *span, struct
 	if (!r && missing)
 		r = pull_through(s, mem, span->first, missing, true, err);
 	else if (!r) {
-		r = cell_through(s, &existing, true, err);
+		r = look_before(s, mem, span->first, err);
+		if (!r)
+			r = cell_through(s, &existing, true, err);
 		if (!r)
 			s->from_ms = span->first.end_ms;
 	}

@@ -141,8 +141,17 @@ def differences(expected, found, limit=8):
     lines += [f"unexpected: {key}" for key in found if key not in expected]
     for key in expected:
         if key in found and expected[key] != found[key]:
-            lines.append(f"differs: {key}: expected {_short(expected[key])}, found {_short(found[key])}")
+            lines.append(f"differs: {key}: {_apart(expected[key], found[key])}")
     return lines if len(lines) <= limit else [*lines[:limit], f"... and {len(lines) - limit} more"]
+
+
+def _apart(expected, found):
+    """Both, or of two dictionaries only what is not in both."""
+    if isinstance(expected, dict) and isinstance(found, dict):
+        pairs = expected.items(), found.items()
+        expected, found = ({k: v for k, v in one if other.get(k) != v}
+                           for one, other in zip(pairs, (found, expected)))
+    return f"expected {_short(expected)}, found {_short(found)}"
 
 
 def _short(value, width=300):

@@ -2,6 +2,7 @@
 
 The program under test is build/muster, or what MUSTER names.
 """
+import hashlib
 import json
 import os
 import random
@@ -189,6 +190,14 @@ class Lab:
     def cleared(self):
         """Forget what the stand-in counted."""
         self.daemon.control("reset", method="POST")
+
+
+def sealed(document):
+    """The text of a checkpoint, with its checksum."""
+    document = {key: value for key, value in document.items() if key != "checksum"}
+    compact = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    document["checksum"] = "sha256:" + hashlib.sha256(compact.encode()).hexdigest()
+    return json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
 
 
 def finish(process, timeout, began=None):

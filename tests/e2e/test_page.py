@@ -2,7 +2,6 @@
 """The status page: P9, nothing that a tenant, a service or an operator said gets out of its place in it. With Chromium,
 where Debian's is installed, it is also shown, for 3 and for 1,000 tenants, light and dark.
 """
-import hashlib
 import html.parser
 import json
 import os
@@ -13,7 +12,7 @@ import unittest
 
 from bucket import BUCKET, S3Lab
 from expected import rfc3339
-from lab import MUSTER, NOW, PATIENCE, Case
+from lab import MUSTER, NOW, PATIENCE, Case, sealed
 from testing import send
 
 CHROMIUM = shutil.which("chromium")
@@ -50,9 +49,7 @@ def checkpoint(tenant, job="ecs", region="eu-west-1", lag=600, error=None, failu
             "sinks": {"lake": {**sink, "cursor": time_text(cursor)},
                       "prom": {**sink, "cursor": time_text(cursor - amp * 300)}}}},
     }
-    compact = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    document["checksum"] = "sha256:" + hashlib.sha256(compact.encode()).hexdigest()
-    return json.dumps(document, sort_keys=True, indent=2, ensure_ascii=False) + "\n"
+    return sealed(document)
 
 
 def report(seconds, samples, failed=0):
