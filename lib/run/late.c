@@ -31,6 +31,51 @@ marks_points(const struct stream *s)
 	return late_is_used(s) && s->job->kind->reach_ms;
 }
 
+static struct cell
+cell_of(const struct stream *s, int64_t start_ms)
+{
+	return (struct cell){start_ms, start_ms + s->plan->every_ms};
+}
+
+bool
+late_is_frozen(const struct stream *s, struct cell c)
+{
+	for (size_t k = 0; k < s->plan->n_sinks; k++)
+		if ((!stream_has_lake(s) || k == s->lake) &&
+		    commit_sink_has(s->commit, s->js.region, s->plan->sinks[k].name, c))
+			return true;
+	return false;
+}
+
+void
+late_warn_full(const struct stream *s, const struct err *err)
+{
+	log_event(LOG_WARN, "late points are looked for in fewer cells",
+		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
+		  LOG_S("region", s->js.region), LOG_E(err));
+}
+
+/* Cells that were committed when their marks were not written yet (of two regions one commits, and
+ * the run is killed), or whose marks are of no use: from here on they are cells of which nothing is
+ * known, and the first look reads them. */
+static void
+put_unmarked(struct stream *s)
+{
+	int64_t every = s->plan->every_ms;
+	int64_t end = commit_sink_newest(s->commit, s->js.region, s->plan->sinks[s->lake].name);
+	int64_t from = s->seen.newest_ms == INT64_MIN ? cell_floor(end - s->reach_ms - 1, every)
+						      : s->seen.newest_ms + every;
+	struct err err = {0};
+
+	if (from < s->first_ms)
+		from = s->first_ms;
+	for (int64_t ms = from; ms < end; ms += every)
+		if (late_is_frozen(s, cell_of(s, ms)) && !seen_put(&s->seen, ms, &err)) {
+			late_warn_full(s, &err);
+			return;
+		}
+}
+
 void
 late_begin(struct stream *s)
 {
@@ -42,9 +87,10 @@ late_begin(struct stream *s)
 	(void)seen_load(&s->seen, j, s->job->definition);
 	json_decref(j);
 	s->reach_ms = s->js.common->once ? s->js.common->hold_ms : s->job->kind->reach_ms(&s->js);
-	s->known_ms = s->seen.newest_ms;
 	s->first_ms = commit_first_ms(s->commit, s->js.region);
 	s->seen_loaded = true;
+	if (marks_points(s) && s->reach_ms && stream_has_lake(s))
+		put_unmarked(s);
 }
 
 void
@@ -53,12 +99,6 @@ late_done(struct stream *s)
 	if (s->seen_loaded)
 		seen_done(&s->seen);
 	s->seen_loaded = false;
-}
-
-static struct cell
-cell_of(const struct stream *s, int64_t start_ms)
-{
-	return (struct cell){start_ms, start_ms + s->plan->every_ms};
 }
 
 int64_t
@@ -73,25 +113,7 @@ late_is_settled(const struct stream *s, int64_t start_ms)
 	return s->env->now_ms >= start_ms + s->plan->every_ms + s->reach_ms;
 }
 
-bool
-late_is_frozen(const struct stream *s, struct cell c)
-{
-	for (size_t k = 0; k < s->plan->n_sinks; k++)
-		if ((!stream_has_lake(s) || k == s->lake) &&
-		    commit_sink_has(s->commit, s->js.region, s->plan->sinks[k].name, c))
-			return true;
-	return false;
-}
-
 /* Marks */
-
-void
-late_warn_full(const struct stream *s, const struct err *err)
-{
-	log_event(LOG_WARN, "late points are looked for in fewer cells",
-		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
-		  LOG_S("region", s->js.region), LOG_E(err));
-}
 
 /* Room for a cell's marks, at the cost of the oldest cell's. */
 static bool
@@ -143,8 +165,6 @@ late_taken(struct stream *s, const struct cell_data *d, bool again)
 		s->seen.newest_ms = d->cell.start_ms;
 		s->seen.newest_series = d->n_rows;
 	}
-	if (d->cell.start_ms > s->known_ms)
-		s->known_ms = d->cell.start_ms;
 	if ((late_is_settled(s, d->cell.start_ms) && !again) ||
 	    (!stream_has_lake(s) && seen_find(&s->seen, d->cell.start_ms)))
 		return;
@@ -188,54 +208,44 @@ late_holds(const struct stream *s, const struct cell_data *d)
 
 /* What is to be looked at */
 
-/* Frozen by a run that did not come to write down its marks: the objects tell. */
-static bool
-is_unknown(const struct stream *s, struct cell c)
-{
-	return !seen_find(&s->seen, c.start_ms) && stream_has_lake(s) &&
-	       (!late_is_settled(s, c.start_ms) || c.start_ms > s->known_ms);
-}
-
 static bool
 is_to_look_at(const struct stream *s, struct cell c)
 {
 	const struct seen_cell *seen = seen_find(&s->seen, c.start_ms);
 
-	if (seen ? seen->looked || seen->foreign : !is_unknown(s, c))
-		return false;
-	return c.start_ms >= s->first_ms && late_is_frozen(s, c);
+	return seen && !seen->looked && !seen->foreign && c.start_ms >= s->first_ms &&
+	       late_is_frozen(s, c);
 }
 
-/* The first cell that a request for those from first_ms on reaches. */
-static int64_t
-reached_from(const struct stream *s, int64_t first_ms)
+int64_t
+late_reach(const struct stream *s, int64_t first_ms)
 {
-	int64_t every = s->plan->every_ms;
-
-	return cell_floor(first_ms - s->reach_ms - 1, every);
+	if (!marks_points(s) || !s->reach_ms)
+		return first_ms;
+	return cell_floor(first_ms - s->reach_ms - 1, s->plan->every_ms);
 }
 
 int64_t
 late_from(const struct stream *s, int64_t first_ms)
 {
-	if (!marks_points(s) || !s->reach_ms)
-		return first_ms;
-	for (int64_t ms = reached_from(s, first_ms); ms < first_ms; ms += s->plan->every_ms)
+	for (int64_t ms = late_reach(s, first_ms); ms < first_ms; ms += s->plan->every_ms)
 		if (is_to_look_at(s, cell_of(s, ms)))
 			return ms;
 	return first_ms;
 }
 
-/* It gets out of reach, or it has no marks and counts as settled once a newer one is known. */
 bool
-late_cannot_wait(const struct stream *s, int64_t first_ms)
+late_waits(const struct stream *s, int64_t before_ms, int64_t *ret_ms)
 {
-	int64_t every = s->plan->every_ms, reached = reached_from(s, first_ms + every);
-
-	for (int64_t ms = late_from(s, first_ms); ms < first_ms; ms += every)
-		if (is_to_look_at(s, cell_of(s, ms)) &&
-		    (ms < reached || (!seen_find(&s->seen, ms) && late_is_settled(s, ms))))
+	if (!marks_points(s) || !s->reach_ms)
+		return false;
+	for (size_t i = 0; i < s->seen.n; i++) {
+		*ret_ms = s->seen.cells[i].start_ms;
+		if (*ret_ms >= before_ms)
+			return false;
+		if (*ret_ms >= s->looked_ms && is_to_look_at(s, cell_of(s, *ret_ms)))
 			return true;
+	}
 	return false;
 }
 
@@ -576,8 +586,6 @@ late_look(struct stream *s, const struct cell_data *d, struct err *err)
 
 	if (!is_to_look_at(s, d->cell))
 		return 0;
-	if (!seen_find(&s->seen, d->cell.start_ms) && learn(s, d->cell, err))
-		return err_wrap(err, "read what is frozen");
 	for (int i = 0; look == LOOK_MORE; i++) {
 		if (i >= LATE_MAX)
 			return err_set(err, ERR_DATA, "more than %d late objects of one cell",

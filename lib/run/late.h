@@ -10,6 +10,8 @@
  * reached, it is owed them, and gets them before anything newer.
  *
  * Marks that are missing (another run's, a mended checkpoint's) are read from the frozen objects.
+ * What waits for a look and is older than the requests of this run reach is asked for apart: cells
+ * that others froze are taken over many at a time.
  *
  * Rows of log events have no marks: second.h.
  */
@@ -21,11 +23,13 @@
 /* Reads the stream's marks. Before anything else here; harmless again. */
 void late_begin(struct stream *s);
 void late_done(struct stream *s);
-/* Where the request for cells from first_ms on has to begin for everything that is to be looked at
- * again: first_ms if that is nothing. */
+/* The oldest cell that a request for those from first_ms on may begin with; first_ms if none is looked at again. */
+int64_t late_reach(const struct stream *s, int64_t first_ms);
+/* Where it has to begin for everything within its reach that is to be looked at again: first_ms if that is nothing. */
 int64_t late_from(const struct stream *s, int64_t first_ms);
-/* Something that is to be looked at again will not be any more when the cell that begins at first_ms is done. */
-bool late_cannot_wait(const struct stream *s, int64_t first_ms);
+/* The oldest cell before this that is to be looked at again, and was not in a look of its own in this run (up to
+ * s->looked_ms): one that another froze, be it a backfill, and this stream took over behind it. */
+bool late_waits(const struct stream *s, int64_t before_ms, int64_t *ret_ms);
 /* What was pulled of a cell that was done before. */
 int late_look(struct stream *s, const struct cell_data *d, struct err *err);
 /* What is owed to sinks of cells before before_ms. */

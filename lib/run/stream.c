@@ -606,40 +606,57 @@ span_max(const struct stream *s)
 	return n ? n : 1;
 }
 
-/* `again`: what is due to be looked at again before these cells is asked for in the same calls. */
+/* n cells from from_ms on, of which the first `again` are done and only looked at again. */
 static int
-pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t n, bool again,
-	     struct err *err)
+pull_range(struct stream *s, struct worker_mem *mem, int64_t from_ms, size_t n, size_t again,
+	   struct err *err)
 {
 	int64_t every = s->plan->every_ms;
-	int64_t from_ms = again ? late_from(s, first.start_ms) : first.start_ms;
-	struct pull_span span = {.again = (size_t)((first.start_ms - from_ms) / every)};
-	size_t most = span_max(s);
-	struct cell *cells;
+	struct cell *cells = calloc(n, sizeof(*cells));
+	const struct pull_span span = {.cells = cells, .n = n, .again = again};
 	int r;
 
-	/* Together no more than what calls are made for. */
-	while (n > 1 && n + span.again > most)
-		n--;
-	span.n = span.again + n;
-	cells = calloc(span.n, sizeof(*cells));
 	if (!cells)
 		return err_nomem(err);
-	for (size_t i = 0; i < span.n; i++)
+	for (size_t i = 0; i < n; i++)
 		cells[i] =
 		    (struct cell){from_ms + (int64_t)i * every, from_ms + (int64_t)(i + 1) * every};
-	span.cells = cells;
 	r = pull_cells(s, mem, &span, take_pulled, err);
 	free(cells);
 	return r;
 }
 
-/* A cell that exists is taken over without a request. What waits for a look, and would wait for
- * ever behind it, is asked for before. */
+/* `look`: what is due to be looked at again before these cells is asked for in the same calls. */
 static int
-look_before(struct stream *s, struct worker_mem *mem, struct cell first, struct err *err)
+pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t n, bool look,
+	     struct err *err)
 {
-	return late_cannot_wait(s, first.start_ms) ? pull_through(s, mem, first, 0, true, err) : 0;
+	int64_t from_ms = look ? late_from(s, first.start_ms) : first.start_ms;
+	size_t again = (size_t)((first.start_ms - from_ms) / s->plan->every_ms);
+	size_t most = span_max(s);
+
+	/* Together no more than what calls are made for. */
+	while (n > 1 && n + again > most)
+		n--;
+	return pull_range(s, mem, from_ms, again + n, again, err);
+}
+
+/* Looks at what waits for it before before_ms, in requests of its own. */
+static int
+look_apart(struct stream *s, struct worker_mem *mem, int64_t before_ms, struct err *err)
+{
+	int64_t from_ms, every = s->plan->every_ms;
+
+	while (late_waits(s, before_ms, &from_ms)) {
+		size_t n = (size_t)((before_ms - from_ms + every - 1) / every), most = span_max(s);
+
+		if (n > most)
+			n = most;
+		if (pull_range(s, mem, from_ms, n, n, err))
+			return -1;
+		s->looked_ms = from_ms + (int64_t)n * every;
+	}
+	return 0;
 }
 
 /* A cell that is frozen already, for the sinks that lack it. Without an object it was empty, or the
@@ -742,12 +759,12 @@ do_span(struct stream *s, struct worker_mem *mem, struct plan_span *span, struct
 		span->n = n_old;
 	cell_data_init(&existing, span->first);
 	r = count_missing(s, span, &existing, &missing, err);
-	if (!r && missing)
-		r = pull_through(s, mem, span->first, missing, true, err);
-	else if (!r) {
-		r = look_before(s, mem, span->first, err);
+	if (!r && missing) {
+		r = look_apart(s, mem, late_reach(s, span->first.start_ms), err);
 		if (!r)
-			r = cell_through(s, &existing, true, err);
+			r = pull_through(s, mem, span->first, missing, true, err);
+	} else if (!r) {
+		r = cell_through(s, &existing, true, err);
 		if (!r)
 			s->from_ms = span->first.end_ms;
 	}

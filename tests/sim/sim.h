@@ -43,6 +43,7 @@ enum sim_jobs {
 	SIM_LATE,   /* the job `app` alone, which looks for what comes late: some events do */
 	SIM_TRACES, /* the job `traces` alone */
 	SIM_ALARMS, /* the job `alarms` alone */
+	SIM_POINTS, /* the job `ecs` alone, of whose points some come late */
 	SIM_WORLDS
 };
 enum sim_fault_kind {
@@ -175,6 +176,8 @@ void sim_tenant(size_t tenant, char id[16], char account[16]);
 size_t sim_tenant_of(const struct sim *s, const char *text);
 /* The value of a minute; false: there is none. */
 bool sim_value(const struct sim *s, size_t tenant, size_t region, size_t series, int64_t ms, double *ret);
+/* From when on CloudWatch shows it. */
+int64_t sim_shown_ms(const struct sim *s, size_t tenant, size_t region, size_t series, int64_t ms);
 /* Calls fn for each log event of [from, to), in order of time. */
 void sim_events(const struct sim *s, size_t tenant, size_t region, int64_t from_ms, int64_t to_ms,
 		void (*fn)(void *arg, const struct sim_event *e), void *arg);
@@ -290,10 +293,12 @@ size_t sim_lake_objects(const struct sim *s);
 /* The report of the last run, of which there is one: it is taken away. NULL: none could be written. */
 json_t *sim_take_report(struct sim *s);
 
-/* ---- sim_chaos.c, sim_year.c ---- */
+/* ---- sim_chaos.c, sim_points.c, sim_year.c ---- */
 
 /* One chaos world, 1,000 tenants at most; `trace`: with all calls shown. Adds to *v what is wrong, with words. */
 void sim_chaos(uint64_t seed, size_t tenants, bool trace, struct sim_verdict *v);
+/* A day in a world of late points: `turns` runs and backfills. */
+void sim_points(uint64_t seed, unsigned turns, bool trace, struct sim_verdict *v);
 void sim_year(uint64_t seed, unsigned days, bool trace, struct sim_verdict *v);
 
 #endif

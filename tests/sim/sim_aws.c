@@ -98,7 +98,8 @@ one_result(const struct sim *s, size_t tenant, size_t region, const json_t *quer
 	buf_fmt(out, "{\"Id\":\"%s\",\"Label\":\"x\",\"StatusCode\":\"Complete\",\"Timestamps\":[",
 		str(query, "Id"));
 	for (int64_t ms = from; ms < to; ms += SIM_MIN) {
-		if (!sim_value(s, tenant, region, series, ms, &v))
+		if (!sim_value(s, tenant, region, series, ms, &v) ||
+		    sim_shown_ms(s, tenant, region, series, ms) > s->now_ms)
 			continue;
 		(void)num_format(v, text);
 		buf_fmt(out, "%s%lld", any ? "," : "", (long long)(ms / 1000));

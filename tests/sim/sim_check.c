@@ -341,6 +341,119 @@ object_is_good(const struct place *p, const struct sim_object *o, int64_t from)
 	return ok;
 }
 
+/* How often each point of a cell is in its objects. */
+struct points {
+	const struct place *p;
+	int64_t from;
+	unsigned *times; /* of series i and minute k at i * minutes + k */
+	size_t minutes;
+};
+
+static size_t
+series_of(const json_t *line)
+{
+	size_t i = 0;
+
+	while (i < SIM_SERIES && !is_str(line, "name", sim_series[i]))
+		i++;
+	return i;
+}
+
+/* What a line of any of them has is true, and is counted. */
+static bool
+count_points(const struct points *c, const json_t *line)
+{
+	const json_t *values = json_object_get(line, "values");
+	size_t series = series_of(line);
+	bool any = false;
+
+	if (series == SIM_SERIES || !common_fields(c->p, line, c->from) ||
+	    json_array_size(values) != c->minutes)
+		return false;
+	for (size_t k = 0; k < c->minutes; k++) {
+		const json_t *is = json_array_get(values, k);
+		double v;
+
+		if (json_is_null(is))
+			continue;
+		if (!sim_value(c->p->s, c->p->tenant, c->p->region, series,
+			       c->from + (int64_t)k * SIM_MIN, &v) ||
+		    json_number_value(is) != v)
+			return false;
+		c->times[series * c->minutes + k]++;
+		any = true;
+	}
+	return any;
+}
+
+static bool
+count_lines(const struct points *c, char *text)
+{
+	char *rest = NULL;
+	bool ok = true;
+
+	for (char *at = strtok_r(text, "\n", &rest); ok && at; at = strtok_r(NULL, "\n", &rest)) {
+		json_t *line = json_loads(at, JSON_REJECT_DUPLICATES, NULL);
+
+		ok = line && count_points(c, line);
+		json_decref(line);
+	}
+	return ok;
+}
+
+/* Each point that is shown by now is there, once. */
+static void
+check_times(const struct points *c)
+{
+	const struct place *p = c->p;
+	double v;
+
+	for (size_t i = 0; i < SIM_SERIES * c->minutes; i++) {
+		size_t series = i / c->minutes;
+		int64_t ms = c->from + (int64_t)(i % c->minutes) * SIM_MIN;
+
+		if (c->times[i] > 1)
+			wrong(p, &p->v->duplicated, "point twice in the lake", ms);
+		if (!c->times[i] && sim_value(p->s, p->tenant, p->region, series, ms, &v) &&
+		    sim_shown_ms(p->s, p->tenant, p->region, series, ms) <= p->s->now_ms)
+			wrong(p, &p->v->lost, "late point not found", ms);
+	}
+}
+
+/* The objects of a cell in a world of late points, which are numbered without a gap; returns how
+ * many there are. */
+static size_t
+check_points_cell(struct place *p, int64_t from)
+{
+	struct points c = {.p = p, .from = from, .minutes = (size_t)(p->s->every_ms / SIM_MIN)};
+	size_t n = 0;
+	bool more = true;
+
+	c.times = calloc(SIM_SERIES * c.minutes, sizeof(*c.times));
+	if (!c.times)
+		abort();
+	for (unsigned late = 0; more; late++) {
+		const struct sim_object *o;
+		char key[SIM_WORDS], *text;
+
+		cell_key(p, from, late, key);
+		o = sim_object(p->s, key);
+		more = o || !late;
+		if (!o)
+			continue;
+		n++;
+		text = unpack(o);
+		if (!text || !count_lines(&c, text))
+			wrong(p, &p->v->mismatched, "object differs", from);
+		free(text);
+		if (o->writes != 1)
+			wrong(p, &p->v->duplicated, "object written again", from);
+	}
+	check_times(&c);
+	free(c.times);
+	return n;
+}
+
 static size_t
 wanted_lines(const struct place *p, int64_t from)
 {
@@ -456,20 +569,32 @@ check_end(struct walk *w)
 		wrong(w->p, &w->p->v->mismatched, "sample from nowhere", w->db->samples[w->at].ts);
 }
 
+/* What came in time is there; what came late may be; nothing else is. */
+static void
+check_sample_of(struct walk *w, size_t series, int64_t ms)
+{
+	const struct place *p = w->p;
+	bool may_lack = sim_shown_ms(p->s, p->tenant, p->region, series, ms) > ms;
+	double v;
+
+	if (!sim_value(p->s, p->tenant, p->region, series, ms, &v) ||
+	    (may_lack && (!w->db || w->at == w->db->n || w->db->samples[w->at].ts > ms)))
+		return;
+	check_sample(w, ms, v);
+}
+
 static void
 check_series(const struct place *p, size_t series, int64_t from, int64_t to)
 {
 	struct walk w = {.p = p};
 	char key[512];
-	double v;
 
 	(void)snprintf(key, sizeof(key),
 		       "__name__=%s;account_id=%s;cluster=c;region=%s;service=web;tenant=%s;",
 		       sim_series[series], p->account, sim_regions[p->region], p->id);
 	w.db = db_find(p->s->receiver, key);
 	for (int64_t ms = from; ms < to; ms += SIM_MIN)
-		if (sim_value(p->s, p->tenant, p->region, series, ms, &v))
-			check_sample(&w, ms, v);
+		check_sample_of(&w, series, ms);
 	check_end(&w);
 }
 
@@ -618,7 +743,9 @@ check_stream(struct place *p, const json_t *checkpoint)
 	if (first < p->s->judge_from_ms)
 		first = p->s->judge_from_ms;
 	for (int64_t from = first; from < due; from += p->s->every_ms)
-		n += p->s->jobs == SIM_LATE ? check_late_cell(p, from) : check_cell(p, from);
+		n += p->s->jobs == SIM_LATE	? check_late_cell(p, from)
+		     : p->s->jobs == SIM_POINTS ? check_points_cell(p, from)
+						: check_cell(p, from);
 	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
 		check_series(p, i, first, due);
 	if (p->s->ways.stats)
@@ -687,6 +814,7 @@ has_job(const struct sim *s, enum sim_job job)
 	    [SIM_LATE] = {[JOB_APP] = true},
 	    [SIM_TRACES] = {[JOB_TRACES] = true},
 	    [SIM_ALARMS] = {[JOB_ALARMS] = true},
+	    [SIM_POINTS] = {[JOB_ECS] = true},
 	};
 
 	return has[s->jobs][job];

@@ -141,10 +141,57 @@ static const char by_expression[] =
     "        {id: m, namespace: ECS/ContainerInsights, metrics: [MemoryUtilized]},\n"
     "        {expression: m, name: ecs_task_memory_utilized}]";
 
+static void
+write_logs_job(const struct sim *s, FILE *f)
+{
+	long long every = s->every_ms / SIM_MIN;
+
+	if (s->ways.stats)
+		(void)fprintf(
+		    f,
+		    "  app: {kind: insights, every: %lldm, lookback: %lldm,\n"
+		    "        log_groups: [\"/app/*\"], query: \"stats count(*) as n by "
+		    "bin(1m) as t\",\n"
+		    "        to: [prom, lake], series: {time: t, values: {n: app_events}}}\n",
+		    every, 5 * every);
+	else
+		(void)fprintf(f,
+			      "  app: {kind: insights, every: %lldm, lookback: %lldm, %s,\n"
+			      "        log_groups: [\"/app/*\"], query: \"fields @timestamp, "
+			      "@message, n\"}\n",
+			      every, 5 * every,
+			      s->jobs == SIM_LATE ? "to: [lake], revisit: once, hold: 15m"
+			      : s->numbers ? "to: [prom, lake], series: {values: {n: app_event}, "
+					     "labels: {\"@log\": group}}"
+					   : "to: [lake]");
+}
+
+static void
+write_jobs(const struct sim *s, FILE *f)
+{
+	long long every = s->every_ms / SIM_MIN;
+
+	(void)fprintf(f, "jobs:\n");
+	if (s->jobs == SIM_USUAL || s->jobs == SIM_POINTS)
+		(void)fprintf(
+		    f,
+		    "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]%s}\n",
+		    every, 4 * every, s->seed % 2 ? by_expression : "");
+	if (s->jobs == SIM_TRACES || s->jobs == SIM_ALARMS)
+		(void)fprintf(
+		    f, "  %s: {kind: %s, every: %lldm, lookback: %lldm, to: [prom, lake%s]}\n",
+		    s->jobs == SIM_TRACES ? "traces" : "alarms",
+		    s->jobs == SIM_TRACES ? "traces" : "alarms", every, 5 * every,
+		    s->jobs == SIM_TRACES ? ", jaeger"
+		    : s->ways.oncall	  ? ", oncall"
+					  : "");
+	if (s->jobs == SIM_USUAL || s->jobs == SIM_LATE)
+		write_logs_job(s, f);
+}
+
 void
 sim_write_config(struct sim *s)
 {
-	long long every = s->every_ms / SIM_MIN;
 	FILE *f = fopen(s->config, "we");
 	char root[96];
 
@@ -164,38 +211,7 @@ sim_write_config(struct sim *s)
 		sim_tenant(i, id, account);
 		(void)fprintf(f, "  - {id: %s, account: \"%s\"}\n", id, account);
 	}
-	(void)fprintf(f, "jobs:\n");
-	if (s->jobs == SIM_USUAL)
-		(void)fprintf(
-		    f,
-		    "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]%s}\n",
-		    every, 4 * every, s->seed % 2 ? by_expression : "");
-	if (s->jobs == SIM_TRACES || s->jobs == SIM_ALARMS)
-		(void)fprintf(
-		    f, "  %s: {kind: %s, every: %lldm, lookback: %lldm, to: [prom, lake%s]}\n",
-		    s->jobs == SIM_TRACES ? "traces" : "alarms",
-		    s->jobs == SIM_TRACES ? "traces" : "alarms", every, 5 * every,
-		    s->jobs == SIM_TRACES ? ", jaeger"
-		    : s->ways.oncall	  ? ", oncall"
-					  : "");
-	else if (s->ways.stats)
-		(void)fprintf(
-		    f,
-		    "  app: {kind: insights, every: %lldm, lookback: %lldm,\n"
-		    "        log_groups: [\"/app/*\"], query: \"stats count(*) as n by "
-		    "bin(1m) as t\",\n"
-		    "        to: [prom, lake], series: {time: t, values: {n: app_events}}}\n",
-		    every, 5 * every);
-	else
-		(void)fprintf(f,
-			      "  app: {kind: insights, every: %lldm, lookback: %lldm, %s,\n"
-			      "        log_groups: [\"/app/*\"], query: \"fields @timestamp, "
-			      "@message, n\"}\n",
-			      every, 5 * every,
-			      s->jobs == SIM_LATE ? "to: [lake], revisit: once, hold: 15m"
-			      : s->numbers ? "to: [prom, lake], series: {values: {n: app_event}, "
-					     "labels: {\"@log\": group}}"
-					   : "to: [lake]");
+	write_jobs(s, f);
 	(void)fprintf(f,
 		      "sinks:\n"
 		      "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"

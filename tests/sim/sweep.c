@@ -4,6 +4,7 @@
  *
  *   sweep points            every call of one scenario, each kind of fault
  *   sweep late [SEEDS]      the same where log events come late, and so many random worlds
+ *   sweep late-points [SEEDS]  and where points of metrics do
  *   sweep traces [SEEDS]    the same for traces
  *   sweep alarms [SEEDS]    and for alarms
  *   sweep compact [SEEDS]   the same while a day is compacted, then backfilled
@@ -16,10 +17,11 @@
  *   sweep races FIRST N     the same with two to five runs at once, in any order
  *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
  *   sweep chaos FIRST N [M]  hostile worlds of M tenants, 20 if not said (sim_chaos.c)
+ *   sweep days FIRST N [TURNS]  days in which metrics come late, with backfills (sim_points.c)
  *   sweep year SEED [DAYS]  a year of 8 tenants, with all that may come in one (sim_year.c)
- *   sweep plan|late-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED [KIND@CALL...]
- *                           one, with every call shown (what a failure prints)
- *   sweep chaos-plan SEED [M], year-plan SEED [DAYS]   the same
+ *   sweep plan|late-plan|late-points-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED
+ * [KIND@CALL...] one, with every call shown (what a failure prints) sweep chaos-plan SEED [M],
+ * year-plan SEED [DAYS], day-plan SEED [TURNS]   the same
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
  */
@@ -40,6 +42,7 @@
 
 #define CHAOS_TENANTS 20
 #define YEAR	      365 /* days */
+#define TURNS	      25  /* of a day */
 #define MONTH_TENANTS 100
 #define MONTH_CALL_MS 10 /* 100 tenants at once, and a simulated world takes calls one by one */
 #define MAX_RUNS      13 /* in so many runs a world has to come to rest: each fault may end one */
@@ -67,7 +70,8 @@ struct plan_of_faults {
 	bool trace;
 };
 static struct totals totals;
-static const char *const modes[SIM_WORLDS] = {"plan", "late-plan", "traces-plan", "alarms-plan"};
+static const char *const modes[SIM_WORLDS] = {"plan", "late-plan", "traces-plan", "alarms-plan",
+					      "late-points-plan"};
 static const char *const kinds[SIM_FAULTS] = {"crash-before", "crash-after", "fail", "lost"};
 
 static void
@@ -159,15 +163,15 @@ settle(struct sim *s, const struct plan_of_faults *p)
 }
 
 /* All there is to a world: a late one once more, when the cells of its first run are due to be
- * asked for again. */
+ * asked for again, or there are new ones. */
 static bool
 live(struct sim *s, const struct plan_of_faults *p)
 {
 	if (!settle(s, p))
 		return false;
-	if (p->jobs != SIM_LATE)
+	if (p->jobs != SIM_LATE && p->jobs != SIM_POINTS)
 		return true;
-	s->now_ms += SIM_HOLD - SIM_DELAY_LOGS;
+	s->now_ms += p->jobs == SIM_LATE ? SIM_HOLD - SIM_DELAY_LOGS : 3 * EVERY;
 	return settle(s, p);
 }
 
@@ -861,6 +865,20 @@ sweep_chaos(uint64_t first, uint64_t n, size_t tenants)
 }
 
 static void
+sweep_days(uint64_t first, uint64_t n, unsigned turns)
+{
+	for (uint64_t seed = first; seed < first + n; seed++) {
+		struct sim_verdict v;
+		char again[64];
+
+		sim_points(seed, turns, false, &v);
+		(void)snprintf(again, sizeof(again), "day-plan %llu %u", (unsigned long long)seed,
+			       turns);
+		judge(&v, again);
+	}
+}
+
+static void
 sweep_year(uint64_t seed, unsigned days)
 {
 	struct sim_verdict v;
@@ -900,7 +918,9 @@ show_plan(const char *mode, int argc, char **argv)
 		sim_chaos(seed, argc > 1 ? strtoull(argv[1], NULL, 10) : CHAOS_TENANTS, true, &v);
 	if (!strcmp(mode, "year-plan"))
 		sim_year(seed, argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : YEAR, true, &v);
-	if (!strcmp(mode, "chaos-plan") || !strcmp(mode, "year-plan"))
+	if (!strcmp(mode, "day-plan"))
+		sim_points(seed, argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : TURNS, true, &v);
+	if (!strcmp(mode, "chaos-plan") || !strcmp(mode, "year-plan") || !strcmp(mode, "day-plan"))
 		return printf("%s\n", v.what[0] ? v.what : "good") < 0 || v.what[0];
 	while (jobs < SIM_WORLDS && strcmp(modes[jobs], mode) != 0)
 		jobs++;
@@ -966,6 +986,9 @@ sweep(int argc, char **argv)
 	else if (!strcmp(argv[1], "chaos") && argc >= 4)
 		sweep_chaos(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10),
 			    argc > 4 ? strtoull(argv[4], NULL, 10) : CHAOS_TENANTS);
+	else if (!strcmp(argv[1], "days") && argc >= 4)
+		sweep_days(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10),
+			   argc > 4 ? (unsigned)strtoul(argv[4], NULL, 10) : TURNS);
 	else if (!strcmp(argv[1], "year") && argc >= 3)
 		sweep_year(strtoull(argv[2], NULL, 10),
 			   argc > 3 ? (unsigned)strtoul(argv[3], NULL, 10) : YEAR);
