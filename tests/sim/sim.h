@@ -293,12 +293,12 @@ size_t sim_lake_objects(const struct sim *s);
 /* The report of the last run, of which there is one: it is taken away. NULL: none could be written. */
 json_t *sim_take_report(struct sim *s);
 
-/* ---- sim_chaos.c, sim_points.c, sim_year.c ---- */
+/* ---- sim_chaos.c, sim_day.c, sim_year.c ---- */
 
 /* One chaos world, 1,000 tenants at most; `trace`: with all calls shown. Adds to *v what is wrong, with words. */
 void sim_chaos(uint64_t seed, size_t tenants, bool trace, struct sim_verdict *v);
-/* A day in a world of late points: `turns` runs and backfills. */
-void sim_points(uint64_t seed, unsigned turns, bool trace, struct sim_verdict *v);
+/* A day in a late world: `turns` runs and backfills. */
+void sim_day(uint64_t seed, unsigned turns, bool trace, struct sim_verdict *v);
 void sim_year(uint64_t seed, unsigned days, bool trace, struct sim_verdict *v);
 
 #endif

@@ -17,7 +17,7 @@
  *   sweep races FIRST N     the same with two to five runs at once, in any order
  *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
  *   sweep chaos FIRST N [M]  hostile worlds of M tenants, 20 if not said (sim_chaos.c)
- *   sweep days FIRST N [TURNS]  days in which metrics come late, with backfills (sim_points.c)
+ *   sweep days FIRST N [TURNS]  days in which metrics come late, with backfills (sim_day.c)
  *   sweep year SEED [DAYS]  a year of 8 tenants, with all that may come in one (sim_year.c)
  *   sweep plan|late-plan|late-points-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED
  * [KIND@CALL...] one, with every call shown (what a failure prints) sweep chaos-plan SEED [M],
@@ -871,7 +871,7 @@ sweep_days(uint64_t first, uint64_t n, unsigned turns)
 		struct sim_verdict v;
 		char again[64];
 
-		sim_points(seed, turns, false, &v);
+		sim_day(seed, turns, false, &v);
 		(void)snprintf(again, sizeof(again), "day-plan %llu %u", (unsigned long long)seed,
 			       turns);
 		judge(&v, again);
@@ -919,7 +919,7 @@ show_plan(const char *mode, int argc, char **argv)
 	if (!strcmp(mode, "year-plan"))
 		sim_year(seed, argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : YEAR, true, &v);
 	if (!strcmp(mode, "day-plan"))
-		sim_points(seed, argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : TURNS, true, &v);
+		sim_day(seed, argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : TURNS, true, &v);
 	if (!strcmp(mode, "chaos-plan") || !strcmp(mode, "year-plan") || !strcmp(mode, "day-plan"))
 		return printf("%s\n", v.what[0] ? v.what : "good") < 0 || v.what[0];
 	while (jobs < SIM_WORLDS && strcmp(modes[jobs], mode) != 0)

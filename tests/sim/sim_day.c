@@ -1,11 +1,12 @@
 /*
- * Worlds whose metrics come late: a run every five minutes or so, with hours without any between
- * them; one in a few is killed, finds no receiver, or takes turns with a backfill, of which there
- * are others in between, killed as well. A fifth of all points is shown only after its cell was
- * due, up to 25 minutes after its time.
+ * Days in worlds whose data comes late: a run every five minutes or so, with hours without any
+ * between them; one in a few is killed, finds no receiver, or takes turns with a backfill, of which
+ * there are others in between, killed as well. Two worlds in three have metrics, of whose points a
+ * fifth is shown only after its cell was due, up to 25 minutes after its time; the third one has
+ * log events.
  *
- * In the end each point that was ever shown is in the lake, once, whoever froze its cell and
- * whatever was known of it; and the receiver has all that came in time.
+ * In the end all that was ever shown is in the lake, once, whoever froze its cell and whatever was
+ * known of it; and the receiver has all points that came in time.
  */
 #include "tests/sim/sim.h"
 
@@ -42,7 +43,8 @@ until_next(struct life *l)
 static void
 draw_window(struct life *l)
 {
-	int64_t due = (l->s->now_ms - SIM_DELAY) / EVERY * EVERY;
+	int64_t delay = l->s->jobs == SIM_POINTS ? SIM_DELAY : SIM_DELAY_LOGS;
+	int64_t due = (l->s->now_ms - delay) / EVERY * EVERY;
 	int64_t cells = (due - l->first_ms) / EVERY;
 	int64_t to = due - (int64_t)(draw(l) % 4) * EVERY;
 	int64_t from = to - (int64_t)(1 + draw(l) % 12) * EVERY;
@@ -102,18 +104,19 @@ settle(struct life *l)
 }
 
 void
-sim_points(uint64_t seed, unsigned turns, bool trace, struct sim_verdict *v)
+sim_day(uint64_t seed, unsigned turns, bool trace, struct sim_verdict *v)
 {
 	struct life l = {.r = mix64(seed ^ 0x1a7e)};
+	enum sim_jobs jobs = seed % 3 ? SIM_POINTS : SIM_LATE;
 
 	*v = (struct sim_verdict){0};
-	l.s = sim_new(seed, 1 + seed / 2 % 2, EVERY, seed / 4 % 2 ? HABIT_WHOLE : HABIT_KEEPER,
-		      SIM_POINTS);
+	l.s =
+	    sim_new(seed, 1 + seed / 2 % 2, EVERY, seed / 4 % 2 ? HABIT_WHOLE : HABIT_KEEPER, jobs);
 	l.s->now_ms = SIM_EPOCH + 2 * HOUR;
 	l.s->call_ms = CALL_MS;
 	l.s->trace = trace;
 	l.s->receiver->window_ms = 24 * HOUR;
-	l.first_ms = l.s->now_ms - 4 * EVERY; /* its lookback */
+	l.first_ms = l.s->now_ms - (jobs == SIM_POINTS ? 4 : 5) * EVERY; /* its lookback */
 	(void)sim_run(l.s, SIM_RUN, 1);
 	for (unsigned i = 0; i < turns; i++)
 		one_turn(&l);
