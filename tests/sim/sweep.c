@@ -17,7 +17,7 @@
  *   sweep races FIRST N     the same with two to five runs at once, in any order
  *   sweep month [SEED]      a month of hourly runs for 100 tenants, with outages
  *   sweep chaos FIRST N [M]  hostile worlds of M tenants, 20 if not said (sim_chaos.c)
- *   sweep days FIRST N [TURNS]  days in which metrics come late, with backfills (sim_day.c)
+ *   sweep days FIRST N [TURNS]  days in which data comes late, with backfills (sim_day.c)
  *   sweep year SEED [DAYS]  a year of 8 tenants, with all that may come in one (sim_year.c)
  *   sweep plan|late-plan|late-points-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED
  * [KIND@CALL...] one, with every call shown (what a failure prints) sweep chaos-plan SEED [M],
