@@ -472,7 +472,8 @@ save_cell(const struct seen *s, const struct seen_cell *c, const struct seen_cel
 	j = json_pack("{s:I, s:i, s:b, s:o, s:o}", "start_ms", (json_int_t)c->start_ms, "late",
 		      (int)c->late, "foreign", c->foreign, "owed", save_owed(c), "marks",
 		      packed(&raw));
-	if (j && c->asked && json_object_set_new(j, "asked", json_true())) {
+	if (j && ((c->asked && json_object_set_new(j, "asked", json_true())) ||
+		  (c->unread && json_object_set_new(j, "unread", json_true())))) {
 		json_decref(j);
 		return NULL;
 	}
@@ -561,13 +562,14 @@ load_cell(struct seen *s, const json_t *j, struct sv keys)
 	CLEANUP(buf_done) struct buf marks = BUF_INIT(TEXT_MAX);
 	int64_t start_ms, late;
 	struct seen_cell *c;
-	bool foreign, asked = false;
+	bool foreign, asked = false, unread = false;
 	json_t *owed;
 
 	if (json_get_i64(j, "", "start_ms", true, &start_ms, NULL) ||
 	    json_get_i64(j, "", "late", true, &late, NULL) || late < 0 || late > INT32_MAX ||
 	    json_get_bool(j, "", "foreign", true, &foreign, NULL) ||
 	    json_get_bool(j, "", "asked", false, &asked, NULL) ||
+	    json_get_bool(j, "", "unread", false, &unread, NULL) ||
 	    json_get_obj(j, "", "owed", true, &owed, NULL) ||
 	    !unpacked(json_object_get(j, "marks"), &marks) ||
 	    (s->n && s->cells[s->n - 1].start_ms >= start_ms))
@@ -578,6 +580,7 @@ load_cell(struct seen *s, const json_t *j, struct sv keys)
 	c->late = (unsigned)late;
 	c->foreign = foreign;
 	c->asked = asked;
+	c->unread = unread;
 	return load_owed(c, owed) && load_marks(s, c, keys, buf_view(&marks));
 }
 

@@ -30,6 +30,7 @@ struct seen_cell {
 	bool asked;    /* asked for a second time, or not to be: only debts are left */
 	struct seen_owed *owed; /* sorted by sink */
 	size_t n_owed;
+	bool unread;   /* nothing is known of it yet: its objects tell */
 	bool looked;   /* not stored: looked at in this run */
 	/* n series with their marks, n * slots */
 	uint64_t *keys; /* sorted */

@@ -1,10 +1,8 @@
 /* Late points; see late.h. */
 #include "run/late.h"
 
-#include <math.h>
-
 #include "base/log.h"
-#include "run/rejects.h"
+#include "base/timefmt.h"
 
 bool
 late_may_exist(const struct stream *s)
@@ -31,8 +29,8 @@ marks_points(const struct stream *s)
 	return late_is_used(s) && s->job->kind->reach_ms;
 }
 
-static struct cell
-cell_of(const struct stream *s, int64_t start_ms)
+struct cell
+late_cell(const struct stream *s, int64_t start_ms)
 {
 	return (struct cell){start_ms, start_ms + s->plan->every_ms};
 }
@@ -55,25 +53,47 @@ late_warn_full(const struct stream *s, const struct err *err)
 		  LOG_S("region", s->js.region), LOG_E(err));
 }
 
+int64_t
+late_oldest_ms(const struct stream *s)
+{
+	return s->env->now_ms - s->plan->max_catchup_ms - s->reach_ms;
+}
+
+/* A cell's place among those with marks; if there is none, the oldest one's. */
+static struct seen_cell *
+put_cell(struct stream *s, int64_t start_ms)
+{
+	struct seen_cell *c;
+	struct err err = {0};
+
+	while (!(c = seen_put(&s->seen, start_ms, &err))) {
+		late_warn_full(s, &err);
+		if (!s->seen.n || s->seen.cells[0].start_ms > start_ms)
+			return NULL;
+		seen_drop(&s->seen, 0);
+	}
+	return c;
+}
+
 /* Cells that were committed when their marks were not written yet (of two regions one commits, and
- * the run is killed), or whose marks are of no use: from here on they are cells of which nothing is
- * known, and the first look reads them. */
+ * the run is killed), or whose marks are of no use. */
 static void
-put_unmarked(struct stream *s)
+put_unread(struct stream *s)
 {
 	int64_t every = s->plan->every_ms;
 	int64_t end = commit_sink_newest(s->commit, s->js.region, s->plan->sinks[s->lake].name);
-	int64_t from = s->seen.newest_ms == INT64_MIN ? cell_floor(end - s->reach_ms - 1, every)
-						      : s->seen.newest_ms + every;
-	struct err err = {0};
+	int64_t from =
+	    s->seen.newest_ms == INT64_MIN ? end - s->reach_ms : s->seen.newest_ms + every;
 
-	if (from < s->first_ms)
-		from = s->first_ms;
-	for (int64_t ms = from; ms < end; ms += every)
-		if (late_is_frozen(s, cell_of(s, ms)) && !seen_put(&s->seen, ms, &err)) {
-			late_warn_full(s, &err);
-			return;
-		}
+	if (from < late_oldest_ms(s))
+		from = late_oldest_ms(s);
+	from = cell_floor(from + every - 1, every);
+	for (int64_t ms = from > s->first_ms ? from : s->first_ms; ms < end; ms += every) {
+		struct seen_cell *c = late_is_frozen(s, late_cell(s, ms)) ? put_cell(s, ms) : NULL;
+
+		if (c)
+			c->unread = true;
+	}
 }
 
 void
@@ -90,7 +110,7 @@ late_begin(struct stream *s)
 	s->first_ms = commit_first_ms(s->commit, s->js.region);
 	s->seen_loaded = true;
 	if (marks_points(s) && s->reach_ms && stream_has_lake(s))
-		put_unmarked(s);
+		put_unread(s);
 }
 
 void
@@ -99,12 +119,6 @@ late_done(struct stream *s)
 	if (s->seen_loaded)
 		seen_done(&s->seen);
 	s->seen_loaded = false;
-}
-
-int64_t
-late_oldest_ms(const struct stream *s)
-{
-	return s->env->now_ms - s->plan->max_catchup_ms - s->reach_ms;
 }
 
 bool
@@ -139,18 +153,14 @@ mark(struct stream *s, int64_t start_ms, const struct cell_data *d)
 static void
 mark_frozen(struct stream *s, const struct cell_data *d)
 {
-	struct err err = {0};
-	struct seen_cell *c;
+	struct seen_cell *c = put_cell(s, d->cell.start_ms);
 	unsigned n = 0;
 
-	c = seen_put(&s->seen, d->cell.start_ms, &err);
-	if (!c) {
-		late_warn_full(s, &err);
+	if (!c)
 		return;
-	}
 	c->n = 0;
 	c->late = 0;
-	c->foreign = false;
+	c->foreign = c->unread = false;
 	/* In their order: of a value that was revised the last one is known. */
 	for (; d && mark(s, d->cell.start_ms, d); d = d->later, n++)
 		seen_find(&s->seen, d->cell.start_ms)->late = n;
@@ -217,36 +227,66 @@ is_to_look_at(const struct stream *s, struct cell c)
 	       late_is_frozen(s, c);
 }
 
-int64_t
-late_reach(const struct stream *s, int64_t first_ms)
+/* The oldest cell that a request for those from first_ms on may begin with. */
+static int64_t
+reach(const struct stream *s, int64_t first_ms)
 {
-	if (!marks_points(s) || !s->reach_ms)
-		return first_ms;
 	return cell_floor(first_ms - s->reach_ms - 1, s->plan->every_ms);
 }
 
 int64_t
 late_from(const struct stream *s, int64_t first_ms)
 {
-	for (int64_t ms = late_reach(s, first_ms); ms < first_ms; ms += s->plan->every_ms)
-		if (is_to_look_at(s, cell_of(s, ms)))
+	if (!marks_points(s) || !s->reach_ms)
+		return first_ms;
+	for (int64_t ms = reach(s, first_ms); ms < first_ms; ms += s->plan->every_ms)
+		if (is_to_look_at(s, late_cell(s, ms)))
 			return ms;
 	return first_ms;
 }
 
-bool
-late_waits(const struct stream *s, int64_t before_ms, int64_t *ret_ms)
+size_t
+late_apart(const struct stream *s, int64_t *ret_ms)
 {
-	if (!marks_points(s) || !s->reach_ms)
-		return false;
-	for (size_t i = 0; i < s->seen.n; i++) {
+	int64_t every = s->plan->every_ms, before;
+
+	if (!marks_points(s) || !s->reach_ms || !stream_has_lake(s) || !s->stats.cells)
+		return 0;
+	before =
+	    reach(s, commit_sink_newest(s->commit, s->js.region, s->plan->sinks[s->lake].name));
+	for (size_t i = 0; i < s->seen.n && s->seen.cells[i].start_ms < before; i++) {
 		*ret_ms = s->seen.cells[i].start_ms;
-		if (*ret_ms >= before_ms)
-			return false;
-		if (*ret_ms >= s->looked_ms && is_to_look_at(s, cell_of(s, *ret_ms)))
-			return true;
+		if (*ret_ms >= s->looked_ms && *ret_ms >= late_oldest_ms(s) &&
+		    is_to_look_at(s, late_cell(s, *ret_ms)))
+			return (size_t)((before - *ret_ms + every - 1) / every);
 	}
-	return false;
+	return 0;
+}
+
+static void
+warn_not_looked(const struct stream *s, int64_t from_ms, const struct err *err)
+{
+	char from[TIME_TEXT_MAX];
+
+	time_format_ms(from_ms, from);
+	log_event(LOG_WARN, "late points not looked for", LOG_S("tenant", s->tenant->id),
+		  LOG_S("job", s->job->name), LOG_S("region", s->js.region), LOG_S("from", from),
+		  LOG_E(err));
+}
+
+void
+late_was_apart(struct stream *s, int64_t from_ms, size_t n, const struct err *err)
+{
+	s->looked_ms = from_ms + (int64_t)n * s->plan->every_ms;
+	if (err->kind != ERR_NONE)
+		warn_not_looked(s, from_ms, err);
+	for (size_t i = 0; i < s->seen.n; i++) {
+		struct seen_cell *c = &s->seen.cells[i];
+
+		if (c->start_ms >= from_ms && c->start_ms < s->looked_ms &&
+		    (err->kind == ERR_NONE || err->kind == ERR_DATA))
+			c->looked = true;
+	}
 }
 
 /* Marks from the lake; an object of another definition has other series. */
@@ -271,202 +311,18 @@ learn(struct stream *s, struct cell cell, struct err *err)
 	return r;
 }
 
-/* What a receiver takes */
-
-/* What is known of a receiver's samples beside a cell's late ones. */
-struct order {
-	const struct stream *s;
-	const char *sink;
-	struct cell cell;
-	bool unknown;	 /* it has newer cells of which nothing is known here */
-	int64_t head_ms; /* its newest sample of this stream; INT64_MIN: none known */
-	/* Where the marks of the cell itself know more than the receiver has: the cell as it is
-	 * frozen, of which it has the late objects up to this number. */
-	const struct cell_data *had;
-	unsigned had_late;
-	const struct cell_data
-	    *whole; /* the cell as far as it is known: all of its series count for max_series */
-};
-
-static bool
-sink_has(const struct order *o, int64_t start_ms)
-{
-	return commit_sink_done(o->s->commit, o->s->js.region, o->sink, cell_of(o->s, start_ms));
-}
-
-static void
-order_init(struct order *o)
-{
-	const struct seen *seen = &o->s->seen;
-	int64_t newest = commit_sink_newest(o->s->commit, o->s->js.region, o->sink), ms;
-
-	o->head_ms = INT64_MIN;
-	for (size_t i = 0; i < seen->n; i++)
-		if (sink_has(o, seen->cells[i].start_ms) &&
-		    seen_head(seen, &seen->cells[i], o->s->plan->every_ms, &ms) && ms > o->head_ms)
-			o->head_ms = ms;
-	for (ms = o->cell.end_ms; ms < newest && !o->unknown; ms += o->s->plan->every_ms)
-		o->unknown = sink_has(o, ms) && !seen_find(seen, ms);
-	if (o->unknown)
-		o->head_ms = newest;
-}
-
-static void
-newest_in(const struct cell_data *d, const struct series *series, int64_t *newest)
-{
-	for (size_t r = 0; r < d->n_rows; r++) {
-		const struct sample_row *row = &d->rows[r];
-
-		if (series_cmp(row->series, series) != 0)
-			continue;
-		for (size_t i = 0; i < row->n; i++) {
-			int64_t ms = row->first_ms + (int64_t)i * series->period_ms;
-
-			if (isfinite(row->values[i]) && ms > *newest)
-				*newest = ms;
-		}
-	}
-}
-
-/* The newest sample of a series that the receiver has, in the cells that are known. */
-static int64_t
-newest_of(const struct order *o, const struct series *series)
-{
-	const struct seen *seen = &o->s->seen;
-	uint64_t key = seen_key(series);
-	int64_t newest = INT64_MIN, ms;
-
-	for (size_t i = 0; i < seen->n; i++) {
-		const struct seen_cell *c = &seen->cells[i];
-
-		if ((o->had && c->start_ms == o->cell.start_ms) || !sink_has(o, c->start_ms))
-			continue;
-		if (seen_newest(seen, c, key, o->s->plan->every_ms, &ms) && ms > newest)
-			newest = ms;
-	}
-	for (const struct cell_data *d = o->had; d && d->late <= o->had_late; d = d->later)
-		newest_in(d, series, &newest);
-	return newest;
-}
-
-/* Into *to (initialised): the rows of d that the receiver takes. */
+/* The same for a cell of which nothing is known; one that cannot be read holds up no other. */
 static int
-deliverable(const struct order *o, const struct cell_data *d, int64_t window_ms,
-	    struct cell_data *to, struct err *err)
+read_marks(struct stream *s, struct cell cell, struct err *err)
 {
-	to->rows = arena_array(&to->arena, d->n_rows, sizeof(*to->rows));
-	if (!to->rows)
-		return err_nomem(err);
-	for (size_t r = 0; r < d->n_rows; r++) {
-		struct sample_row row = d->rows[r];
-		double *values = arena_array(&to->arena, row.n, sizeof(*values));
-		int64_t newest = newest_of(o, row.series);
-		uint64_t n = 0;
-
-		if (!values)
-			return err_nomem(err);
-		for (size_t i = 0; i < row.n; i++) {
-			int64_t ms = row.first_ms + (int64_t)i * row.series->period_ms;
-			bool in_order = !o->unknown && ms > newest;
-			bool in_window =
-			    window_ms && o->head_ms != INT64_MIN && ms >= o->head_ms - window_ms;
-
-			values[i] = in_order || in_window ? row.values[i] : NAN;
-			n += isfinite(values[i]) != 0;
-		}
-		row.values = values;
-		to->n_samples += n;
-		if (n)
-			to->rows[to->n_rows++] = row;
-	}
-	return 0;
-}
-
-/* To a sink that takes samples, and an account of all of d's. What the receiver refuses for its
- * order is too old for it, or there already since a try whose outcome was lost. */
-static int
-send_samples(struct stream *s, const struct order *o, size_t k, const struct cell_data *d,
-	     struct published *r, struct err *err)
-{
-	struct outlet *out = stream_outlet(s, k);
-	struct publish p = stream_publish_args(s);
-	struct cell_data within, to;
-	struct rejects rej;
-	int rc;
-
-	rejects_init(&rej, o->sink, &p);
-	p.maybe_sent = true;
-	p.reject = rejects_add;
-	p.reject_arg = &rej;
-	cell_data_init(&within, d->cell);
-	cell_data_init(&to, d->cell);
-	rc = stream_most_series(s, o->whole, d, &within, err);
-	if (!rc)
-		rc = deliverable(o, &within, out->conf->out_of_order_ms, &to, err);
-	if (!rc && to.n_samples)
-		rc = outlet_publish(out, &p, &to, r, err);
-	if (!rc)
-		rc = stream_write_rejects(s, &p, &rej, d->cell, err);
-	r->too_old += within.n_samples - to.n_samples;
-	r->over_limit += d->n_samples - within.n_samples;
-	cell_data_done(&to);
-	cell_data_done(&within);
-	rejects_done(&rej);
-	return rc;
-}
-
-/* One late object to one sink. */
-static int
-send_one(struct stream *s, struct order *o, size_t k, const struct cell_data *d, struct err *err)
-{
-	struct outlet *out = stream_outlet(s, k);
-	struct published r = {0};
-	struct publish p = stream_publish_args(s);
-	bool samples = out->sink && out->sink->ops->samples;
-	int rc;
-
-	if (samples)
-		rc = send_samples(s, o, k, d, &r, err);
-	else
-		rc = outlet_publish(out, &p, d, &r, err);
-	if (rc)
+	if (!learn(s, cell, err))
+		return 0;
+	(void)err_wrap(err, "read what is frozen");
+	if (err->kind != ERR_DATA)
 		return -1;
-	stream_count_published(s, k, &r, samples);
-	commit_late_sent(s->commit, s->js.region, o->sink, &r);
-	return 0;
-}
-
-static bool
-is_blocked(const struct stream *s, size_t k)
-{
-	return s->blocked & (1ULL << k);
-}
-
-int
-late_send(struct stream *s, const struct cell_data *whole, const struct cell_data *d, bool *all,
-	  struct err *err)
-{
-	struct seen_cell *c = seen_find(&s->seen, d->cell.start_ms);
-
-	*all = true;
-	for (size_t k = 0; k < s->plan->n_sinks; k++) {
-		struct order o = {
-		    .s = s, .sink = s->plan->sinks[k].name, .cell = d->cell, .whole = whole};
-
-		if (k == s->lake || s->plan->sinks[k].leftovers ||
-		    !sink_has(&o, d->cell.start_ms) || seen_owes(c, o.sink))
-			continue;
-		order_init(&o);
-		if (!is_blocked(s, k) && !send_one(s, &o, k, d, err))
-			continue;
-		if (!is_blocked(s, k) && err->kind == ERR_CANCELLED)
-			return -1;
-		if (!is_blocked(s, k))
-			stream_block(s, k, err);
-		*all = false;
-		if (stream_has_lake(s) && seen_owe(c, o.sink, c->late, err))
-			return -1;
-	}
+	warn_not_looked(s, cell.start_ms, err);
+	err_clear(err);
+	seen_find(&s->seen, cell.start_ms)->foreign = true;
 	return 0;
 }
 
@@ -510,10 +366,10 @@ check_empty(struct stream *s, struct seen_cell *c, bool *changed, struct err *er
 	*changed = false;
 	if (!stream_has_lake(s) || c->n || c->late)
 		return 0;
-	if (learn(s, cell_of(s, start_ms), err))
+	if (learn(s, late_cell(s, start_ms), err))
 		return -1;
 	c = seen_find(&s->seen, start_ms);
-	*changed = c && c->n;
+	*changed = c && (c->n || c->foreign);
 	return 0;
 }
 
@@ -586,6 +442,8 @@ late_look(struct stream *s, const struct cell_data *d, struct err *err)
 
 	if (!is_to_look_at(s, d->cell))
 		return 0;
+	if (seen_find(&s->seen, d->cell.start_ms)->unread && read_marks(s, d->cell, err))
+		return -1;
 	for (int i = 0; look == LOOK_MORE; i++) {
 		if (i >= LATE_MAX)
 			return err_set(err, ERR_DATA, "more than %d late objects of one cell",
@@ -596,54 +454,5 @@ late_look(struct stream *s, const struct cell_data *d, struct err *err)
 	c = seen_find(&s->seen, d->cell.start_ms);
 	if (c)
 		c->looked = look == LOOK_NOTHING && !s->made_do;
-	return 0;
-}
-
-/* Debts */
-
-static int
-pay_one(struct stream *s, size_t k, struct seen_cell *c, struct err *err)
-{
-	struct order o = {.s = s, .sink = s->plan->sinks[k].name, .cell = cell_of(s, c->start_ms)};
-	struct cell_data had;
-	char definition[65];
-	int r;
-
-	cell_data_init(&had, o.cell);
-	r = stream_read_frozen(s, &had, definition, err);
-	o.had = o.whole = &had;
-	o.had_late = seen_owes(c, o.sink)->sent;
-	order_init(&o);
-	for (const struct cell_data *d = had.later; !r && d; d = d->later) {
-		if (d->late <= o.had_late)
-			continue;
-		r = send_one(s, &o, k, d, err);
-		o.had_late = d->late;
-	}
-	if (!r || err->kind == ERR_NOTFOUND) {
-		r = 0;
-		seen_paid(c, o.sink);
-	}
-	cell_data_done(&had);
-	return r;
-}
-
-int
-late_pay(struct stream *s, int64_t before_ms, struct err *err)
-{
-	if (!late_is_used(s) || !stream_has_lake(s))
-		return 0;
-	for (size_t k = 0; k < s->plan->n_sinks; k++)
-		for (size_t i = 0; i < s->seen.n && !is_blocked(s, k); i++) {
-			struct seen_cell *c = &s->seen.cells[i];
-
-			if (c->start_ms >= before_ms || k == s->lake ||
-			    !seen_owes(c, s->plan->sinks[k].name) || !pay_one(s, k, c, err))
-				continue;
-			if (err->kind == ERR_CANCELLED)
-				return -1;
-			stream_block(s, k, err);
-		}
-	err_clear(err);
 	return 0;
 }

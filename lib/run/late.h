@@ -10,8 +10,9 @@
  * reached, it is owed them, and gets them before anything newer.
  *
  * Marks that are missing (another run's, a mended checkpoint's) are read from the frozen objects.
- * What waits for a look and is older than the requests of this run reach is asked for apart: cells
- * that others froze are taken over many at a time.
+ * What waits for a look and is older than requests for new cells reach is asked for apart, once all
+ * that is new is done: cells that others froze are taken over many at a time. Without a lake there
+ * are none.
  *
  * Rows of log events have no marks: second.h.
  */
@@ -23,13 +24,14 @@
 /* Reads the stream's marks. Before anything else here; harmless again. */
 void late_begin(struct stream *s);
 void late_done(struct stream *s);
-/* The oldest cell that a request for those from first_ms on may begin with; first_ms if none is looked at again. */
-int64_t late_reach(const struct stream *s, int64_t first_ms);
-/* Where it has to begin for everything within its reach that is to be looked at again: first_ms if that is nothing. */
+/* Where the request for cells from first_ms on has to begin for everything within its reach that is to be looked at again:
+ * first_ms if that is nothing. */
 int64_t late_from(const struct stream *s, int64_t first_ms);
-/* The oldest cell before this that is to be looked at again, and was not in a look of its own in this run (up to
- * s->looked_ms): one that another froze, be it a backfill, and this stream took over behind it. */
-bool late_waits(const struct stream *s, int64_t before_ms, int64_t *ret_ms);
+/* What is to be looked at again and is out of the next requests' reach, for others froze it and this run took it over: how
+ * many cells, and the first one's start. 0: none, or nothing was new in this run. */
+size_t late_apart(const struct stream *s, int64_t *ret_ms);
+/* They were asked for, and this came of it: that is tried again in the next run if it may pass, and in none otherwise. */
+void late_was_apart(struct stream *s, int64_t from_ms, size_t n, const struct err *err);
 /* What was pulled of a cell that was done before. */
 int late_look(struct stream *s, const struct cell_data *d, struct err *err);
 /* What is owed to sinks of cells before before_ms. */
@@ -42,7 +44,9 @@ void late_taken(struct stream *s, const struct cell_data *d, bool again);
 /* Hands the marks to the committer, without those that no look is due for. */
 void late_keep(struct stream *s);
 
-/* For second.c. */
+/* For late_send.c and second.c. */
+/* The stream's cell that begins then. */
+struct cell late_cell(const struct stream *s, int64_t start_ms);
 /* Cells of this stream may have late objects. */
 bool late_may_exist(const struct stream *s);
 /* This run looks for what came late. */

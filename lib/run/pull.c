@@ -268,13 +268,14 @@ record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err
 		struct cell gap = {gaps[i].from_ms > first_ms ? gaps[i].from_ms : first_ms,
 				   gaps[i].to_ms};
 
-		if (gap.start_ms < gap.end_ms &&
-		    commit_gap(s->commit, s->js.region, gap, gaps[i].reason, s->env->now_ms, err))
+		if (gap.start_ms >= gap.end_ms)
+			continue;
+		if (commit_gap(s->commit, s->js.region, gap, gaps[i].reason, s->env->now_ms, err))
 			return -1;
+		if (!s->gap_said)
+			say_gap(s, &gaps[i]);
+		s->gap_said = true;
 	}
-	if (n && !s->gap_said)
-		say_gap(s, &gaps[0]);
-	s->gap_said = s->gap_said || n;
 	return 0;
 }
 
@@ -318,8 +319,9 @@ make_do(struct stream *s, struct pull *p, const struct pull_span *span, struct e
 	struct cell gap = {pull_first_new_ms(span), span->cells[span->n - 1].end_ms};
 	char reason[200];
 
-	if (err->kind != ERR_DATA || !strstr(err->msg, PULL_INCOMPLETE) ||
-	    gap.end_ms > pull_makes_do_before(s) || !s->job->kind->make_do(p))
+	if (gap.start_ms == gap.end_ms || err->kind != ERR_DATA ||
+	    !strstr(err->msg, PULL_INCOMPLETE) || gap.end_ms > pull_makes_do_before(s) ||
+	    !s->job->kind->make_do(p))
 		return -1;
 	(void)snprintf(reason, sizeof(reason), "taken as it was: %s",
 		       strstr(err->msg, PULL_INCOMPLETE) + strlen(PULL_INCOMPLETE));
@@ -328,8 +330,6 @@ make_do(struct stream *s, struct pull *p, const struct pull_span *span, struct e
 		  LOG_S("region", s->js.region), LOG_E(err));
 	err_clear(err);
 	s->made_do = true;
-	if (gap.start_ms == gap.end_ms)
-		return 0;
 	return commit_gap(s->commit, s->js.region, gap, reason, s->env->now_ms, err);
 }
 

@@ -15,7 +15,7 @@ struct pull_span {
 	size_t n, again;
 	bool second; /* all of them are done, and asked for a second time */
 };
-/* Cells from here on are new. The end of all of them: none is. */
+/* Where the new ones begin: the end of all, if none is new. */
 int64_t pull_first_new_ms(const struct pull_span *span);
 /* What becomes of a pulled cell; it and all it points to are gone afterwards. 1: the cells after it are not wanted. */
 typedef int cell_taker(struct stream *s, const struct pull_span *span, struct cell_data *d, struct err *err);

@@ -641,21 +641,20 @@ pull_through(struct stream *s, struct worker_mem *mem, struct cell first, size_t
 	return pull_range(s, mem, from_ms, again + n, again, err);
 }
 
-/* Looks at what waits for it before before_ms, in requests of its own. */
+/* Cells that are out of the others' reach. What stands in the way is no reason for the stream to
+ * fail: nothing new depends on them. */
 static int
-look_apart(struct stream *s, struct worker_mem *mem, int64_t before_ms, struct err *err)
+look_apart(struct stream *s, struct worker_mem *mem, int64_t from_ms, size_t n, struct err *err)
 {
-	int64_t from_ms, every = s->plan->every_ms;
+	size_t most = span_max(s);
 
-	while (late_waits(s, before_ms, &from_ms)) {
-		size_t n = (size_t)((before_ms - from_ms + every - 1) / every), most = span_max(s);
-
-		if (n > most)
-			n = most;
-		if (pull_range(s, mem, from_ms, n, n, err))
-			return -1;
-		s->looked_ms = from_ms + (int64_t)n * every;
-	}
+	if (n > most)
+		n = most;
+	if (pull_range(s, mem, from_ms, n, n, err) &&
+	    (err->kind == ERR_CANCELLED || commit_lost(s->commit)))
+		return -1;
+	late_was_apart(s, from_ms, n, err);
+	err_clear(err);
 	return 0;
 }
 
@@ -759,11 +758,9 @@ do_span(struct stream *s, struct worker_mem *mem, struct plan_span *span, struct
 		span->n = n_old;
 	cell_data_init(&existing, span->first);
 	r = count_missing(s, span, &existing, &missing, err);
-	if (!r && missing) {
-		r = look_apart(s, mem, late_reach(s, span->first.start_ms), err);
-		if (!r)
-			r = pull_through(s, mem, span->first, missing, true, err);
-	} else if (!r) {
+	if (!r && missing)
+		r = pull_through(s, mem, span->first, missing, true, err);
+	else if (!r) {
 		r = cell_through(s, &existing, true, err);
 		if (!r)
 			s->from_ms = span->first.end_ms;
@@ -862,13 +859,32 @@ check_slices(const struct stream *s, struct err *err)
 	return stream_has_lake(s) ? 0 : check_front(s, err);
 }
 
+/* What is new goes first: it must not lack what a second asking, or a look at what is old, has
+ * spent. True: there was something to do. */
+static bool
+do_next(struct stream *s, struct worker_mem *mem, enum plan_pass pass, int *r, struct err *err)
+{
+	struct plan_span span;
+	struct cell again;
+	int64_t from_ms;
+	size_t n;
+
+	if (next_span(s, pass, &span))
+		*r = do_span(s, mem, &span, err);
+	else if (second_due(s, &again))
+		*r = second_ask(s, mem, again, err);
+	else if ((pass == PLAN_REST || !commit_has_rest(s->commit, s->plan, s->js.region)) &&
+		 (n = late_apart(s, &from_ms)) > 0)
+		*r = look_apart(s, mem, from_ms, n, err);
+	else
+		return false;
+	return true;
+}
+
 enum step
 stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 {
-	struct plan_span span;
 	struct err err = {0};
-	struct cell again;
-	bool next = false;
 	int r;
 
 	s->parked = false;
@@ -882,16 +898,11 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 		r = commit_tick(s->commit, &err);
 	if (!r)
 		r = stream_begin(s, &err);
-	if (!r)
-		next = next_span(s, pass, &span);
-	if (!r && !next && !second_due(s, &again)) {
+	if (!r && !do_next(s, mem, pass, &r, &err)) {
 		if (!check_front(s, &err))
 			return after_pass(s);
 		return after_failure(s, &err);
 	}
-	/* What is new goes first: it must not lack what a second asking has spent. */
-	if (!r)
-		r = next ? do_span(s, mem, &span, &err) : second_ask(s, mem, again, &err);
 	if (s->begun)
 		late_keep(s);
 	if (s->begun)

@@ -119,7 +119,7 @@ struct stream {
 	struct seen seen;	   /* if seen_loaded; see late.h */
 	bool seen_loaded;
 	int64_t reach_ms, first_ms;
-	int64_t looked_ms; /* cells before it had a look of their own */
+	int64_t looked_ms; /* cells before it were asked for apart in this run */
 	int64_t first_try_mono_ms; /* of the present span; 0: not tried yet */
 	int64_t not_before_mono_ms;
 	unsigned tries;

@@ -187,11 +187,24 @@ class Late(Case):
         finish(killed, 10)
         lab.daemon.control("faults", [])
 
-    def test_the_marks_are_older_than_the_cursors(self):
-        """As after a kill in the middle of a step, when another region had just committed. That the cells behind it are
-        there already does not take its look from the cell whose marks were not written any more."""
+    def test_a_look_apart_that_fails_is_left_to_the_next_run(self):
+        """Nothing new depends on it."""
         lab = self.lab(tenants=1, **LATE)
         start, end = lab.window()
+        self.assert_status(lab.run(), 0)
+        self.hang_and_kill(lab, NOW + 7200)
+        self.assert_status(lab.run("--from", rfc3339(end) + "Z", "--to", rfc3339(end + 3600) + "Z", command="backfill"), 0)
+        lab.daemon.control("faults", [{"match": {"operation": "GetMetricData"}, "kind": "denied", "after": 1}])
+        result = lab.run()
+        self.assert_status(result, 0)
+        self.assertTrue(result.errors("late points not looked for", "tenant=t0001", "AccessDenied"), result.err)
+        lab.daemon.control("faults", [])
+        self.assert_status(lab.run(now=NOW + 7500), 0)
+        self.assert_together(lab, start)
+
+    def run_with_old_marks(self, lab):
+        """As after a kill in the middle of a step, when another region had just committed: one more cell is done than
+        there are marks of."""
         self.assert_status(lab.run(), 0)
         name = os.path.join(lab.state, "tenants", "t0001", "ecs.json")
         marks = arrivals.report(name)["streams"][REGION]["seen"]
@@ -201,6 +214,28 @@ class Late(Case):
         document["streams"][REGION]["seen"] = marks
         with open(name, "w", encoding="utf-8") as file:
             file.write(sealed(document))
+
+    def test_what_cannot_be_read_holds_up_nothing(self):
+        lab = self.lab(tenants=1, **LATE)
+        _, end = lab.window()
+        self.run_with_old_marks(lab)
+        key, = (key for key in arrivals.lake_keys(lab.lake) if arrivals.cell_start(key) == end)
+        with open(os.path.join(lab.lake, key), "wb") as file:
+            file.write(b"spoiled")
+        result = lab.run()
+        self.assert_status(result, 0)
+        self.assertTrue(result.errors("late points not looked for", "read what is frozen", "tenant=t0001"), result.err)
+        self.assertIn(due_end(lab.now) - 300, map(arrivals.cell_start, arrivals.lake_keys(lab.lake)))
+        again = lab.run(now=NOW + 7500)
+        self.assert_status(again, 0)
+        self.assertFalse(again.errors("late points not looked for"), again.err)
+
+    def test_the_marks_are_older_than_the_cursors(self):
+        """That the cells behind it are there already does not take its look from the cell whose marks were not written
+        any more."""
+        lab = self.lab(tenants=1, **LATE)
+        start, end = lab.window()
+        self.run_with_old_marks(lab)
         filled = lab.run("--from", rfc3339(end + 300) + "Z", "--to", rfc3339(end + 1200) + "Z", command="backfill")
         self.assert_status(filled, 0)
         self.assert_status(lab.run(), 0)

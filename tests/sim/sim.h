@@ -157,6 +157,7 @@ struct sim {
 	} (*alerts)[SIM_REGIONS]; /* each tenant's */
 	int64_t judge_from_ms; /* what is older is not in the world any more */
 	int64_t skew_ms;       /* of the machine's clock */
+	bool out_of_order;     /* the program knows that the receiver takes what is old */
 	bool gaps;	      /* are allowed, and what they cover is not looked for */
 	/* What comes of a call, instead of sim_answer; NULL: that. */
 	int (*meddle)(struct sim_proc *p, const struct http_req *req, struct http_resp *resp,
@@ -176,7 +177,7 @@ void sim_tenant(size_t tenant, char id[16], char account[16]);
 size_t sim_tenant_of(const struct sim *s, const char *text);
 /* The value of a minute; false: there is none. */
 bool sim_value(const struct sim *s, size_t tenant, size_t region, size_t series, int64_t ms, double *ret);
-/* From when on CloudWatch shows it. */
+/* From when on CloudWatch shows it: later than its time in a world of late points. */
 int64_t sim_shown_ms(const struct sim *s, size_t tenant, size_t region, size_t series, int64_t ms);
 /* Calls fn for each log event of [from, to), in order of time. */
 void sim_events(const struct sim *s, size_t tenant, size_t region, int64_t from_ms, int64_t to_ms,

@@ -288,6 +288,32 @@ cell_key(const struct place *p, int64_t from, unsigned late, char out[SIM_WORDS]
 	    job_names[p->job], p->id, sim_regions[p->region], when, when + 11, a, b, mark);
 }
 
+/* The lines of a text as documents; false if one is none, or has no end. */
+static bool
+parse_lines(char *text, json_t *lines[MAX_LINES], size_t *n)
+{
+	bool ok = true;
+
+	*n = 0;
+	for (char *at = text, *end; *at && *n < MAX_LINES; at = end + 1) {
+		end = strchr(at, '\n');
+		lines[*n] =
+		    end ? json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, NULL) : NULL;
+		ok = ok && lines[*n];
+		*n += lines[*n] != NULL;
+		if (!end)
+			break;
+	}
+	return ok;
+}
+
+static void
+free_lines(json_t *lines[MAX_LINES], size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		json_decref(lines[i]);
+}
+
 static bool
 lines_match(const struct place *p, char *text, int64_t from)
 {
@@ -295,21 +321,10 @@ lines_match(const struct place *p, char *text, int64_t from)
 					 int64_t from) = {metrics_match, rows_match, spans_match,
 							  changes_match};
 	json_t *lines[MAX_LINES];
-	size_t n = 0;
-	bool ok = true;
+	size_t n;
+	bool ok = parse_lines(text, lines, &n) && match[p->job](p, lines, n, from);
 
-	for (char *at = text, *end; *at && n < MAX_LINES; at = end + 1) {
-		end = strchr(at, '\n');
-		lines[n] =
-		    end ? json_loadb(at, (size_t)(end - at), JSON_REJECT_DUPLICATES, NULL) : NULL;
-		ok = ok && lines[n];
-		n += lines[n] != NULL;
-		if (!end)
-			break;
-	}
-	ok = ok && match[p->job](p, lines, n, from);
-	for (size_t i = 0; i < n; i++)
-		json_decref(lines[i]);
+	free_lines(lines, n);
 	return ok;
 }
 
@@ -341,12 +356,33 @@ object_is_good(const struct place *p, const struct sim_object *o, int64_t from)
 	return ok;
 }
 
+/* One of a cell's objects in a late world, 0 the cell's own, its text to be freed. false: there is
+ * none. */
+static bool
+take_object(struct place *p, int64_t from, unsigned late, char **text)
+{
+	const struct sim_object *o;
+	char key[SIM_WORDS];
+
+	cell_key(p, from, late, key);
+	o = sim_object(p->s, key);
+	if (!o)
+		return false;
+	*text = unpack(o);
+	if (!*text)
+		wrong(p, &p->v->mismatched, "object that cannot be read", from);
+	if (o->writes != 1)
+		wrong(p, &p->v->duplicated, "object written again", from);
+	return true;
+}
+
 /* How often each point of a cell is in its objects. */
 struct points {
 	const struct place *p;
 	int64_t from;
 	unsigned *times; /* of series i and minute k at i * minutes + k */
 	size_t minutes;
+	unsigned late; /* the number of the object that is read */
 };
 
 static size_t
@@ -357,6 +393,15 @@ series_of(const json_t *line)
 	while (i < SIM_SERIES && !is_str(line, "name", sim_series[i]))
 		i++;
 	return i;
+}
+
+/* No cell is frozen before it is due: what is shown by then is in its own object. */
+static bool
+is_place_of(const struct points *c, size_t series, int64_t ms)
+{
+	int64_t due_ms = c->from + c->p->s->every_ms + SIM_DELAY;
+
+	return !c->late || sim_shown_ms(c->p->s, c->p->tenant, c->p->region, series, ms) > due_ms;
 }
 
 /* What a line of any of them has is true, and is counted. */
@@ -372,13 +417,13 @@ count_points(const struct points *c, const json_t *line)
 		return false;
 	for (size_t k = 0; k < c->minutes; k++) {
 		const json_t *is = json_array_get(values, k);
+		int64_t ms = c->from + (int64_t)k * SIM_MIN;
 		double v;
 
 		if (json_is_null(is))
 			continue;
-		if (!sim_value(c->p->s, c->p->tenant, c->p->region, series,
-			       c->from + (int64_t)k * SIM_MIN, &v) ||
-		    json_number_value(is) != v)
+		if (!sim_value(c->p->s, c->p->tenant, c->p->region, series, ms, &v) ||
+		    json_number_value(is) != v || !is_place_of(c, series, ms))
 			return false;
 		c->times[series * c->minutes + k]++;
 		any = true;
@@ -389,15 +434,13 @@ count_points(const struct points *c, const json_t *line)
 static bool
 count_lines(const struct points *c, char *text)
 {
-	char *rest = NULL;
-	bool ok = true;
+	json_t *lines[MAX_LINES];
+	size_t n;
+	bool ok = parse_lines(text, lines, &n);
 
-	for (char *at = strtok_r(text, "\n", &rest); ok && at; at = strtok_r(NULL, "\n", &rest)) {
-		json_t *line = json_loads(at, JSON_REJECT_DUPLICATES, NULL);
-
-		ok = line && count_points(c, line);
-		json_decref(line);
-	}
+	for (size_t i = 0; ok && i < n; i++)
+		ok = count_points(c, lines[i]);
+	free_lines(lines, n);
 	return ok;
 }
 
@@ -420,34 +463,28 @@ check_times(const struct points *c)
 	}
 }
 
-/* The objects of a cell in a world of late points, which are numbered without a gap; returns how
- * many there are. */
+/* The objects of a cell in a world of late points, numbered without a gap; returns how many there
+ * are. */
 static size_t
 check_points_cell(struct place *p, int64_t from)
 {
 	struct points c = {.p = p, .from = from, .minutes = (size_t)(p->s->every_ms / SIM_MIN)};
 	size_t n = 0;
-	bool more = true;
+	char *text;
 
 	c.times = calloc(SIM_SERIES * c.minutes, sizeof(*c.times));
 	if (!c.times)
 		abort();
-	for (unsigned late = 0; more; late++) {
-		const struct sim_object *o;
-		char key[SIM_WORDS], *text;
+	for (bool more = true; more; c.late++) {
+		bool any = take_object(p, from, c.late, &text);
 
-		cell_key(p, from, late, key);
-		o = sim_object(p->s, key);
-		more = o || !late;
-		if (!o)
+		more = any || !c.late;
+		if (!any)
 			continue;
 		n++;
-		text = unpack(o);
-		if (!text || !count_lines(&c, text))
+		if (text && !count_lines(&c, text))
 			wrong(p, &p->v->mismatched, "object differs", from);
 		free(text);
-		if (o->writes != 1)
-			wrong(p, &p->v->duplicated, "object written again", from);
 	}
 	check_times(&c);
 	free(c.times);
@@ -474,29 +511,20 @@ wanted_lines(const struct place *p, int64_t from)
 	return n;
 }
 
-/* The objects of a cell in a late world; returns how many there are. */
+/* The objects of a cell of log events in a late world; returns how many there are. */
 static size_t
 check_late_cell(struct place *p, int64_t from)
 {
 	CLEANUP(buf_done) struct buf all = BUF_INIT(TEXT_MAX);
 	size_t n = 0;
+	char *text;
 
 	for (unsigned late = 0; late <= n + 1; late++) {
-		const struct sim_object *o;
-		char key[SIM_WORDS], *text;
-
-		cell_key(p, from, late, key);
-		o = sim_object(p->s, key);
-		if (!o)
+		if (!take_object(p, from, late, &text))
 			continue;
 		n++;
-		text = unpack(o);
-		if (!text)
-			wrong(p, &p->v->mismatched, "object that cannot be read", from);
 		buf_str(&all, text ? text : "");
 		free(text);
-		if (o->writes != 1)
-			wrong(p, &p->v->duplicated, "object written again", from);
 	}
 	p->some = from + p->s->every_ms + SIM_HOLD > p->s->now_ms;
 	buf_ch(&all, '\0');
@@ -569,12 +597,14 @@ check_end(struct walk *w)
 		wrong(w->p, &w->p->v->mismatched, "sample from nowhere", w->db->samples[w->at].ts);
 }
 
-/* What came in time is there; what came late may be; nothing else is. */
+/* What came in time is there; what came late is if its receiver is known to take it, and may be if
+ * not; nothing else is. */
 static void
 check_sample_of(struct walk *w, size_t series, int64_t ms)
 {
 	const struct place *p = w->p;
-	bool may_lack = sim_shown_ms(p->s, p->tenant, p->region, series, ms) > ms;
+	int64_t shown = sim_shown_ms(p->s, p->tenant, p->region, series, ms);
+	bool may_lack = shown > (p->s->out_of_order ? p->s->now_ms : ms);
 	double v;
 
 	if (!sim_value(p->s, p->tenant, p->region, series, ms, &v) ||

@@ -214,12 +214,13 @@ sim_write_config(struct sim *s)
 	write_jobs(s, f);
 	(void)fprintf(f,
 		      "sinks:\n"
-		      "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"}\n"
+		      "  prom: {kind: remote_write, url: \"http://sim/api/v1/write\"%s}\n"
 		      "  lake: {kind: objects, url: \"%s/lake\"}\n"
 		      "  jaeger: {kind: otlp, url: \"http://sim:4318\"}\n"
 		      "  oncall: {kind: alertmanager, url: \"http://sim:9093\"}\n"
 		      "run: {max_catchup: 1d, sandbox: off%s}\n",
-		      root, s->run_conf ? s->run_conf : "");
+		      s->out_of_order ? ", out_of_order: 1d" : "", root,
+		      s->run_conf ? s->run_conf : "");
 	if (fclose(f))
 		abort();
 }

@@ -44,16 +44,17 @@ sim_value(const struct sim *s, size_t tenant, size_t region, size_t series, int6
 	return true;
 }
 
-/* In a world of late points a fifth of them, and up to 25 minutes: no cell is looked at for less.
- */
+/* A fifth of them comes up to 25 minutes after its time, which is within the time in which each
+ * cell is looked at again. */
 int64_t
 sim_shown_ms(const struct sim *s, size_t tenant, size_t region, size_t series, int64_t ms)
 {
-	uint64_t r = draw(s, tenant, region, 48 + series, ms);
+	uint64_t r;
 
-	if (s->jobs != SIM_POINTS || r % 5)
+	if (s->jobs != SIM_POINTS)
 		return ms;
-	return ms + SIM_DELAY + (int64_t)(r >> 32) % (20 * SIM_MIN);
+	r = draw(s, tenant, region, 48 + series, ms);
+	return r % 5 ? ms : ms + SIM_DELAY + (int64_t)(r >> 32) % (20 * SIM_MIN);
 }
 
 /* In a late world a quarter of the events come after the first asking of their cell, or some of

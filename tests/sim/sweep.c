@@ -19,9 +19,9 @@
  *   sweep chaos FIRST N [M]  hostile worlds of M tenants, 20 if not said (sim_chaos.c)
  *   sweep days FIRST N [TURNS]  days in which data comes late, with backfills (sim_day.c)
  *   sweep year SEED [DAYS]  a year of 8 tenants, with all that may come in one (sim_year.c)
- *   sweep plan|late-plan|late-points-plan|traces-plan|alarms-plan|race-plan|compact-plan SEED
- * [KIND@CALL...] one, with every call shown (what a failure prints) sweep chaos-plan SEED [M],
- * year-plan SEED [DAYS], day-plan SEED [TURNS]   the same
+ *   sweep NAME-plan SEED [KIND@CALL...]  one, with every call shown (what a failure prints), of
+ *           plan, late-plan, late-points-plan, traces-plan, alarms-plan, race-plan, compact-plan
+ *   sweep chaos-plan SEED [M] | year-plan SEED [DAYS] | day-plan SEED [TURNS]   the same
  *
  * Ends with a line of counts; exit 1 if anything was lost, doubled or wrong.
  */
