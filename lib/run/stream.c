@@ -772,6 +772,39 @@ do_span(struct stream *s, struct worker_mem *mem, struct plan_span *span, struct
 	return r;
 }
 
+/* The sink that nothing goes without: the lake, or where there is none the last that is left. It is
+ * opened when a run begins, and not again. NULL: it is open. */
+static const struct outlet *
+closed_sink(const struct stream *s)
+{
+	const struct outlet *o = NULL;
+
+	if (s->env->dry_run)
+		return NULL;
+	if (stream_has_lake(s)) {
+		o = stream_outlet(s, s->lake);
+		return o->sink ? NULL : o;
+	}
+	for (size_t k = 0; k < s->plan->n_sinks; k++) {
+		o = stream_outlet(s, k);
+		if (o->sink)
+			return NULL;
+	}
+	return o;
+}
+
+/* Before anything is asked for that nobody could be given. */
+static int
+check_sinks(const struct stream *s, struct err *err)
+{
+	const struct outlet *closed = closed_sink(s);
+
+	if (!closed)
+		return 0;
+	*err = closed->why;
+	return -1;
+}
+
 /* What to do about a span that failed: come back later, or leave the stream to the next run. */
 static enum step
 after_failure(struct stream *s, const struct err *err)
@@ -786,7 +819,7 @@ after_failure(struct stream *s, const struct err *err)
 	}
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
-	if (passes(err->kind) && now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
+	if (passes(err->kind) && !closed_sink(s) && now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
 	    (!s->env->deadline_mono_ms || now + wait < s->env->deadline_mono_ms)) {
 		s->tries++;
 		s->trying = err->kind;
@@ -889,6 +922,8 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 			return after_pass(s);
 		return after_failure(s, &err);
 	}
+	if (!r)
+		r = check_sinks(s, &err);
 	/* What is new goes first: it must not lack what a second asking has spent. */
 	if (!r)
 		r = next ? do_span(s, mem, &span, &err) : second_ask(s, mem, again, &err);

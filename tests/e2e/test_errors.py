@@ -48,8 +48,8 @@ ANSWERS = {
 }
 STATUSES = (0, 1, 2, 3)
 EACH = 0  # as the number of a call: at every one of that name
-# What libraries make of an error, where it is not told in the system's own words.
-WORDS = {"mmap": (os.strerror(errno.EAGAIN), "out of memory")}  # a thread's stack
+# What becomes of an error, or of any in a call, where it is not told in the system's own words.
+WORDS = {"ENOMEM": ("out of memory",), "mmap": (os.strerror(errno.EAGAIN),)}  # a thread's stack
 
 
 def wanted():
@@ -95,7 +95,7 @@ class Errors(unittest.TestCase):
         what = f"{name}={answer}: exit {result.status}\n{result.err[-3000:]}"
         self.assertIn(result.status, (0,) if answer in SHORT else STATUSES, what)
         if result.status:
-            words = (os.strerror(getattr(errno, answer)), *WORDS.get(name, ()))
+            words = (os.strerror(getattr(errno, answer)), *WORDS.get(name, ()), *WORDS.get(answer, ()))
             self.assertTrue(any(word in result.err for word in words), f"{what}\nwithout one of {words}")
 
     def hit(self, lab, name, n, answer):
