@@ -110,7 +110,9 @@ class Errors(unittest.TestCase):
         for _ in range(TRIES):
             again = lab.run()
             self.restarts += 1
-            if again.status == 0:
+            if "the lease is held" in again.err:  # nobody knows whether the run that took it is gone
+                lab.lease_passes()
+            elif again.status == 0:
                 return True
         self.assertEqual(again.status, 0, f"after {name}:{n}={answer}:\n{result.err[-2000:]}\nthen\n{again.err[-3000:]}")
         return True

@@ -70,7 +70,12 @@ proc_init(struct sim_proc *p, struct sim *s)
 	p->clock.ops = &clock_ops;
 	p->world = s;
 	p->hooks = (struct session_hooks){
-	    .offline = true, .fixed_now = true, .clock = &p->clock, .bottom = put_world, .arg = p};
+	    .offline = true,
+	    .fixed_now = true,
+	    .clock = &p->clock,
+	    .stdout_fd = s->screen,
+	    .bottom = put_world,
+	    .arg = p};
 }
 
 /* ---- runs ---- */
