@@ -320,6 +320,9 @@ judge_end(int status, const char *said, struct sim_verdict *v)
 {
 	if (status < 0 || status > 3)
 		(void)snprintf(v->what, SIM_WORDS, "the run ended with %d", status);
+	else if (status == EXIT_USAGE)
+		(void)snprintf(v->what, SIM_WORDS, "the run found fault with its configuration: %.150s",
+			       said);
 	else if (status > 0 && !strstr(said, "out of memory") &&
 		 !strstr(said, "Cannot allocate memory"))
 		(void)snprintf(v->what, SIM_WORDS,
