@@ -20,10 +20,10 @@
 #include "fmt/uri.h"
 #include "net/header.h"
 
-#define POLL_MS	     100
-#define POLL_AGAIN_MS 20 /* where the system had no memory for it, */
-#define POLL_FAILURES 50 /* so often in a row */
-#define BUFFER_BYTES (16L << 10) /* a handle's buffers each way: the size of a TLS record */
+#define POLL_MS	      100
+#define POLL_AGAIN_MS 20	  /* where the system had no memory for it, */
+#define POLL_FAILURES 50	  /* so often in a row */
+#define BUFFER_BYTES  (16L << 10) /* a handle's buffers each way: the size of a TLS record */
 #define MAX_HEADER_TOTAL                                                                           \
 	(256u << 10)	   /* all header lines, interim answers and trailers included              \
 			    */

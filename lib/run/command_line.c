@@ -66,9 +66,10 @@ read_config(const struct options *o, struct config **ret, struct conf_faults *fa
 	if (!faults)
 		return err_nomem(err);
 	if (!path)
-		return err_set(err, ERR_USAGE,
-			       "no configuration: there is neither ./muster.yaml nor "
-			       "/etc/muster/muster.yaml; `muster init` writes one, -c names another");
+		return err_set(
+		    err, ERR_USAGE,
+		    "no configuration: there is neither ./muster.yaml nor "
+		    "/etc/muster/muster.yaml; `muster init` writes one, -c names another");
 	/* The profile may give the region. */
 	if (settings_load(err) || config_load(path, ret, faults, err))
 		return -1;

@@ -819,7 +819,8 @@ after_failure(struct stream *s, const struct err *err)
 	}
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
-	if (passes(err->kind) && !closed_sink(s) && now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
+	if (passes(err->kind) && !closed_sink(s) &&
+	    now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
 	    (!s->env->deadline_mono_ms || now + wait < s->env->deadline_mono_ms)) {
 		s->tries++;
 		s->trying = err->kind;

@@ -137,11 +137,13 @@ static const char configuration[] =
     "state: file:///tmp/${HOME:-none}\n"
     "defaults: {role: 'reader-{account}', external_id: 'muster-{id}'}\n"
     "tenants: [{id: acme, account: '111122223333', labels: {tier: gold}}]\n"
-    "tenants_from: [{organization: {tags: {a: b}}, labels: {tier: '{tag:tier}'}}, {file: t*.yaml}]\n"
+    "tenants_from: [{organization: {tags: {a: b}}, labels: {tier: '{tag:tier}'}}, {file: "
+    "t*.yaml}]\n"
     "jobs:\n"
     "  ecs: {kind: metrics, to: [prom], from: [{namespace: A, statistics: [p99, p95]},\n"
     "        {id: a, namespace: B, metrics: [M]}, {id: e, expression: 'a * 2', name: twice}]}\n"
-    "  app: {kind: insights, to: [prom], log_groups: [/app], query: 'stats count(*) as n by bin(1m) as t',\n"
+    "  app: {kind: insights, to: [prom], log_groups: [/app], query: 'stats count(*) as n by "
+    "bin(1m) as t',\n"
     "        series: {time: t, values: {n: events}}}\n"
     "  traces: {kind: traces, to: [spans], spans_filter: 'duration > 1'}\n"
     "sinks:\n"
@@ -192,8 +194,9 @@ read_configuration(struct buf *out, struct err *err)
 	if (r) {
 		assert_int_equal(err->kind, ERR_LOCAL);
 	} else {
-		buf_fmt(out, "%s, %zu tenants, %zu sources, %zu jobs, %zu sinks, %zu of no use", c->region,
-			c->n_tenants, c->n_sources, c->n_jobs, c->n_sinks, c->n_unused_sinks);
+		buf_fmt(out, "%s, %zu tenants, %zu sources, %zu jobs, %zu sinks, %zu of no use",
+			c->region, c->n_tenants, c->n_sources, c->n_jobs, c->n_sinks,
+			c->n_unused_sinks);
 		config_free(c);
 	}
 	conf_faults_free(f);
@@ -232,9 +235,10 @@ write_openmetrics(struct buf *out, struct err *err)
 
 	(void)snprintf(url, sizeof(url), "file://%s/old", folder);
 	(void)snprintf(tenant, sizeof(tenant), "t%u", ++n);
-	(void)snprintf(key, sizeof(key),
-		       "j/tenant=%s/region=r/dt=1970-01-01/hh=00/19700101T000000Z-19700101T000500Z.om",
-		       tenant);
+	(void)snprintf(
+	    key, sizeof(key),
+	    "j/tenant=%s/region=r/dt=1970-01-01/hh=00/19700101T000000Z-19700101T000500Z.om",
+	    tenant);
 	cell_data_init(&d, (struct cell){0, 300000});
 	d.rows = rows;
 	d.n_rows = ARRAY_LEN(rows);
@@ -260,8 +264,8 @@ test_openmetrics(void **state)
 						 "b{cluster=\"c\",service=\"s\"} 1 0\n# EOF\n");
 }
 
-/* In a process of its own, which a plan that comes about locks in. Returns its exit status, and what
- * it said on stderr. */
+/* In a process of its own, which a plan that comes about locks in. Returns its exit status, and
+ * what it said on stderr. */
 static int
 plan_without(uint64_t at, char said[4096])
 {
@@ -313,12 +317,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_profiles),
-	    cmocka_unit_test(test_keys),
-	    cmocka_unit_test(test_row),
-	    cmocka_unit_test(test_configuration),
-	    cmocka_unit_test(test_openmetrics),
-	    cmocka_unit_test(test_status),
+	    cmocka_unit_test(test_profiles),	cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_row),		cmocka_unit_test(test_configuration),
+	    cmocka_unit_test(test_openmetrics), cmocka_unit_test(test_status),
 	};
 
 	return cmocka_run_group_tests(tests, write_configuration, remove_configuration);

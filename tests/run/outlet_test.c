@@ -22,7 +22,8 @@ struct bucket {
 };
 
 static int
-bucket_send(struct transport *t, const struct http_req *req, struct http_resp *resp, struct err *err)
+bucket_send(struct transport *t, const struct http_req *req, struct http_resp *resp,
+	    struct err *err)
 {
 	struct bucket *b = (struct bucket *)t;
 	bool create = false;

@@ -1,6 +1,6 @@
 /*
- * What a world's metrics look like as text: OpenMetrics files, and lines on the standard output; see
- * sim.h. Here, too, the layout of keys and lines is known from the contract alone.
+ * What a world's metrics look like as text: OpenMetrics files, and lines on the standard output;
+ * see sim.h. Here, too, the layout of keys and lines is known from the contract alone.
  */
 #include "tests/sim/sim.h"
 
@@ -30,8 +30,9 @@ om_object(const struct sim *s, const char *tenant, size_t region, int64_t from_m
 	time_format_basic(from_ms, a);
 	time_format_basic(from_ms + s->every_ms, b);
 	time_format_ms(from_ms, when);
-	(void)snprintf(key, sizeof(key), "sim/old/ecs/tenant=%s/region=%s/dt=%.10s/hh=%.2s/%s-%s.om",
-		       tenant, sim_regions[region], when, when + 11, a, b);
+	(void)snprintf(key, sizeof(key),
+		       "sim/old/ecs/tenant=%s/region=%s/dt=%.10s/hh=%.2s/%s-%s.om", tenant,
+		       sim_regions[region], when, when + 11, a, b);
 	return sim_object(s, key);
 }
 
@@ -117,7 +118,8 @@ by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The different lines of the job, sorted, in an array that is to be freed; they stay in the text. */
+/* The different lines of the job, sorted, in an array that is to be freed; they stay in the text.
+ */
 static char **
 lines_of(char *text, size_t *ret_n)
 {
