@@ -9,7 +9,8 @@
  * need.
  *
  * Polling goes in rounds: each query that runs is looked at once, then there is a pause, which
- * grows. As soon as one has ended the next is started. A start that finds no free slot waits for
+ * grows; so it is with a page of a result that is not ready, though those before it were. As soon
+ * as one has ended the next is started. A start that finds no free slot waits for
  * the end of the round, and polls go on meanwhile. Where queries may have been started that are not
  * known, the service is asked for them first (insights_lost.c).
  *
@@ -372,6 +373,13 @@ results_next(struct pull *p, const char *token, struct aws_call *call, struct er
 	return logs_results_call(p->asks.v[p->at].id, p->items, token, call, err) ? -1 : 1;
 }
 
+static void
+pause_poll(struct pull *p, struct aws_call *call)
+{
+	call->wait_ms = p->poll_ms;
+	p->poll_ms = p->poll_ms * 3 / 2 < POLL_MAX_MS ? p->poll_ms * 3 / 2 : POLL_MAX_MS;
+}
+
 static int
 poll_next(struct pull *p, struct aws_call *call, struct err *err)
 {
@@ -384,10 +392,8 @@ poll_next(struct pull *p, struct aws_call *call, struct err *err)
 		for (i = 0; p->asks.v[i].state != ASK_RUNNING;)
 			i++;
 	}
-	if (!p->round_begun) {
-		call->wait_ms = p->poll_ms;
-		p->poll_ms = p->poll_ms * 3 / 2 < POLL_MAX_MS ? p->poll_ms * 3 / 2 : POLL_MAX_MS;
-	}
+	if (!p->round_begun)
+		pause_poll(p, call);
 	p->round_begun = true;
 	p->doing = POLLING;
 	p->at = i;
@@ -459,6 +465,8 @@ ask_next(struct pull *p, struct aws_call *call, struct err *err)
 
 	if (p->in_pages) {
 		p->doing = POLLING;
+		if (p->unready)
+			pause_poll(p, call);
 		return results_next(p, p->token, call, err);
 	}
 	if (p->looking)
@@ -510,12 +518,12 @@ poll_reply(struct pull *p, struct sv body, struct err *err)
 {
 	if (reading_page(p, body, err))
 		return -1;
+	if (!p->unready)
+		p->poll_ms = POLL_FIRST_MS;
 	if (p->in_pages)
 		return 0;
-	if (p->asks.v[p->at].state != ASK_RUNNING) {
+	if (p->asks.v[p->at].state != ASK_RUNNING)
 		p->starved = false;
-		p->poll_ms = POLL_FIRST_MS;
-	}
 	p->poll_at = p->at + 1;
 	return 0;
 }

@@ -151,7 +151,7 @@ check_query(const struct job_common *c, struct insights_opts *o, struct arena *a
 	struct err err = {0};
 
 	if (insights_query_parse(o->query, a, &o->q, &err)) {
-		conf_fault(f, o->query_node, "%s", err.msg);
+		conf_fault_err(f, o->query_node, &err);
 		return;
 	}
 	if (strlen(o->q.body) > LOGS_QUERY_MAX - ROOM_AROUND)

@@ -57,8 +57,9 @@ struct pull {
 	struct asks asks;
 	size_t at;	  /* the ask that the last request was about */
 	bool in_pages;	  /* its result has more pages */
+	bool unready;	  /* the last answer brought nothing: the query runs, or runs again */
 	size_t poll_at;	  /* the present round of polling goes on here */
-	int64_t poll_ms;  /* pause before the next round */
+	int64_t poll_ms;  /* pause before the next round, or before a page that was not ready */
 	bool round_begun; /* something was polled in this round */
 	bool starved;	  /* no slot was free for the last start */
 	long limit;	  /* rows asked for */

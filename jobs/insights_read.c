@@ -582,6 +582,7 @@ reading_page(struct pull *p, struct sv body, struct err *err)
 		reading_begin(p);
 	if (take_page(p, &r, err))
 		return -1;
+	p->unready = r.status == LOGS_SCHEDULED || r.status == LOGS_RUNNING;
 	switch (r.status) {
 	case LOGS_SCHEDULED:
 	case LOGS_RUNNING:

@@ -346,12 +346,14 @@ metrics_definition(const struct job_common *c, const void *opts, struct buf *out
 
 /* Names of series carry the statistic in snake case: TM(:5%) and TM(5%:) would be one. */
 static bool
-same_suffix(const char *x, const char *y)
+same_suffix(const char *x, const char *y, struct conf_faults *f)
 {
 	CLEANUP(buf_done) struct buf a = BUF_INIT(SUFFIX_MAX), b = BUF_INIT(SUFFIX_MAX);
 
 	snake_case(&a, sv_of(x));
 	snake_case(&b, sv_of(y));
+	if (a.no_memory || b.no_memory)
+		conf_nomem(f);
 	return strcmp(x, y) != 0 && sv_eq(buf_view(&a), buf_view(&b));
 }
 
@@ -365,7 +367,7 @@ check_stats(const struct metrics_from *from, struct conf_faults *f)
 			conf_fault(f, from->statistics_node,
 				   "\"%.64s\" is not a statistic of CloudWatch's", stats->v[i]);
 		for (size_t k = 0; k < i; k++)
-			if (same_suffix(stats->v[k], stats->v[i]))
+			if (same_suffix(stats->v[k], stats->v[i], f))
 				conf_fault(
 				    f, from->statistics_node,
 				    "%.64s and %.64s would be one series by name: ask for one "

@@ -159,15 +159,15 @@ check_expression(struct checker *c)
 
 	check_names(c);
 	if (!math) {
-		conf_fault(c->f, place(c, NULL), "out of memory");
+		conf_nomem(c->f);
 		return;
 	}
 	if (expression_parse(from->expression, lookup, c, c->a, &math->parsed, &err)) {
-		conf_fault(c->f, place(c, NULL), "%s", err.msg);
+		conf_fault_err(c->f, place(c, NULL), &err);
 		return;
 	}
 	if (!collect_uses(c, math)) {
-		conf_fault(c->f, place(c, NULL), "out of memory");
+		conf_nomem(c->f);
 		return;
 	}
 	from->math = math;
@@ -225,7 +225,7 @@ metrics_math_check(struct metrics_opts *o, const struct conf_node *at, struct ar
 
 	c.used = arena_array(a, c.n, sizeof(*c.used));
 	if (!c.used) {
-		conf_fault(f, at, "out of memory");
+		conf_nomem(f);
 		return;
 	}
 	for (c.at = 0; c.at < c.n; c.at++)

@@ -66,7 +66,7 @@ make_query(struct traces_opts *o, struct arena *a, struct conf_faults *f)
 	if (o->spans_filter)
 		buf_fmt(&query, "\n| filter %s", o->spans_filter);
 	if (query.no_memory) {
-		conf_fault(f, o->spans_node, "out of memory");
+		conf_nomem(f);
 		return;
 	}
 	if (!buf_ok(&query)) {

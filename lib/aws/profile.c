@@ -225,7 +225,7 @@ load_one(struct profiles *p, const char *path, enum profile_file file, struct er
 		r = parse_file(p, buf_view(&text), path, file, &own);
 	else if (own.kind == ERR_NOTFOUND)
 		r = 0;
-	else
+	else if (!text.no_memory)
 		own.kind = ERR_USAGE;
 	secret_wipe_buf(&text);
 	if (r && err)

@@ -47,6 +47,11 @@ void conf_fault_key(struct conf_faults *f, const struct conf_node *node, const c
 /* About a key that is not in the mapping `node`. */
 void conf_fault_missing(struct conf_faults *f, const struct conf_node *node, const char *key,
 			const char *fmt, ...) __attribute__((format(printf, 4, 5)));
+/* There was no memory, which is nobody's fault: what else is told may come of that alone. */
+void conf_nomem(struct conf_faults *f);
+bool conf_faults_nomem(const struct conf_faults *f);
+/* What a reader of a value said: one about `node`, or that there was no memory. */
+void conf_fault_err(struct conf_faults *f, const struct conf_node *node, const struct err *err);
 
 enum conf_type {
 	CONF_STRING,   /* const char * */

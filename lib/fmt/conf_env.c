@@ -81,7 +81,9 @@ conf_expand(const struct conf_node *node, const char *text, struct arena *a, str
 			p = NULL;
 		}
 	}
-	if (p && !buf_ok(&out)) {
+	if (p && out.no_memory) {
+		conf_nomem(f);
+	} else if (p && !buf_ok(&out)) {
 		conf_fault(f, node, "too long once its environment references are replaced");
 	} else if (p) {
 		ret = arena_strdup(a, buf_view(&out));

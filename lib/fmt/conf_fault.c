@@ -128,6 +128,12 @@ conf_nomem(struct conf_faults *f)
 		f->l->lost = true;
 }
 
+bool
+conf_faults_nomem(const struct conf_faults *f)
+{
+	return !f || f->l->lost;
+}
+
 /* A fault is one line that says what it says, whatever the file holds: control characters (C0, DEL,
  * C1) come out as \xNN, what cannot be seen or turns text around as \uNNNN.
  */
@@ -278,4 +284,14 @@ conf_fault_missing(struct conf_faults *f, const struct conf_node *node, const ch
 	add_fault(f, node->file, node->line, node->column, &path, fmt, ap);
 	va_end(ap);
 	buf_done(&path);
+}
+
+/* Readers of values have no other trouble of this machine than that. */
+void
+conf_fault_err(struct conf_faults *f, const struct conf_node *node, const struct err *err)
+{
+	if (err->kind == ERR_LOCAL)
+		conf_nomem(f);
+	else
+		conf_fault(f, node, "%s", err->msg);
 }

@@ -55,6 +55,5 @@ const char *conf_read_text(const struct conf_key *k, const struct conf_node *nod
 			   struct conf_faults *f);
 /* "a duration such as 5m", for faults and help. */
 const char *conf_type_name(const struct conf_key *k);
-void conf_nomem(struct conf_faults *f);
 
 #endif

@@ -20,8 +20,10 @@
 #include "fmt/uri.h"
 #include "net/header.h"
 
-#define POLL_MS	     100
-#define BUFFER_BYTES (16L << 10) /* a handle's buffers each way: the size of a TLS record */
+#define POLL_MS	      100
+#define POLL_AGAIN_MS 20	  /* where the system had no memory for it, */
+#define POLL_FAILURES 50	  /* so often in a row */
+#define BUFFER_BYTES  (16L << 10) /* a handle's buffers each way: the size of a TLS record */
 #define MAX_HEADER_TOTAL                                                                           \
 	(256u << 10)	   /* all header lines, interim answers and trailers included              \
 			    */
@@ -48,6 +50,7 @@ struct exchange {
 	int64_t start_ms, moved_ms; /* real clock: sockets know no other */
 	uint64_t moved_bytes;
 	bool connected;
+	unsigned poll_failures; /* in a row */
 };
 
 #define SET(x, option, value)                                                                      \
@@ -478,6 +481,25 @@ result_of(CURLM *multi)
 	return CURLE_FAILED_INIT;
 }
 
+/* That nobody could wait is no end of an exchange, which may have been heard on the other side. */
+static int
+wait_for_socket(struct exchange *x, struct err *err)
+{
+	CURLMcode m;
+
+	errno = 0;
+	m = curl_multi_poll(x->h->multi, NULL, 0, POLL_MS, NULL);
+	if (m == CURLM_OK) {
+		x->poll_failures = 0;
+		return 0;
+	}
+	if (errno == ENOMEM && ++x->poll_failures < POLL_FAILURES)
+		return clock_sleep_grace(x->setup->clock, POLL_AGAIN_MS, x->req->grace_ms, err);
+	if (errno) /* libcurl does not say */
+		return err_sys(err, errno, "libcurl: %s", curl_multi_strerror(m));
+	return err_set(err, ERR_LOCAL, "libcurl: %s", curl_multi_strerror(m));
+}
+
 static int
 drive(struct exchange *x, struct err *err)
 {
@@ -490,13 +512,10 @@ drive(struct exchange *x, struct err *err)
 			break;
 		if (watch(x, err) < 0)
 			return -1;
-		errno = 0;
-		if (m == CURLM_OK)
-			m = curl_multi_poll(x->h->multi, NULL, 0, POLL_MS, NULL);
-		if (m != CURLM_OK && errno) /* libcurl does not say */
-			return err_sys(err, errno, "libcurl: %s", curl_multi_strerror(m));
 		if (m != CURLM_OK)
 			return err_set(err, ERR_LOCAL, "libcurl: %s", curl_multi_strerror(m));
+		if (wait_for_socket(x, err) < 0)
+			return -1;
 	}
 	x->rc = result_of(x->h->multi);
 	if (x->rc != CURLE_OK)

@@ -58,36 +58,41 @@ config_path(const struct options *o)
 }
 
 static int
-load_config(const struct options *o, struct config **ret)
+read_config(const struct options *o, struct config **ret, struct conf_faults *faults,
+	    struct err *err)
 {
 	const char *path = config_path(o);
-	struct conf_faults *faults = conf_faults_new();
-	struct err err = {0};
-	int r;
 
-	if (!faults) {
-		(void)fputs("muster: out of memory\n", stderr);
-		return -1;
-	}
-	if (!path) {
-		(void)fputs("muster: no configuration: there is neither ./muster.yaml nor "
-			    "/etc/muster/muster.yaml; `muster init` writes one, -c names another\n",
-			    stderr);
-		conf_faults_free(faults);
-		return -1;
-	}
+	if (!faults)
+		return err_nomem(err);
+	if (!path)
+		return err_set(
+		    err, ERR_USAGE,
+		    "no configuration: there is neither ./muster.yaml nor "
+		    "/etc/muster/muster.yaml; `muster init` writes one, -c names another");
 	/* The profile may give the region. */
-	r = settings_load(&err);
-	if (!r)
-		r = config_load(path, ret, faults, &err);
-	if (!r && session_configure(*ret, &err)) {
+	if (settings_load(err) || config_load(path, ret, faults, err))
+		return -1;
+	if (session_configure(*ret, err)) {
 		config_free(*ret);
-		r = -1;
+		return -1;
 	}
-	for (size_t i = 0; i < conf_faults_count(faults); i++)
+	return 0;
+}
+
+/* Says what is wrong with the configuration; or that nothing is known of it, and not what came of
+ * that. */
+static int
+load_config(const struct options *o, struct config **ret, struct err *err)
+{
+	struct conf_faults *faults = conf_faults_new();
+	int r = read_config(o, ret, faults, err);
+	size_t n = r && err->kind == ERR_USAGE ? conf_faults_count(faults) : 0;
+
+	for (size_t i = 0; i < n; i++)
 		(void)fprintf(stderr, "%s\n", conf_faults_get(faults, i));
-	if (r && !conf_faults_count(faults))
-		(void)fprintf(stderr, "muster: %s\n", err.msg);
+	if (r && !n)
+		(void)fprintf(stderr, "muster: %s\n", err->msg);
 	conf_faults_free(faults);
 	return r;
 }
@@ -122,8 +127,10 @@ command_begin(const struct command_line *line, int argc, char **argv, struct opt
 		return false;
 	}
 	log_init(STDERR_FILENO, o->log_format, o->log_level, NULL);
-	if (load_config(o, config))
+	if (load_config(o, config, &err)) {
+		*status = err.kind == ERR_USAGE ? EXIT_USAGE : EXIT_CENTRAL;
 		return false;
+	}
 	sandbox_enter(*config, o, session_hooks());
 	return true;
 }

@@ -200,14 +200,16 @@ config_load(const char *path, struct config **ret, struct conf_faults *f, struct
 	if (root)
 		read_root(&r, root);
 	find_unused(&r);
+	if (c->arena.no_memory || apart.no_memory)
+		conf_nomem(f);
 	n = conf_faults_count(f);
 	if (n == 0 && root) {
 		*ret = c;
 		return 0;
 	}
 	config_free(c);
-	if (n == 0)
-		return err_nomem(err);
+	if (conf_faults_nomem(f))
+		return err_set(err, ERR_LOCAL, "%s: out of memory while reading it", path);
 	return err_set(err, ERR_USAGE, "%s: %zu fault%s in the configuration", path, n,
 		       n == 1 ? "" : "s");
 }

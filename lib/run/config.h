@@ -104,7 +104,8 @@ struct config {
 	struct arena arena;
 };
 
-/* -1: see faults; err is set as well when the file cannot be read at all. */
+/* -1: ERR_USAGE, and the faults say what is wrong with it; or ERR_LOCAL: there was no memory, and of
+ * the file nothing is known. */
 int config_load(const char *path, struct config **ret, struct conf_faults *f, struct err *err);
 void config_free(struct config *c);
 /* The tenant `id` that an account found by `from` is: what the entry and the defaults give it,

@@ -140,7 +140,7 @@ config_check_http_url(struct config_read *r, const struct conf_node *node, const
 
 	if (!uri_split(sv_of(url), &u, &err))
 		return true;
-	conf_fault(r->f, node, "%s", err.msg);
+	conf_fault_err(r->f, node, &err);
 	return false;
 }
 
@@ -169,7 +169,7 @@ config_array(struct config_read *r, size_t n, size_t size)
 	void *v = arena_array(r->a, n ? n : 1, size);
 
 	if (!v)
-		conf_fault(r->f, NULL, "out of memory");
+		conf_nomem(r->f);
 	return v;
 }
 

@@ -226,11 +226,12 @@ define(struct config_read *r, struct job *job)
 		(long long)job->common.every_ms);
 	buf_sv(&text, buf_view(&own));
 	buf_ch(&text, '}');
+	if (own.no_memory || text.no_memory) {
+		conf_nomem(r->f);
+		return;
+	}
 	if (!buf_ok(&own) || !buf_ok(&text)) {
-		conf_fault(r->f, job->node,
-			   own.no_memory || text.no_memory
-			       ? "out of memory"
-			       : "too large: its definition is over 1 MiB");
+		conf_fault(r->f, job->node, "too large: its definition is over 1 MiB");
 		return;
 	}
 	sha256_hex(buf_view(&text), hex);

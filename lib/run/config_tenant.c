@@ -112,7 +112,7 @@ fill(struct resolve *s, const struct given *g)
 	if (!p)
 		return NULL;
 	if (out.no_memory) {
-		conf_fault(s->t->r->f, g->node, "out of memory");
+		conf_nomem(s->t->r->f);
 		return NULL;
 	}
 	if (!buf_ok(&out)) {
@@ -148,7 +148,7 @@ check_id(struct resolve *s)
 	if (first)
 		*first = s->in->id_node;
 	if (!first || map_put(&s->t->ids, sv_of(id), first, &old, NULL))
-		conf_fault(f, NULL, "out of memory");
+		conf_nomem(f);
 }
 
 static void

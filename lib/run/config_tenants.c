@@ -166,7 +166,7 @@ add_tenant(struct tenants_read *t, const struct conf_node *node,
 		check_linked(t, &in.given);
 	v = arena_grow(t->r->apart, c->tenants, c->n_tenants, &t->cap, sizeof(*v));
 	if (!v) {
-		conf_fault(t->r->f, NULL, "out of memory");
+		conf_nomem(t->r->f);
 		return;
 	}
 	c->tenants = v;
@@ -234,8 +234,10 @@ add_pattern(struct tenants_read *t, const struct conf_node *node, const char *pa
 		buf_add(&full, t->r->c->path, (size_t)(slash - t->r->c->path) + 1);
 	buf_str(&full, pattern);
 	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
-	rc = glob(buf_cstr(&full), 0, glob_trouble, &g);
-	if (rc == GLOB_NOMATCH)
+	rc = full.no_memory ? GLOB_NOSPACE : glob(buf_cstr(&full), 0, glob_trouble, &g);
+	if (rc == GLOB_NOSPACE)
+		conf_nomem(t->r->f);
+	else if (rc == GLOB_NOMATCH)
 		conf_fault(t->r->f, node, "no such file: %s", buf_cstr(&full));
 	else if (rc)
 		conf_fault(t->r->f, node, "cannot be searched: %s", buf_cstr(&full));

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#define OPENING_WAIT_MS 1000
+
 int
 outlets_closed(const struct sink_conf *confs, size_t n, struct clock *clock, struct outlet **ret,
 	       struct err *err)
@@ -20,18 +22,35 @@ outlets_closed(const struct sink_conf *confs, size_t n, struct clock *clock, str
 	return 0;
 }
 
+static bool
+may_pass(enum err_kind kind)
+{
+	return kind == ERR_TRANSIENT || kind == ERR_THROTTLED;
+}
+
+static void
+open_one(struct outlet *o, const struct sink_env *env)
+{
+	struct err cancelled;
+	int64_t wait = OPENING_WAIT_MS;
+
+	for (int i = 1; sink_open(o->conf, env, &o->sink, &o->why); i++, wait *= 2) {
+		(void)err_wrap(&o->why, "sink %s", o->conf->name);
+		if (!may_pass(o->why.kind) || i == OUTLET_OPENINGS ||
+		    clock_sleep(env->clock, wait, &cancelled))
+			return;
+	}
+	err_clear(&o->why);
+}
+
 int
 outlets_open(const struct sink_conf *confs, size_t n, const struct sink_env *env,
 	     struct outlet **ret, struct err *err)
 {
 	if (outlets_closed(confs, n, env->clock, ret, err))
 		return -1;
-	for (size_t i = 0; i < n; i++) {
-		struct outlet *o = &(*ret)[i];
-
-		if (sink_open(&confs[i], env, &o->sink, &o->why))
-			(void)err_wrap(&o->why, "sink %s", confs[i].name);
-	}
+	for (size_t i = 0; i < n; i++)
+		open_one(&(*ret)[i], env);
 	return 0;
 }
 

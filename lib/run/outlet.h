@@ -13,6 +13,7 @@
 
 #define OUTLET_FAILURES 3     /* in a row, by whatever tenant, before a sink counts as down */
 #define OUTLET_DOWN_MS	10000 /* for so long it is not tried again */
+#define OUTLET_OPENINGS 4     /* of one sink, after 1, 2 and 4 s: it stays closed for all of the run */
 
 struct outlet {
 	const struct sink_conf *conf;
@@ -28,8 +29,8 @@ struct outlet {
 	} locked;
 };
 
-/* Opens every sink; one that cannot be opened keeps its error and fails its cells. -1 only without
- * memory. */
+/* Opens every sink, more than once if what is wrong may pass; one that cannot be opened keeps its error
+ * and fails its cells. -1 only without memory. */
 int outlets_open(const struct sink_conf *confs, size_t n, const struct sink_env *env,
 		 struct outlet **ret, struct err *err);
 /* The same without opening any: only what they are called and how they are configured is known. */

@@ -769,6 +769,39 @@ do_span(struct stream *s, struct worker_mem *mem, struct plan_span *span, struct
 	return r;
 }
 
+/* The sink that nothing goes without: the lake, or where there is none the last that is left. It is
+ * opened when a run begins, and not again. NULL: it is open. */
+static const struct outlet *
+closed_sink(const struct stream *s)
+{
+	const struct outlet *o = NULL;
+
+	if (s->env->dry_run)
+		return NULL;
+	if (stream_has_lake(s)) {
+		o = stream_outlet(s, s->lake);
+		return o->sink ? NULL : o;
+	}
+	for (size_t k = 0; k < s->plan->n_sinks; k++) {
+		o = stream_outlet(s, k);
+		if (o->sink)
+			return NULL;
+	}
+	return o;
+}
+
+/* Before anything is asked for that nobody could be given. */
+static int
+check_sinks(const struct stream *s, struct err *err)
+{
+	const struct outlet *closed = closed_sink(s);
+
+	if (!closed)
+		return 0;
+	*err = closed->why;
+	return -1;
+}
+
 /* What to do about a span that failed: come back later, or leave the stream to the next run. */
 static enum step
 after_failure(struct stream *s, const struct err *err)
@@ -783,7 +816,8 @@ after_failure(struct stream *s, const struct err *err)
 	}
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
-	if (passes(err->kind) && now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
+	if (passes(err->kind) && !closed_sink(s) &&
+	    now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
 	    (!s->env->deadline_mono_ms || now + wait < s->env->deadline_mono_ms)) {
 		s->tries++;
 		s->trying = err->kind;
@@ -864,20 +898,24 @@ check_slices(const struct stream *s, struct err *err)
 static bool
 do_next(struct stream *s, struct worker_mem *mem, enum plan_pass pass, int *r, struct err *err)
 {
+	bool new_cells, second, last;
 	struct plan_span span;
 	struct cell again;
 	int64_t from_ms;
-	size_t n;
+	size_t n = 0;
 
-	if (next_span(s, pass, &span))
-		*r = do_span(s, mem, &span, err);
-	else if (second_due(s, &again))
-		*r = second_ask(s, mem, again, err);
-	else if ((pass == PLAN_REST || !commit_has_rest(s->commit, s->plan, s->js.region)) &&
-		 (n = late_apart(s, &from_ms)) > 0)
-		*r = look_apart(s, mem, from_ms, n, err);
-	else
+	new_cells = next_span(s, pass, &span);
+	second = !new_cells && second_due(s, &again);
+	last = pass == PLAN_REST || !commit_has_rest(s->commit, s->plan, s->js.region);
+	if (!new_cells && !second && last)
+		n = late_apart(s, &from_ms);
+	if (!new_cells && !second && !n)
 		return false;
+	*r = check_sinks(s, err);
+	if (!*r && new_cells)
+		*r = do_span(s, mem, &span, err);
+	else if (!*r)
+		*r = second ? second_ask(s, mem, again, err) : look_apart(s, mem, from_ms, n, err);
 	return true;
 }
 

@@ -71,14 +71,16 @@ add_time(struct buf *out, int64_t ms)
 		buf_str(out, "01");
 }
 
-static uint64_t
-add_row(struct buf *out, struct buf *head, const struct sample_row *row)
+static int
+add_row(struct buf *out, struct buf *head, const struct sample_row *row, uint64_t *n,
+	struct err *err)
 {
 	char value[NUM_DOUBLE_MAX];
-	uint64_t n = 0;
 
-	buf_reset(head);
+	buf_reset(head); /* which forgives what was wrong with the row before */
 	add_series(head, row->series);
+	if (buf_check(head, "series", err))
+		return -1;
 	for (size_t i = 0; i < row->n; i++) {
 		if (!isfinite(row->values[i]))
 			continue;
@@ -88,9 +90,9 @@ add_row(struct buf *out, struct buf *head, const struct sample_row *row)
 		buf_ch(out, ' ');
 		add_time(out, sample_time(row, i));
 		buf_ch(out, '\n');
-		n++;
+		++*n;
 	}
-	return n;
+	return 0;
 }
 
 static int
@@ -100,10 +102,9 @@ encode(const struct cell_data *d, struct buf *out, uint64_t *ret_n, struct err *
 
 	*ret_n = 0;
 	for (size_t i = 0; i < d->n_rows; i++)
-		*ret_n += add_row(out, &head, &d->rows[i]);
+		if (add_row(out, &head, &d->rows[i], ret_n, err))
+			return -1;
 	buf_str(out, "# EOF\n");
-	if (buf_check(&head, "series", err))
-		return -1;
 	return buf_check(out, "cell as OpenMetrics", err);
 }
 

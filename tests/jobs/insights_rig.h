@@ -52,6 +52,7 @@ struct oracle {
 	/* In 1,000 queries, so many ... */
 	int fail, short_rows, forget, lose;
 	bool fail_later; /* the first query, once, on its second page */
+	int run_later;	 /* the first query, so often, on its second page */
 	bool denies_lists; /* of queries */
 	int retention_days; /* of all groups, 0: for good */
 	bool no_matched;
@@ -337,6 +338,10 @@ oracle_results(struct rig *r, const json_t *req)
 	if (o->fail_later && token && at == 0) {
 		q->failed = true;
 		status = "Failed";
+	}
+	if (token && at == 0 && o->run_later > 0) {
+		o->run_later--;
+		status = "Running";
 	}
 	/* The order of members is the service's. */
 	buf_ch(&r->resp.body, '{');

@@ -917,6 +917,38 @@ test_a_later_page_that_fails(void **state)
 	rig_done(&r);
 }
 
+/* A page that is not ready is looked at as a query is that runs, not as fast as can be. */
+static void
+test_a_later_page_that_is_not_ready(void **state)
+{
+	const int64_t waits[] = {500, 750, 1125};
+	struct rig r;
+	size_t asked = 0;
+	int more = 1;
+
+	(void)state;
+	rig_init(&r, ROWS);
+	r.o->page = 7;
+	r.o->run_later = ARRAY_LEN(waits);
+	fill(&r, START, CELL_MS, 100, 2, 3);
+	rig_open(&r, 1);
+	while (more > 0) {
+		bool unready = asked && asked <= ARRAY_LEN(waits);
+
+		more = rig_run(&r, 1);
+		if (more <= 0 || !strstr(buf_cstr(&r.call.body), "nextToken"))
+			continue;
+		assert_int_equal(r.call.wait_ms, unready ? waits[asked - 1] : 0);
+		asked++;
+	}
+	assert_int_equal(more, 0);
+	assert_int_equal(r.o->run_later, 0);
+	assert_true(asked > ARRAY_LEN(waits) + 2);
+	rig_harvest(&r, 1);
+	expect_all(&r);
+	rig_done(&r);
+}
+
 int
 main(void)
 {
@@ -924,6 +956,7 @@ main(void)
 	    cmocka_unit_test(test_one_cell),
 	    cmocka_unit_test(test_rows_of_running_queries_are_not_kept),
 	    cmocka_unit_test(test_a_later_page_that_fails),
+	    cmocka_unit_test(test_a_later_page_that_is_not_ready),
 	    cmocka_unit_test(test_what_is_not_known_is_not_taken_for_little),
 	    cmocka_unit_test(test_adopted_lines_are_counted),
 	    cmocka_unit_test(test_cells_run_at_once),

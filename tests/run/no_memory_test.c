@@ -8,15 +8,22 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "aws/cred_sources.h"
 #include "aws/profile.h"
 #include "base/cleanup.h"
 #include "model/insights_rows.h"
+#include "run/command.h"
+#include "run/config.h"
+#include "run/report.h"
+#include "sink/sink.h"
 #include "tests/sim/sim.h"
 
-#define MANY 100 /* more allocations than any of these asks for */
+#define MANY 1000 /* more allocations than any of these asks for */
 
 /* Reads and appends what it understood. */
 typedef int (*reader)(struct buf *out, struct err *err);
@@ -124,14 +131,196 @@ test_row(void **state)
 	assert_all_or_nothing(read_row, "60000");
 }
 
+/* With whatever asks for memory of its own while it is read. */
+static const char configuration[] =
+    "region: eu-west-1\n"
+    "state: file:///tmp/${HOME:-none}\n"
+    "defaults: {role: 'reader-{account}', external_id: 'muster-{id}'}\n"
+    "tenants: [{id: acme, account: '111122223333', labels: {tier: gold}}]\n"
+    "tenants_from: [{organization: {tags: {a: b}}, labels: {tier: '{tag:tier}'}}, {file: "
+    "t*.yaml}]\n"
+    "jobs:\n"
+    "  ecs: {kind: metrics, to: [prom], from: [{namespace: A, statistics: [p99, p95]},\n"
+    "        {id: a, namespace: B, metrics: [M]}, {id: e, expression: 'a * 2', name: twice}]}\n"
+    "  app: {kind: insights, to: [prom], log_groups: [/app], query: 'stats count(*) as n by "
+    "bin(1m) as t',\n"
+    "        series: {time: t, values: {n: events}}}\n"
+    "  traces: {kind: traces, to: [spans], spans_filter: 'duration > 1'}\n"
+    "sinks:\n"
+    "  prom: {kind: remote_write, url: 'http://127.0.0.1/write'}\n"
+    "  spans: {kind: otlp, url: 'http://127.0.0.1:4318'}\n"
+    "  idle: {kind: stdout}\n";
+static char folder[] = "/tmp/no_memory_test.XXXXXX", config_path[64], list_path[64];
+
+static void
+write_file(char path[64], const char *name, const char *text)
+{
+	FILE *f;
+
+	(void)snprintf(path, 64, "%s/%s", folder, name);
+	f = fopen(path, "we");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0);
+	assert_int_equal(fclose(f), 0);
+}
+
+static int
+write_configuration(void **state)
+{
+	(void)state;
+	assert_non_null(mkdtemp(folder));
+	write_file(config_path, "muster.yaml", configuration);
+	write_file(list_path, "tenants.yaml", "- {id: beta, account: '222233334444'}\n");
+	return 0;
+}
+
+static int
+remove_configuration(void **state)
+{
+	char command[64];
+
+	(void)state;
+	(void)snprintf(command, sizeof(command), "rm -rf %s", folder);
+	return system(command);
+}
+
+static int
+read_configuration(struct buf *out, struct err *err)
+{
+	struct conf_faults *f = conf_faults_new();
+	struct config *c = NULL;
+	int r = config_load(config_path, &c, f, err);
+
+	if (r) {
+		assert_int_equal(err->kind, ERR_LOCAL);
+	} else {
+		buf_fmt(out, "%s, %zu tenants, %zu sources, %zu jobs, %zu sinks, %zu of no use",
+			c->region, c->n_tenants, c->n_sources, c->n_jobs, c->n_sinks,
+			c->n_unused_sinks);
+		config_free(c);
+	}
+	conf_faults_free(f);
+	return r;
+}
+
+static void
+test_configuration(void **state)
+{
+	(void)state;
+	assert_all_or_nothing(read_configuration,
+			      "eu-west-1, 2 tenants, 1 sources, 3 jobs, 3 sinks, 1 of no use");
+}
+
+/* Two series, each time as those of another tenant, and what is in the file. */
+static int
+write_openmetrics(struct buf *out, struct err *err)
+{
+	static const double values[] = {1};
+	static const struct label labels[] = {{"cluster", "c"}, {"service", "s"}};
+	const struct series series[] = {
+	    {.name = "a", .labels = labels, .n_labels = 2, .period_ms = 60000},
+	    {.name = "b", .labels = labels, .n_labels = 2, .period_ms = 60000}};
+	struct sample_row rows[] = {{.series = &series[0], .values = values, .n = 1},
+				    {.series = &series[1], .values = values, .n = 1}};
+	static unsigned n;
+	char url[64], tenant[16], key[128];
+	const struct sink_conf conf = {.name = "old", .kind = SINK_OPENMETRICS, .url = url};
+	const struct sink_env env = {.stdout_fd = -1};
+	const struct publish who = {.job = "j", .tenant = tenant, .account = "1", .region = "r"};
+	struct published done = {0};
+	struct cell_data d;
+	struct sink *s = NULL;
+	struct store *store = NULL;
+	int r;
+
+	(void)snprintf(url, sizeof(url), "file://%s/old", folder);
+	(void)snprintf(tenant, sizeof(tenant), "t%u", ++n);
+	(void)snprintf(
+	    key, sizeof(key),
+	    "j/tenant=%s/region=r/dt=1970-01-01/hh=00/19700101T000000Z-19700101T000500Z.om",
+	    tenant);
+	cell_data_init(&d, (struct cell){0, 300000});
+	d.rows = rows;
+	d.n_rows = ARRAY_LEN(rows);
+	r = sink_open(&conf, &env, &s, err);
+	if (!r)
+		r = s->ops->publish(s, &who, &d, &done, err);
+	if (!r)
+		r = store_open(url, NULL, &store, err);
+	if (!r)
+		r = store_get(store, key, NULL, out, NULL, err);
+	store_free(store);
+	sink_free(s);
+	cell_data_done(&d);
+	return r;
+}
+
+/* Samples under half of their labels would be another series', for good. */
+static void
+test_openmetrics(void **state)
+{
+	(void)state;
+	assert_all_or_nothing(write_openmetrics, "a{cluster=\"c\",service=\"s\"} 1 0\n"
+						 "b{cluster=\"c\",service=\"s\"} 1 0\n# EOF\n");
+}
+
+/* In a process of its own, which a plan that comes about locks in. Returns its exit status, and
+ * what it said on stderr. */
+static int
+plan_without(uint64_t at, char said[4096])
+{
+	char name[] = "plan", option[] = "-c";
+	char *argv[] = {name, option, config_path, NULL};
+	int fd = memfd_create("said", MFD_CLOEXEC), status = 0;
+	ssize_t n;
+	pid_t pid;
+
+	assert_true(fd >= 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		if (dup2(fd, STDERR_FILENO) < 0 || !freopen("/dev/null", "w", stdout))
+			abort();
+		sim_alloc_begin(at);
+		_exit(cmd_plan(3, argv));
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	n = pread(fd, said, 4095, 0);
+	said[n > 0 ? n : 0] = '\0';
+	assert_int_equal(close(fd), 0);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* It is not the configuration's fault, nor anybody's at the keyboard. */
+static void
+test_status(void **state)
+{
+	char said[4096];
+	size_t failed = 0;
+
+	(void)state;
+	for (uint64_t at = 1; at <= 20; at++) {
+		int status = plan_without(at, said);
+
+		if (status == EXIT_OK)
+			continue; /* it made do with less */
+		failed++;
+		assert_int_equal(status, EXIT_CENTRAL);
+		assert_non_null(strstr(said, "out of memory"));
+		assert_ptr_equal(strchr(said, '\n'), said + strlen(said) - 1); /* one line */
+	}
+	assert_true(failed > 15);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_profiles),
-	    cmocka_unit_test(test_keys),
-	    cmocka_unit_test(test_row),
+	    cmocka_unit_test(test_profiles),	cmocka_unit_test(test_keys),
+	    cmocka_unit_test(test_row),		cmocka_unit_test(test_configuration),
+	    cmocka_unit_test(test_openmetrics), cmocka_unit_test(test_status),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, write_configuration, remove_configuration);
 }

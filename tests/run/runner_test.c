@@ -309,6 +309,7 @@ struct world {
 	size_t outlet_of[2];
 	size_t first_sink; /* 1: the job has no lake */
 	size_t n_sinks;	   /* 0: all that follow */
+	bool lake_closed;  /* it could not be opened */
 	char url[96];
 	struct run_env env;
 	struct commit_env commit_env;
@@ -424,6 +425,11 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 	assert_int_equal(outlets_open(w->confs, 1, &env, &w->outlets, &err), 0);
 	w->outlets = realloc(w->outlets, 2 * sizeof(*w->outlets));
 	assert_non_null(w->outlets);
+	if (w->lake_closed) {
+		sink_free(w->outlets[0].sink);
+		w->outlets[0].sink = NULL;
+		(void)err_set(&w->outlets[0].why, ERR_TRANSIENT, "sink lake: could not be opened");
+	}
 	w->outlets[1] =
 	    (struct outlet){.conf = &w->confs[1], .sink = &w->receiver.base, .clock = w->clock};
 	(void)pthread_mutex_init(&w->outlets[1].locked.mu, NULL);
@@ -569,6 +575,39 @@ a_receiver_that_is_down_holds_up_only_itself(void **state)
 	for (size_t i = 0; i < TENANTS; i++)
 		assert_received(&w, i, T0 + 35 * MIN, T0 + 60 * MIN);
 	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	world_close(&w);
+}
+
+/* It stays so for all of the run: what is asked for would be lost, and paid for. */
+static void
+nothing_is_asked_for_while_the_lake_is_closed(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+	int64_t begun_ms;
+
+	(void)state;
+	world_open(&w);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	for (size_t i = 0; i < TENANTS; i++)
+		atomic_store(&w.transport.calls[i], 0);
+	begun_ms = clock_mono_ms(w.clock);
+	w.lake_closed = true;
+	assert_int_equal(run_at(&w, T0 + 80 * MIN, 0, s), 0);
+	for (size_t i = 0; i < TENANTS; i++) {
+		assert_int_equal(atomic_load(&w.transport.calls[i]), 0);
+		for (size_t g = 0; g < REGIONS; g++) {
+			assert_int_equal(s[i][g].state, STREAM_FAILED);
+			assert_string_equal(err_kept(&w.errors[i][g])->msg,
+					    "sink lake: could not be opened");
+		}
+	}
+	assert_true(clock_mono_ms(w.clock) < begun_ms + MIN);
+	w.lake_closed = false;
+	assert_int_equal(run_at(&w, T0 + 80 * MIN, 0, s), 0);
+	for (size_t i = 0; i < TENANTS; i++)
+		for (size_t g = 0; g < REGIONS; g++)
+			assert_int_equal(s[i][g].state, STREAM_DONE);
 	world_close(&w);
 }
 
@@ -1257,6 +1296,7 @@ main(void)
 	    cmocka_unit_test(one_denied_tenant_fails_alone),
 	    cmocka_unit_test(a_passing_trouble_is_tried_again_in_the_same_run),
 	    cmocka_unit_test(a_receiver_that_is_down_holds_up_only_itself),
+	    cmocka_unit_test(nothing_is_asked_for_while_the_lake_is_closed),
 	    cmocka_unit_test(a_lost_answer_is_not_a_refused_sample),
 	    cmocka_unit_test(what_a_receiver_was_never_sent_is_refused_not_there_already),
 	    cmocka_unit_test(after_an_outage_the_receiver_is_current_first),

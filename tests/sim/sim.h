@@ -99,6 +99,7 @@ struct sim_ways {
 	bool stats;  /* the job `app` counts events by the minute */
 	bool spans;  /* Transaction Search is on: traces are in aws/spans */
 	bool oncall; /* alarms go to an Alertmanager, too */
+	bool text;   /* the job `ecs` goes to OpenMetrics files and to the standard output, too */
 };
 
 /* What is run. */
@@ -149,6 +150,7 @@ struct sim {
 	size_t n_queries;
 	struct receiver *receiver;
 	struct map spans; /* that came by OTLP, by their ids */
+	int screen;	  /* a file: its standard output, of all runs; 0: the sweep's own */
 	char config[96]; /* path of the configuration */
 	const char *run_conf; /* more of its `run`; NULL: nothing */
 	struct sim_tenancy *of; /* each tenant's */
@@ -217,6 +219,13 @@ bool sim_firing(const struct sim *s, size_t tenant, size_t region, int64_t ms);
 
 /* Its Alertmanager. */
 void sim_oncall(struct sim *s, const struct http_req *req, struct http_resp *resp);
+
+/* ---- sim_text.c: OpenMetrics files, and the standard output ---- */
+
+/* The file of a cell of the job `ecs` has its samples, each once. */
+bool sim_openmetrics_match(const struct sim *s, size_t tenant, size_t region, int64_t from_ms);
+/* What is on the standard output is what the lake has of the job `ecs`; a cell may be there twice. */
+bool sim_screen_matches(const struct sim *s);
 
 /* ---- sim_send.c: the transport, and the services behind it ---- */
 

@@ -750,7 +750,8 @@ stream_is_done(const struct place *p, const json_t *stream, int64_t due, int64_t
 			    sink) if (!read_time(sink, "cursor", &cursor) ||
 				      cursor != due) return false;
 	return json_object_size(sinks) == job_sinks[p->job] + (p->job == JOB_APP && p->s->numbers) +
-					      (p->job == JOB_ALARMS && p->s->ways.oncall);
+					      (p->job == JOB_ALARMS && p->s->ways.oncall) +
+					      (p->job == JOB_ECS && p->s->ways.text ? 2 : 0);
 }
 
 /* Returns how many objects its cells have. */
@@ -778,6 +779,10 @@ check_stream(struct place *p, const json_t *checkpoint)
 						: check_cell(p, from);
 	for (size_t i = 0; p->job == JOB_ECS && i < SIM_SERIES; i++)
 		check_series(p, i, first, due);
+	for (int64_t from = first; p->job == JOB_ECS && p->s->ways.text && from < due;
+	     from += p->s->every_ms)
+		if (!sim_openmetrics_match(p->s, p->tenant, p->region, from))
+			wrong(p, &p->v->mismatched, "OpenMetrics file differs", from);
 	if (p->s->ways.stats)
 		check_counts(p, first, due);
 	for (size_t i = 0;
@@ -868,6 +873,11 @@ sim_check(struct sim *s, struct sim_verdict *v)
 		v->mismatched++;
 		(void)snprintf(v->what, SIM_WORDS, "%zu objects in the lake that are of no cell",
 			       lake_objects(s) - n);
+	}
+	if (s->ways.text && !sim_screen_matches(s)) {
+		v->mismatched++;
+		if (!v->what[0])
+			(void)snprintf(v->what, SIM_WORDS, "the standard output differs");
 	}
 	if (s->lake_overwrites && !v->what[0])
 		(void)snprintf(v->what, SIM_WORDS, "lake objects were overwritten");

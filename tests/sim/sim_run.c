@@ -69,8 +69,12 @@ proc_init(struct sim_proc *p, struct sim *s)
 	p->base.ops = &transport_ops;
 	p->clock.ops = &clock_ops;
 	p->world = s;
-	p->hooks = (struct session_hooks){
-	    .offline = true, .fixed_now = true, .clock = &p->clock, .bottom = put_world, .arg = p};
+	p->hooks = (struct session_hooks){.offline = true,
+					  .fixed_now = true,
+					  .clock = &p->clock,
+					  .stdout_fd = s->screen,
+					  .bottom = put_world,
+					  .arg = p};
 }
 
 /* ---- runs ---- */

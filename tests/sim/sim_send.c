@@ -4,6 +4,7 @@
 #include "tests/sim/sim.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "aws/aws_err.h"
@@ -175,8 +176,9 @@ write_jobs(const struct sim *s, FILE *f)
 	if (s->jobs == SIM_USUAL || s->jobs == SIM_POINTS)
 		(void)fprintf(
 		    f,
-		    "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake]%s}\n",
-		    every, 4 * every, s->seed % 2 ? by_expression : "");
+		    "  ecs: {kind: metrics, every: %lldm, lookback: %lldm, to: [prom, lake%s]%s}\n",
+		    every, 4 * every, s->ways.text ? ", old, screen" : "",
+		    s->seed % 2 ? by_expression : "");
 	if (s->jobs == SIM_TRACES || s->jobs == SIM_ALARMS)
 		(void)fprintf(
 		    f, "  %s: {kind: %s, every: %lldm, lookback: %lldm, to: [prom, lake%s]}\n",
@@ -218,8 +220,10 @@ sim_write_config(struct sim *s)
 		      "  lake: {kind: objects, url: \"%s/lake\"}\n"
 		      "  jaeger: {kind: otlp, url: \"http://sim:4318\"}\n"
 		      "  oncall: {kind: alertmanager, url: \"http://sim:9093\"}\n"
+		      "  old: {kind: openmetrics, url: \"%s/old\"}\n"
+		      "  screen: {kind: stdout}\n"
 		      "run: {max_catchup: 1d, sandbox: off%s}\n",
-		      s->out_of_order ? ", out_of_order: 1d" : "", root,
+		      s->out_of_order ? ", out_of_order: 1d" : "", root, root,
 		      s->run_conf ? s->run_conf : "");
 	if (fclose(f))
 		abort();
@@ -262,6 +266,9 @@ sim_take_ways(struct sim *s, const struct sim_ways *w)
 {
 	s->ways = *w;
 	s->numbers = s->numbers || w->stats;
+	s->screen = w->text ? memfd_create("screen", MFD_CLOEXEC) : 0;
+	if (s->screen < 0)
+		abort();
 	sim_write_config(s);
 }
 
@@ -273,6 +280,8 @@ sim_free(struct sim *s)
 	free(s->queries);
 	transport_free(&s->receiver->base);
 	sim_remove_files(s);
+	if (s->screen)
+		(void)close(s->screen);
 	free(s->of);
 	free(s->alerts);
 	free(s);

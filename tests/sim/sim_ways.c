@@ -126,7 +126,8 @@ load_file(const char *path, const struct stat *st, int type, struct FTW *at)
 	(void)at;
 	(void)snprintf(key, sizeof(key), "sim%s", path + strlen(loading->folder));
 	if (type != FTW_F ||
-	    !(sv_starts(sv_of(key), SV("sim/state/")) || sv_starts(sv_of(key), SV("sim/lake/"))))
+	    !(sv_starts(sv_of(key), SV("sim/state/")) || sv_starts(sv_of(key), SV("sim/lake/")) ||
+	      sv_starts(sv_of(key), SV("sim/old/"))))
 		return 0;
 	o = calloc(1, sizeof(*o));
 	f = fopen(path, "re");

@@ -243,11 +243,11 @@ sweep_points(const struct plan_of_faults *at_all)
 
 /* ---- memory that runs out ---- */
 
-/* Together they have every kind of job, files and S3, every sink that is spoken to over the
- * network, every protocol of CloudWatch and every source of keys. */
+/* Together they have every kind of job and of sink, files and S3, every protocol of CloudWatch and
+ * every source of keys. */
 static const struct sim_ways ways[] = {
-    {.name = "metrics-json", .jobs = SIM_USUAL, .proto = CW_JSON},
-    {.name = "metrics-cbor", .jobs = SIM_USUAL, .proto = CW_CBOR, .files = true},
+    {.name = "metrics-json", .jobs = SIM_USUAL, .proto = CW_JSON, .text = true},
+    {.name = "metrics-cbor", .jobs = SIM_USUAL, .proto = CW_CBOR, .files = true, .text = true},
     {.name = "metrics-query", .jobs = SIM_USUAL, .proto = CW_QUERY, .keys = SIM_KEYS_PROFILE},
     {.name = "late", .jobs = SIM_LATE, .proto = CW_CBOR, .keys = SIM_KEYS_ROLES},
     {.name = "stats", .jobs = SIM_LATE, .proto = CW_CBOR, .keys = SIM_KEYS_WEB, .stats = true},
@@ -321,6 +321,9 @@ judge_end(int status, const char *said, struct sim_verdict *v)
 {
 	if (status < 0 || status > 3)
 		(void)snprintf(v->what, SIM_WORDS, "the run ended with %d", status);
+	else if (status == EXIT_USAGE)
+		(void)snprintf(v->what, SIM_WORDS,
+			       "the run found fault with its configuration: %.150s", said);
 	else if (status > 0 && !strstr(said, "out of memory") &&
 		 !strstr(said, "Cannot allocate memory"))
 		(void)snprintf(v->what, SIM_WORDS,
