@@ -459,6 +459,12 @@ ascii_end(const char *p, const char *end)
 	return p;
 }
 
+size_t
+json_plain_run(struct sv s)
+{
+	return (size_t)(ascii_end(s.p, s.p + s.n) - s.p);
+}
+
 /* Bytes from p on that stand for themselves. */
 static size_t
 plain_run(const char *p, const char *end)

@@ -419,8 +419,11 @@ seen_news(const struct seen *s, const struct seen_cell *c, const struct cell_dat
 static void
 put_be(struct buf *out, uint64_t v, int bytes)
 {
-	while (bytes-- > 0)
-		buf_ch(out, (char)(v >> (8 * bytes) & 0xFF));
+	char text[sizeof(v)];
+
+	for (int i = 0; i < bytes; i++)
+		text[i] = (char)(v >> (8 * (bytes - 1 - i)) & 0xFF);
+	buf_add(out, text, (size_t)bytes);
 }
 
 static uint64_t

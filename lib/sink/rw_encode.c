@@ -198,7 +198,7 @@ put_sample(unsigned char *p, double v, int64_t ts)
 	}
 	if (ts != 0) {
 		*p++ = TAG_SAMPLE_TIME;
-		p += wire_varint_put(p, (uint64_t)ts);
+		p += wire_time_put(p, (uint64_t)ts);
 	}
 	*length = (unsigned char)(p - length - 1);
 	return p;
@@ -311,6 +311,8 @@ int
 rw_encode(const struct cell_data *d, struct rw_part *part, struct buf *out, struct err *err)
 {
 	part->n_samples = 0;
+	if (!buf_reserve(out, part->size))
+		return buf_check(out, "remote-write request", err);
 	for (size_t n = part->row0; n < part->row1; n++) {
 		const struct sample_row *r = &d->rows[n];
 		uint64_t count = 0;
@@ -393,6 +395,7 @@ rw_cut(const struct cell_data *d, int64_t from_ms, int64_t to_ms, size_t max_bod
 		part->n_samples += count;
 		part->row1 = *row + 1;
 	}
+	part->size = total;
 	if (part->n_samples > 0)
 		return true;
 	return *row < d->n_rows && cut_one(d, from_ms, to_ms, max_body, row, next_ms, part);
