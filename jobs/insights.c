@@ -991,25 +991,48 @@ harvest_row(struct cell_data *d, struct row_samples *samples, const struct insig
 	return samples ? row_samples_add(samples, line, err) : 0;
 }
 
+/* The lines of a large cell stay where they are, if they lie there in their order. 1: they do. */
+static int
+harvest_whole(struct pull *p, struct cell_data *d, struct err *err)
+{
+	CLEANUP(spool_done) struct spool view = SPOOL_INIT;
+	int rc =
+	    row_merge_whole(p->merge, d->cell.end_ms, CELL_MEMORY_MAX, &view, &d->n_lines, err);
+
+	if (rc <= 0)
+		return rc;
+	d->spool = malloc(sizeof(*d->spool));
+	if (!d->spool)
+		return err_nomem(err);
+	*d->spool = view;
+	view = SPOOL_INIT;
+	return 1;
+}
+
 static int
 harvest_cell(struct pull *p, struct cell_data *d, struct row_samples *samples, struct err *err)
 {
 	uint64_t doubles = row_merge_doubles(p->merge);
+	int more = samples || d->rows_only ? 0 : harvest_whole(p, d, err);
 	struct insights_row row;
-	int more;
 
-	while ((more = row_merge_next(p->merge, &row, err)) > 0) {
-		if (row.ts_ms >= d->cell.end_ms) {
-			row_merge_back(p->merge);
-			break;
-		}
+	if (more)
+		return more < 0 ? -1 : 0;
+	while ((more = row_merge_next(p->merge, d->cell.end_ms, &row, err)) > 0)
 		if (harvest_row(d, samples, &row, err))
 			return -1;
-	}
-	if (more > 0 && d->cell.end_ms == p->end_ms)
-		return err_set(err, ERR_LOCAL, "a cell that was not pulled");
 	d->n_rejected += row_merge_doubles(p->merge) - doubles;
-	return more < 0 ? -1 : 0;
+	return more;
+}
+
+/* Behind the last cell. */
+static int
+harvest_end(struct pull *p, struct err *err)
+{
+	struct insights_row row;
+	int more = row_merge_next(p->merge, INT64_MAX, &row, err);
+
+	return more > 0 ? err_set(err, ERR_LOCAL, "a cell that was not pulled") : more;
 }
 
 static int
@@ -1022,16 +1045,27 @@ harvest_one(struct pull *p, struct cell_data *d, struct err *err)
 	return insights_series_end(p->s, d, samples, err);
 }
 
+/* Where others have been put away, the last rows are, too. */
+static int
+harvest_begin(struct pull *p, struct err *err)
+{
+	if (p->runs.n && row_runs_add(&p->runs, p->rows, p->n_rows, err))
+		return -1;
+	return row_merge_new(&p->runs, p->rows, p->runs.n ? 0 : p->n_rows, &p->merge, err);
+}
+
 static int
 insights_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
 {
-	if (!p->merge && row_merge_new(&p->runs, p->rows, p->n_rows, &p->merge, err))
+	if (!p->merge && harvest_begin(p, err))
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		cells[i].asked_before = p->collected;
 		cells[i].n_rejected += p->n_outside;
 		p->n_outside = 0;
 		if (harvest_one(p, &cells[i], err))
+			return -1;
+		if (cells[i].cell.end_ms == p->end_ms && harvest_end(p, err))
 			return -1;
 	}
 	return 0;

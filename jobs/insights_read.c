@@ -87,7 +87,7 @@ stream_gap(struct pull *p, const struct ask *a, double matched, struct err *err)
 static int
 keep_row(struct pull *p, struct insights_row row, struct err *err)
 {
-	char *line = arena_alloc(&p->lines, p->line.n);
+	char *line = arena_strdup(&p->lines, buf_view(&p->line));
 
 	if (p->n_rows == p->cap_rows) {
 		size_t cap = p->cap_rows ? 2 * p->cap_rows : 1024;
@@ -100,7 +100,6 @@ keep_row(struct pull *p, struct insights_row row, struct err *err)
 	}
 	if (!line || p->line.n > UINT32_MAX)
 		return err_nomem(err);
-	memcpy(line, p->line.p, p->line.n);
 	row.line = line;
 	row.n = (uint32_t)p->line.n;
 	row.source = (uint32_t)p->at;

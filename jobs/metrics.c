@@ -19,6 +19,7 @@
 #include "base/map.h"
 #include "base/num.h"
 #include "jobs/metrics.h"
+#include "model/seen.h"
 
 #define MINUTE_MS 60000LL
 #define HOUR_MS	  (60 * MINUTE_MS)
@@ -767,10 +768,21 @@ harvest_cell(const struct pull *p, struct cell_data *d, struct err *err)
 	return metric_lines_encode(d, &origin, err);
 }
 
+/* They are in every cell. */
+static int
+harvest_begin(struct pull *p, struct err *err)
+{
+	if (collect_rows(p, err))
+		return -1;
+	for (size_t i = 0; i < p->n_rows; i++)
+		seen_key_make(&p->rows[i]->series);
+	return 0;
+}
+
 static int
 metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
 {
-	if (!p->rows && collect_rows(p, err))
+	if (!p->rows && harvest_begin(p, err))
 		return -1;
 	for (size_t i = 0; i < n; i++) {
 		if (cells[i].cell.start_ms < p->start_ms)

@@ -55,8 +55,9 @@ add_block(struct arena *a, size_t n)
 	return b;
 }
 
-void *
-arena_alloc(struct arena *a, size_t n)
+/* As arena_alloc(), with whatever is there. */
+static void *
+take(struct arena *a, size_t n)
 {
 	struct arena_block *b = a->head;
 	void *p;
@@ -76,7 +77,15 @@ arena_alloc(struct arena *a, size_t n)
 	p = b->p + b->n;
 	b->n += n;
 	a->used += n;
-	return memset(p, 0, n);
+	return p;
+}
+
+void *
+arena_alloc(struct arena *a, size_t n)
+{
+	void *p = take(a, n);
+
+	return p ? memset(p, 0, n) : NULL;
 }
 
 void *
@@ -109,10 +118,12 @@ arena_grow(struct arena *a, void *v, size_t n, size_t *cap, size_t size)
 char *
 arena_strdup(struct arena *a, struct sv s)
 {
-	char *d = s.n < SIZE_MAX ? arena_alloc(a, s.n + 1) : NULL;
+	char *d = s.n < SIZE_MAX ? take(a, s.n + 1) : NULL;
 
 	if (d && s.n)
 		memcpy(d, s.p, s.n);
+	if (d)
+		d[s.n] = '\0';
 	return d;
 }
 

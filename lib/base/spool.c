@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/grow.h"
 
 const char *
 spool_folder(void)
@@ -63,12 +64,15 @@ spool_done(struct spool *s)
 	if (s->fd >= 0)
 		(void)close(s->fd);
 	buf_done(&s->tail);
+	free(s->parts);
 	*s = SPOOL_INIT;
 }
 
 int
 spool_add(struct spool *s, struct sv data, struct err *err)
 {
+	if (s->of)
+		return err_set(err, ERR_LOCAL, "a view of a spool cannot be written to");
 	if (s->tail.n + data.n <= SPOOL_MEMORY) {
 		buf_sv(&s->tail, data);
 		return buf_check(&s->tail, "spool", err);
@@ -80,6 +84,42 @@ spool_add(struct spool *s, struct sv data, struct err *err)
 		return to_file(s, data, err);
 	buf_sv(&s->tail, data);
 	return buf_check(&s->tail, "spool", err);
+}
+
+int
+spool_add_part(struct spool *s, const struct spool *of, uint64_t at, uint64_t n, struct err *err)
+{
+	struct spool_part *v;
+
+	if ((s->of && s->of != of) || (!s->of && spool_size(s)))
+		return err_set(err, ERR_LOCAL, "a view of two spools");
+	v = array_grow(s->parts, s->n_parts, &s->cap_parts, sizeof(*v), err);
+	if (!v)
+		return -1;
+	s->parts = v;
+	s->of = of;
+	s->filed += n;
+	v[s->n_parts++] = (struct spool_part){.end = s->filed, .at = at};
+	return 0;
+}
+
+/* What lies in [at, at + n) of the view, part by part. */
+static int
+from_parts(const struct spool *s, uint64_t at, char *p, size_t n, struct err *err)
+{
+	uint64_t start = 0;
+
+	for (size_t i = 0; n && i < s->n_parts; start = s->parts[i++].end) {
+		uint64_t left = s->parts[i].end > at ? s->parts[i].end - at : 0;
+		size_t own = left < n ? (size_t)left : n;
+
+		if (own && spool_read(s->of, s->parts[i].at + (at - start), p, own, err))
+			return -1;
+		p += own;
+		at += own;
+		n -= own;
+	}
+	return 0;
 }
 
 static int
@@ -110,7 +150,7 @@ spool_read(const struct spool *s, uint64_t at, char *p, size_t n, struct err *er
 		return err_set(err, ERR_LOCAL, "beyond the end of a spool");
 	if (at < s->filed) {
 		first = n < s->filed - at ? n : (size_t)(s->filed - at);
-		if (from_file(s, at, p, first, err))
+		if ((s->of ? from_parts : from_file)(s, at, p, first, err))
 			return -1;
 	}
 	if (n > first)

@@ -3,7 +3,7 @@
  * name, which ends with the process whatever becomes of it.
  *
  * The file is made in $TMPDIR, else in /var/tmp (or /tmp where there is none): it can become as large as what is pulled.
- * Not thread-safe.
+ * What lies in one spool already is not written to another: a spool can be a view of parts of it. Not thread-safe.
  */
 #ifndef MUSTER_BASE_SPOOL_H
 #define MUSTER_BASE_SPOOL_H
@@ -15,10 +15,18 @@
 
 #define SPOOL_MEMORY ((size_t)256 << 10) /* so many bytes make no file */
 
+struct spool_part {
+	uint64_t end; /* in the view */
+	uint64_t at;  /* where it begins in the other spool */
+};
 struct spool {
 	struct buf tail; /* what is not in the file */
-	uint64_t filed;  /* bytes in the file */
+	uint64_t filed;  /* bytes in the file, or in the parts */
 	int fd;		 /* -1: no file yet */
+	/* A view. */
+	const struct spool *of; /* NULL: it is none */
+	struct spool_part *parts;
+	size_t n_parts, cap_parts;
 };
 #define SPOOL_INIT ((struct spool){ .tail = BUF_INIT(2 * SPOOL_MEMORY), .fd = -1 })
 
@@ -27,6 +35,9 @@ const char *spool_folder(void);
 void spool_done(struct spool *s); /* it may be used again */
 /* ERR_LOCAL: no room, no folder. */
 int spool_add(struct spool *s, struct sv data, struct err *err);
+/* Makes an empty spool a view of n bytes of `of` from `at` on, or adds these to what it is a view of already. Nothing else
+ * can be added to it then. `of` outlives it. */
+int spool_add_part(struct spool *s, const struct spool *of, uint64_t at, uint64_t n, struct err *err);
 static inline uint64_t
 spool_size(const struct spool *s)
 {

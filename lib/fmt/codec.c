@@ -9,23 +9,31 @@
 static const char base64_digits[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
+static void
+put_quad(char *p, uint32_t v)
+{
+	for (int k = 0; k < 4; k++)
+		p[k] = base64_digits[v >> (18 - 6 * k) & 63];
+}
+
 void
 base64_encode(struct buf *out, struct sv s)
 {
-	for (size_t i = 0; i < s.n; i += 3) {
-		uint32_t v = 0;
-		char quad[4];
+	const unsigned char *in = (const unsigned char *)s.p;
+	size_t i = 0, left = s.n % 3;
+	char *p;
 
-		for (size_t k = 0; k < 3; k++)
-			v = v << 8 | (i + k < s.n ? (unsigned char)s.p[i + k] : 0);
-		for (int k = 0; k < 4; k++)
-			quad[k] = base64_digits[v >> (18 - 6 * k) & 63];
-		if (i + 1 >= s.n)
-			quad[2] = '=';
-		if (i + 2 >= s.n)
-			quad[3] = '=';
-		buf_add(out, quad, sizeof(quad));
+	if (!s.n || !buf_reserve(out, (s.n + 2) / 3 * 4))
+		return;
+	p = out->p + out->n;
+	for (; i + 3 <= s.n; i += 3, p += 4)
+		put_quad(p, (uint32_t)in[i] << 16 | (uint32_t)in[i + 1] << 8 | in[i + 2]);
+	if (left) {
+		put_quad(p, (uint32_t)in[i] << 16 | (left > 1 ? (uint32_t)in[i + 1] << 8 : 0));
+		memset(p + 1 + left, '=', 3 - left);
 	}
+	out->n += (s.n + 2) / 3 * 4;
+	out->p[out->n] = '\0';
 }
 
 /* The value of a digit, -1 for anything else. */

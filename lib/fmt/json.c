@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "base/utf8.h"
+#include "fmt/json_scan.h"
 
 #define DEPTH_MAX  64
 #define LISTED_MAX ((size_t)64 << 20) /* an item of a list, or all that is none */
@@ -270,19 +271,6 @@ escape_control(struct buf *out, char c)
 		buf_fmt(out, "\\u%04x", (unsigned)c);
 }
 
-/* How many characters at the start of s stand for themselves. ASCII only; whether a char has a sign
- * depends on the machine. */
-static size_t
-plain_run(struct sv s)
-{
-	size_t n = 0;
-
-	while (n < s.n && (unsigned char)s.p[n] >= 0x20 && (unsigned char)s.p[n] < 0x80 &&
-	       s.p[n] != '"' && s.p[n] != '\\')
-		n++;
-	return n;
-}
-
 bool
 json_escape(struct buf *out, struct sv s)
 {
@@ -292,7 +280,7 @@ json_escape(struct buf *out, struct sv s)
 
 	buf_ch(out, '"');
 	for (; s.n; s.p += n, s.n -= n) {
-		n = plain_run(s);
+		n = json_plain_run(s);
 		if (n) {
 			buf_add(out, s.p, n);
 			continue;
@@ -356,6 +344,21 @@ dump_real(struct buf *out, double v)
 		buf_str(out, ".0");
 }
 
+/* An inventory has one for each metric. */
+static void
+dump_integer(struct buf *out, json_int_t v)
+{
+	uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char text[20], *p = text + sizeof(text);
+
+	do
+		*--p = (char)('0' + left % 10);
+	while (left /= 10);
+	if (v < 0)
+		*--p = '-';
+	buf_add(out, p, (size_t)(text + sizeof(text) - p));
+}
+
 static int
 dump_array(const struct dump *d, const json_t *j, int depth, struct err *err)
 {
@@ -375,26 +378,39 @@ dump_array(const struct dump *d, const json_t *j, int depth, struct err *err)
 	return 0;
 }
 
+struct member_of {
+	const char *key;
+	const json_t *value;
+};
+
 static int
 cmp_keys(const void *a, const void *b)
 {
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
+	const struct member_of *x = a, *y = b;
+
+	return strcmp(x->key, y->key);
 }
 
-/* The keys in bytewise order; the caller frees the array. */
-static const char **
-sorted_keys(const json_t *j)
+/* In bytewise order of their keys, in which they mostly were put in; the caller frees the array. */
+static struct member_of *
+sorted_members(const json_t *j)
 {
-	const char **keys = calloc(json_object_size(j) + 1, sizeof(*keys));
-	const char *key;
+	struct member_of *v = calloc(json_object_size(j) + 1, sizeof(*v));
 	json_t *value, *tree = (json_t *)(uintptr_t)j; /* jansson iterates over non-const trees */
+	bool sorted = true;
+	const char *key;
 	size_t n = 0;
 
-	if (!keys)
+	if (!v)
 		return NULL;
-	json_object_foreach(tree, key, value) keys[n++] = key;
-	qsort(keys, n, sizeof(*keys), cmp_keys);
-	return keys;
+	json_object_foreach(tree, key, value)
+	{
+		sorted = sorted && (!n || strcmp(v[n - 1].key, key) < 0);
+		v[n++] = (struct member_of){key, value};
+	}
+	if (!sorted)
+		qsort(v, n, sizeof(*v), cmp_keys);
+	return v;
 }
 
 /* What was written so far leaves memory. */
@@ -432,30 +448,30 @@ dump_list(const struct dump *d, const struct json_list *l, int depth, struct err
 }
 
 static int
-dump_member(const struct dump *d, const json_t *j, const char *key, int depth, struct err *err)
+dump_member(const struct dump *d, const struct member_of *m, int depth, struct err *err)
 {
 	for (size_t i = 0; depth == 1 && i < d->n_lists; i++)
-		if (!strcmp(d->lists[i].key, key))
+		if (!strcmp(d->lists[i].key, m->key))
 			return dump_list(d, &d->lists[i], depth, err);
-	return dump_value(d, json_object_get(j, key), depth, err);
+	return dump_value(d, m->value, depth, err);
 }
 
 static int
 dump_object(const struct dump *d, const json_t *j, int depth, struct err *err)
 {
-	CLEANUP(freep) const char **keys = sorted_keys(j);
+	CLEANUP(freep) struct member_of *v = sorted_members(j);
 	size_t n = json_object_size(j);
 
-	if (!keys)
+	if (!v)
 		return err_nomem(err);
 	buf_ch(d->out, '{');
 	for (size_t i = 0; i < n; i++) {
 		if (i)
 			buf_ch(d->out, ',');
 		new_line(d, depth + 1);
-		(void)json_escape(d->out, sv_of(keys[i]));
+		(void)json_escape(d->out, sv_of(v[i].key));
 		buf_str(d->out, d->indent ? ": " : ":");
-		if (dump_member(d, j, keys[i], depth + 1, err) < 0)
+		if (dump_member(d, &v[i], depth + 1, err) < 0)
 			return -1;
 	}
 	if (n)
@@ -478,7 +494,7 @@ dump_value(const struct dump *d, const json_t *j, int depth, struct err *err)
 		(void)json_escape(d->out, (struct sv){json_string_value(j), json_string_length(j)});
 		break;
 	case JSON_INTEGER:
-		buf_fmt(d->out, "%" JSON_INTEGER_FORMAT, json_integer_value(j));
+		dump_integer(d->out, json_integer_value(j));
 		break;
 	case JSON_REAL:
 		dump_real(d->out, json_real_value(j));

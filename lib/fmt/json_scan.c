@@ -59,8 +59,16 @@ block_at(const char *p)
 	return b;
 }
 
-/* One bit for each of eight bytes that are 0 or 0xFF: the factor moves bit 0 of the n-th to bit
- * 56 + n, and no two of the products meet. */
+/* One bit for each byte that is 0 or 0xFF. */
+#ifdef __SSE2__
+static inline unsigned
+bits_of(block truth)
+{
+	return (unsigned)__builtin_ia32_pmovmskb128((char __attribute__((vector_size(16))))truth);
+}
+#else
+/* The factor moves bit 0 of the n-th of eight bytes to bit 56 + n, and no two of the products
+ * meet. */
 static inline unsigned
 bits_of_half(uint64_t half)
 {
@@ -75,6 +83,7 @@ bits_of(block truth)
 	memcpy(half, &truth, sizeof(half));
 	return bits_of_half(half[0]) | bits_of_half(half[1]) << 8;
 }
+#endif
 
 static inline block
 run_ends(block b)
@@ -82,21 +91,30 @@ run_ends(block b)
 	return (block)((b == '"') | (b == '\\') | (b < 0x20));
 }
 
-static void
+static inline void
 skip_blanks(struct json_scan *s)
 {
 	while (s->p < s->end && (*s->p == ' ' || *s->p == '\n' || *s->p == '\r' || *s->p == '\t'))
 		s->p++;
 }
 
+/* Mostly there are none. */
+static inline bool
+take_ch(struct json_scan *s, char c)
+{
+	if (s->p == s->end || *s->p != c) {
+		skip_blanks(s);
+		if (s->p == s->end || *s->p != c)
+			return false;
+	}
+	s->p++;
+	return true;
+}
+
 bool
 json_scan_ch(struct json_scan *s, char c)
 {
-	skip_blanks(s);
-	if (s->p == s->end || *s->p != c)
-		return false;
-	s->p++;
-	return true;
+	return take_ch(s, c);
 }
 
 bool
@@ -157,6 +175,18 @@ pass_escape(struct text_scan *s)
 	return n > 0;
 }
 
+/* Of a block's bytes that need a look those that are left when escaped quotes are passed, all at
+ * once: text that is JSON itself is full of them. Where there are other escapes, all are left. */
+static inline unsigned
+pass_quotes(block b, unsigned ends)
+{
+	unsigned backslashes = bits_of((block)(b == '\\')), escaped = backslashes << 1;
+
+	if (escaped & ~bits_of((block)(b == '"')))
+		return ends;
+	return ends & ~(backslashes | escaped);
+}
+
 /* All of a block, whose escapes may reach beyond it. False: s->p is at a quote, or at what cannot
  * be in a string. */
 static inline bool
@@ -169,6 +199,8 @@ scan_block(struct text_scan *s)
 
 	memcpy(half, start, sizeof(half));
 	s->beyond |= half[0] | half[1];
+	if (ends)
+		ends = pass_quotes(b, ends);
 	while (ends) {
 		unsigned next;
 
@@ -205,7 +237,7 @@ json_scan_text(struct json_scan *s, struct sv *ret_raw, bool *ret_as_is)
 	struct text_scan t;
 	const char *start;
 
-	if (!json_scan_ch(s, '"'))
+	if (!take_ch(s, '"'))
 		return false;
 	start = s->p;
 	t = (struct text_scan){start, s->end, 0, true};
@@ -319,19 +351,19 @@ json_scan_skip(struct json_scan *s)
 bool
 json_scan_member(struct json_scan *s, bool first, struct sv *ret_raw, bool *ret_end)
 {
-	*ret_end = json_scan_ch(s, '}');
+	*ret_end = take_ch(s, '}');
 	if (*ret_end)
 		return true;
-	if (!first && !json_scan_ch(s, ','))
+	if (!first && !take_ch(s, ','))
 		return false;
-	return json_scan_str(s, ret_raw) && json_scan_ch(s, ':');
+	return json_scan_str(s, ret_raw) && take_ch(s, ':');
 }
 
 bool
 json_scan_item(struct json_scan *s, bool first, bool *ret_end)
 {
-	*ret_end = json_scan_ch(s, ']');
-	return *ret_end || first || json_scan_ch(s, ',');
+	*ret_end = take_ch(s, ']');
+	return *ret_end || first || take_ch(s, ',');
 }
 
 /* Decoding */
@@ -425,6 +457,12 @@ ascii_end(const char *p, const char *end)
 	while (p < end && is_plain(*p))
 		p++;
 	return p;
+}
+
+size_t
+json_plain_run(struct sv s)
+{
+	return (size_t)(ascii_end(s.p, s.p + s.n) - s.p);
 }
 
 /* Bytes from p on that stand for themselves. */

@@ -45,6 +45,9 @@ bool json_scan_member(struct json_scan *s, bool first, struct sv *ret_raw, bool 
 /* The same for the next item of a list. */
 bool json_scan_item(struct json_scan *s, bool first, bool *ret_end);
 
+/* How many bytes at the start of s stand for themselves in a string: ASCII without quotes, backslashes
+ * and control characters. */
+size_t json_plain_run(struct sv s);
 /* Append the string as json_escape() would write what it stands for, quotes included. Lone
  * surrogates and invalid UTF-8 become U+FFFD. */
 void json_recode(struct buf *out, struct sv raw);

@@ -25,6 +25,20 @@ wire_varint_put(unsigned char *out, uint64_t v)
 	out[n++] = (unsigned char)v;
 	return n;
 }
+/* The same for milliseconds since the epoch, which from 1971 to 2109 take six bytes. */
+static inline size_t
+wire_time_put(unsigned char *out, uint64_t ms)
+{
+	if (ms >> 35 == 0 || ms >> 42 != 0)
+		return wire_varint_put(out, ms);
+	out[0] = (unsigned char)(ms | 0x80);
+	out[1] = (unsigned char)(ms >> 7 | 0x80);
+	out[2] = (unsigned char)(ms >> 14 | 0x80);
+	out[3] = (unsigned char)(ms >> 21 | 0x80);
+	out[4] = (unsigned char)(ms >> 28 | 0x80);
+	out[5] = (unsigned char)(ms >> 35);
+	return 6;
+}
 static inline size_t
 wire_varint_len(uint64_t v)
 {

@@ -199,6 +199,13 @@ feed(struct zst_pack *z, struct sv piece, ZSTD_EndDirective how, struct err *err
 	return 0;
 }
 
+/* One that needs no copy: it is not the last one, and nothing is in front of it. */
+static bool
+is_whole_piece(const struct zst_pack *z, struct sv left)
+{
+	return z->c && !z->stage.n && left.n >= PIECE && (left.n > PIECE || z->left);
+}
+
 int
 zst_pack_add(struct zst_pack *z, struct sv piece, struct err *err)
 {
@@ -208,6 +215,13 @@ zst_pack_add(struct zst_pack *z, struct sv piece, struct err *err)
 	while (piece.n) {
 		size_t free = z->stage.max - z->stage.n, n = free < piece.n ? free : piece.n;
 
+		if (is_whole_piece(z, piece)) {
+			if (feed(z, (struct sv){piece.p, PIECE}, ZSTD_e_continue, err))
+				return -1;
+			piece.p += PIECE;
+			piece.n -= PIECE;
+			continue;
+		}
 		if (!free) {
 			if (feed(z, buf_view(&z->stage), ZSTD_e_continue, err))
 				return -1;

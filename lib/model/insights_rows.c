@@ -42,6 +42,59 @@ insights_time(struct sv text, int64_t *ret_ms)
 	return time_parse_iso(s, ret_ms);
 }
 
+/* As Insights writes it. */
+#define USUAL_TIME (sizeof("2026-01-01 00:00:00.000") - 1)
+
+static bool
+digits(const char *p, size_t n, int64_t *ret)
+{
+	*ret = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (p[i] < '0' || p[i] > '9')
+			return false;
+		*ret = *ret * 10 + (p[i] - '0');
+	}
+	return true;
+}
+
+/* What stands behind the minute of a time that is usual, and no leap second. */
+static bool
+rest_of_minute(struct sv text, int64_t *ret_ms)
+{
+	const char *p = text.p + INSIGHTS_MINUTE;
+	int64_t s, ms;
+
+	if (text.n != USUAL_TIME || !digits(p, 2, &s) || s > 59 || p[2] != '.' ||
+	    !digits(p + 3, 3, &ms))
+		return false;
+	*ret_ms = s * 1000 + ms;
+	return true;
+}
+
+/* An event's time, and as it stands in its line. */
+static bool
+event_time(struct insights_columns *c, struct sv text, char ts[TIME_TEXT_MAX], int64_t *ret_ms)
+{
+	int64_t rest_ms;
+	bool usual = rest_of_minute(text, &rest_ms);
+
+	if (usual && !memcmp(text.p, c->minute, sizeof(c->minute))) {
+		*ret_ms = c->minute_ms + rest_ms;
+		memcpy(ts, text.p, USUAL_TIME);
+		ts[USUAL_TIME - sizeof("00:00:00.000")] = 'T';
+		memcpy(ts + USUAL_TIME, "Z", 2);
+		return true;
+	}
+	if (!insights_time(text, ret_ms))
+		return false;
+	if (usual) {
+		memcpy(c->minute, text.p, sizeof(c->minute));
+		c->minute_ms = *ret_ms - rest_ms;
+	}
+	time_format_ms(*ret_ms, ts);
+	return true;
+}
+
 static int
 cmp_fields(const void *a, const void *b)
 {
@@ -111,13 +164,19 @@ sort_fields(struct insights_columns *c, struct json_raw *fields, size_t n)
 static void
 add_text(struct buf *out, struct sv raw, bool as_is)
 {
+	char *p;
+
 	if (!as_is) {
 		json_recode(out, raw);
 		return;
 	}
-	buf_ch(out, '"');
-	buf_sv(out, raw);
-	buf_ch(out, '"');
+	if (!buf_reserve(out, raw.n + 2))
+		return;
+	p = out->p + out->n;
+	p[0] = '"';
+	memcpy(p + 1, raw.p, raw.n);
+	memcpy(p + 1 + raw.n, "\"", 2);
+	out->n += raw.n + 2;
 }
 
 static void
@@ -192,25 +251,35 @@ find_decoded(const struct json_raw *fields, size_t n, const char *name, const st
 	return 0;
 }
 
+/* Of a row that is no event. */
 static int
-time_of_row(const struct insights_lines *l, const struct json_raw *fields, size_t n,
-	    const struct json_raw *ts, int64_t *ret_ms, struct err *err)
+time_of_other(const struct insights_lines *l, const struct json_raw *fields, size_t n,
+	      int64_t *ret_ms, struct err *err)
 {
 	const struct json_raw *bin = NULL;
 
-	*ret_ms = l->ts_ms;
+	if (l->time_column && find_decoded(fields, n, l->time_column, &bin, err))
+		return -1;
+	if (!bin || !insights_time(bin->value, ret_ms))
+		*ret_ms = l->ts_ms;
+	return 0;
+}
+
+static int
+time_of_row(const struct insights_lines *l, const struct json_raw *fields, size_t n,
+	    const struct json_raw *at, char ts[TIME_TEXT_MAX], int64_t *ret_ms, struct err *err)
+{
 	if (!l->events) {
-		if (l->time_column && find_decoded(fields, n, l->time_column, &bin, err))
+		if (time_of_other(l, fields, n, ret_ms, err))
 			return -1;
-		if (bin && !insights_time(bin->value, ret_ms))
-			*ret_ms = l->ts_ms;
+		time_format_ms(*ret_ms, ts);
 		return 0;
 	}
-	if (!ts)
+	if (!at)
 		return err_set(err, ERR_DATA, "a row without @timestamp");
-	if (!insights_time(ts->value, ret_ms))
+	if (!event_time(l->columns, at->value, ts, ret_ms))
 		return err_set(err, ERR_DATA, "a row's @timestamp is \"%.*s\"",
-			       (int)(ts->value.n < 40 ? ts->value.n : 40), ts->value.p);
+			       (int)(at->value.n < 40 ? at->value.n : 40), at->value.p);
 	return 0;
 }
 
@@ -224,10 +293,9 @@ insights_line(const struct insights_lines *l, struct json_raw *fields, size_t n,
 	sort_fields(l->columns, fields, n);
 	for (size_t k = 0; k < N_COLUMNS; k++)
 		own[k] = l->columns->own[k] < n ? &fields[l->columns->own[k]] : NULL;
-	if (time_of_row(l, fields, n, own[C_TIME], &ret->ts_ms, err))
+	if (time_of_row(l, fields, n, own[C_TIME], ts, &ret->ts_ms, err))
 		return -1;
 	ret->pointed = own[C_PTR];
-	time_format_ms(ret->ts_ms, ts);
 	buf_str(out, "{\"ts\":\"");
 	buf_str(out, ts);
 	buf_str(out, l->common);
@@ -270,9 +338,20 @@ cmp_rows(const void *a, const void *b)
 	return insights_rows_cmp(a, b);
 }
 
+/* A query's rows mostly come in their order. */
+static bool
+are_sorted(const struct insights_row *rows, size_t n)
+{
+	size_t i = 1;
+
+	while (i < n && insights_rows_cmp(&rows[i - 1], &rows[i]) <= 0)
+		i++;
+	return i >= n;
+}
+
 void
 insights_rows_sort(struct insights_row *rows, size_t n)
 {
-	if (n > 1)
+	if (!are_sorted(rows, n))
 		qsort(rows, n, sizeof(*rows), cmp_rows);
 }

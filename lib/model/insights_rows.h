@@ -21,14 +21,18 @@ struct insights_row {
 };
 
 /* How the columns of the last row stood, and where each belongs: rows of a result mostly have the
- * same ones in the same order. For as long as the answer is in memory; begins as {0}. */
+ * same ones in the same order. And the minute that it was of, which the next one mostly is of, too.
+ * For as long as the answer is in memory; begins as {0}. */
 #define INSIGHTS_COLUMNS_KEPT 16
-#define INSIGHTS_COLUMNS_OWN  5 /* with a place of their own in a line */
+#define INSIGHTS_COLUMNS_OWN  5	 /* with a place of their own in a line */
+#define INSIGHTS_MINUTE	      17 /* "2026-01-01 00:00:" */
 struct insights_columns {
 	size_t n; /* 0: none are known */
 	struct sv names[INSIGHTS_COLUMNS_KEPT];
 	unsigned char from[INSIGHTS_COLUMNS_KEPT]; /* of the sorted ones */
 	size_t own[INSIGHTS_COLUMNS_OWN];	   /* among the sorted ones; n: it has none */
+	char minute[INSIGHTS_MINUTE];		   /* as it stood */
+	int64_t minute_ms;
 };
 
 struct insights_lines {

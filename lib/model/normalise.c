@@ -487,6 +487,7 @@ keep_labels(struct label_set *set, struct series *s, struct err *err)
 		return err_nomem(err);
 	memcpy(kept, set->v, set->n * sizeof(*kept));
 	s->labels = kept;
+	s->lens = label_count(kept, set->n, set->a);
 	s->n_labels = set->n;
 	return 0;
 }

@@ -6,9 +6,11 @@
 #include "base/cleanup.h"
 #include "base/grow.h"
 
-#define READ_BYTES ((size_t)16 << 10)
+/* Of lines and of what is known of them. */
+#define READ_LINES   ((size_t)16 << 10)
+#define READ_RECORDS ((size_t)2 << 10)
 
-struct record { /* in front of each line */
+struct record { /* of each row, in front of the lines of its run */
 	int64_t ts_ms;
 	uint32_t n, source;
 	uint32_t pointed, unused;
@@ -23,21 +25,44 @@ row_runs_done(struct row_runs *r)
 }
 
 static int
-put_row(struct row_runs *r, const struct insights_row *row, struct err *err)
+put_record(struct row_runs *r, const struct insights_row *row, struct err *err)
 {
 	const struct record head = {
 	    .ts_ms = row->ts_ms, .n = row->n, .source = row->source, .pointed = row->pointed};
 
-	return spool_add(&r->spool, (struct sv){(const char *)&head, sizeof(head)}, err) ||
-		       spool_add(&r->spool, (struct sv){row->line, row->n}, err)
-		   ? -1
-		   : 0;
+	return spool_add(&r->spool, (struct sv){(const char *)&head, sizeof(head)}, err);
+}
+
+/* The same event, from another query. */
+static bool
+doubles(const struct insights_row *row, const struct insights_row *before)
+{
+	return row->pointed && row->source != before->source && row->ts_ms == before->ts_ms &&
+	       row->n == before->n && !memcmp(row->line, before->line, row->n);
+}
+
+static int
+put_rows(struct row_runs *r, const struct insights_row *rows, size_t n, struct row_run *run,
+	 struct err *err)
+{
+	run->start = spool_size(&r->spool);
+	for (size_t i = 0; i < n; i++)
+		if (put_record(r, &rows[i], err))
+			return -1;
+	run->lines = spool_size(&r->spool);
+	for (size_t i = 0; i < n; i++) {
+		run->doubles = run->doubles || (i && doubles(&rows[i], &rows[i - 1]));
+		if (spool_add(&r->spool, (struct sv){rows[i].line, rows[i].n}, err))
+			return -1;
+	}
+	run->end = spool_size(&r->spool);
+	return 0;
 }
 
 int
 row_runs_add(struct row_runs *r, struct insights_row *rows, size_t n, struct err *err)
 {
-	struct row_run run = {.start = spool_size(&r->spool), .n = n, .cut_ms = INT64_MAX};
+	struct row_run run = {.n = n, .cut_ms = INT64_MAX};
 	struct row_run *v;
 
 	if (!n)
@@ -47,10 +72,8 @@ row_runs_add(struct row_runs *r, struct insights_row *rows, size_t n, struct err
 		return -1;
 	r->v = v;
 	insights_rows_sort(rows, n);
-	for (size_t i = 0; i < n; i++)
-		if (put_row(r, &rows[i], err))
-			return -1;
-	run.end = spool_size(&r->spool);
+	if (put_rows(r, rows, n, &run, err))
+		return -1;
 	run.first_ms = rows[0].ts_ms;
 	run.last_ms = rows[n - 1].ts_ms;
 	r->v[r->n++] = run;
@@ -80,12 +103,18 @@ row_runs_count(const struct row_runs *r, size_t first, int64_t from_ms)
 
 /* Merging */
 
+/* A part of the spool that is read from its beginning to its end. */
+struct reader {
+	uint64_t at, end; /* of what is behind `bytes` */
+	size_t once;	  /* so many bytes are read at once */
+	struct buf bytes;
+	size_t used;
+};
+
 /* Where a run is read: `row` is its next one. */
 struct cursor {
 	const struct row_run *run; /* NULL: the rows in memory */
-	uint64_t at;		   /* of what is behind `bytes` */
-	struct buf bytes;
-	size_t used;
+	struct reader records, lines;
 	struct insights_row row;
 	const struct insights_row *rows;
 	size_t i, n;
@@ -100,7 +129,7 @@ struct row_merge {
 	struct cursor *held; /* whose row was given out last */
 	struct insights_row last;
 	struct buf last_line;
-	bool any, again;
+	bool any;
 	uint64_t doubles;
 };
 
@@ -109,31 +138,36 @@ cursor_free(struct cursor *c)
 {
 	if (!c)
 		return;
-	buf_done(&c->bytes);
+	buf_done(&c->records.bytes);
+	buf_done(&c->lines.bytes);
 	free(c);
 }
 
-/* At least n bytes of the run in front. */
+/* The next n bytes, good until the next call. */
 static int
-cursor_fill(const struct row_merge *m, struct cursor *c, size_t n, struct err *err)
+reader_take(const struct row_merge *m, struct reader *r, size_t n, const char **ret,
+	    struct err *err)
 {
-	size_t have = c->bytes.n - c->used, more = n > READ_BYTES ? n : READ_BYTES;
+	size_t have = r->bytes.n - r->used, more = n > r->once ? n : r->once;
 
-	if (have >= n)
-		return 0;
-	if (have)
-		memmove(c->bytes.p, c->bytes.p + c->used, have);
-	c->bytes.n = have;
-	c->used = 0;
-	if (more - have > c->run->end - c->at)
-		more = have + (size_t)(c->run->end - c->at);
-	if (more < n || !buf_reserve(&c->bytes, more - have))
-		return more < n ? err_set(err, ERR_LOCAL, "a run of rows is cut off")
-				: err_nomem(err);
-	if (spool_read(&m->r->spool, c->at, c->bytes.p + have, more - have, err))
-		return -1;
-	c->bytes.n = more;
-	c->at += more - have;
+	if (have < n) {
+		if (have)
+			memmove(r->bytes.p, r->bytes.p + r->used, have);
+		r->bytes.n = have;
+		r->used = 0;
+		if (more - have > r->end - r->at)
+			more = have + (size_t)(r->end - r->at);
+		if (more < n)
+			return err_set(err, ERR_LOCAL, "a run of rows is cut off");
+		if (!buf_reserve(&r->bytes, more - have))
+			return err_nomem(err);
+		if (spool_read(&m->r->spool, r->at, r->bytes.p + have, more - have, err))
+			return -1;
+		r->bytes.n = more;
+		r->at += more - have;
+	}
+	*ret = r->bytes.p + r->used;
+	r->used += n;
 	return 0;
 }
 
@@ -141,22 +175,23 @@ static int
 next_in_run(const struct row_merge *m, struct cursor *c, struct err *err)
 {
 	struct record head;
+	const char *p;
 
-	if (c->at == c->run->end && c->bytes.n == c->used)
+	if (c->i == c->run->n)
 		return 0;
-	if (cursor_fill(m, c, sizeof(head), err))
+	if (reader_take(m, &c->records, sizeof(head), &p, err))
 		return -1;
-	memcpy(&head, c->bytes.p + c->used, sizeof(head));
+	memcpy(&head, p, sizeof(head));
 	if (head.ts_ms >= c->run->cut_ms)
 		return 0;
-	if (cursor_fill(m, c, sizeof(head) + head.n, err))
+	if (reader_take(m, &c->lines, head.n, &p, err))
 		return -1;
+	c->i++;
 	c->row = (struct insights_row){.ts_ms = head.ts_ms,
-				       .line = c->bytes.p + c->used + sizeof(head),
+				       .line = p,
 				       .n = head.n,
 				       .source = head.source,
 				       .pointed = head.pointed};
-	c->used += sizeof(head) + head.n;
 	return 1;
 }
 
@@ -220,19 +255,29 @@ open_cursor(struct row_merge *m, struct cursor start, struct err *err)
 	return more < 0 ? -1 : 0;
 }
 
-/* All runs that may have a row that is not behind the first of those that are open. */
+static struct cursor
+cursor_of(const struct row_run *run)
+{
+	return (struct cursor){
+	    .run = run,
+	    .records = {run->start, run->lines, READ_RECORDS, BUF_INIT(SIZE_MAX / 2), 0},
+	    .lines = {run->lines, run->end, READ_LINES, BUF_INIT(SIZE_MAX / 2), 0},
+	};
+}
+
+/* All runs that may have a row before before_ms that is not behind the first of those that are
+ * open. */
 static int
-open_runs(struct row_merge *m, struct err *err)
+open_runs(struct row_merge *m, int64_t before_ms, struct err *err)
 {
 	while (m->next_waiting < m->n_waiting) {
 		const struct row_run *run = m->waiting[m->next_waiting];
-		const struct cursor start = {
-		    .run = run, .at = run->start, .bytes = BUF_INIT(SIZE_MAX / 2)};
 
-		if (m->n_heap && m->heap[0]->row.ts_ms < run->first_ms)
+		if (run->first_ms >= before_ms ||
+		    (m->n_heap && m->heap[0]->row.ts_ms < run->first_ms))
 			break;
 		m->next_waiting++;
-		if (open_cursor(m, start, err))
+		if (open_cursor(m, cursor_of(run), err))
 			return -1;
 	}
 	return 0;
@@ -284,50 +329,44 @@ row_merge_new(const struct row_runs *r, struct insights_row *rows, size_t n, str
 	return 0;
 }
 
+/* What was given out last is left behind. */
+static int
+let_go(struct row_merge *m, struct err *err)
+{
+	int more;
+
+	if (!m->held)
+		return 0;
+	more = cursor_next(m, m->held, err);
+	if (more < 0)
+		return -1;
+	m->held = NULL;
+	if (!more) {
+		cursor_free(m->heap[0]);
+		m->heap[0] = m->heap[--m->n_heap];
+	}
+	heap_down(m);
+	return 0;
+}
+
 /* The row in front, all rows given out before it left behind. */
 static int
-step(struct row_merge *m, struct err *err)
+step(struct row_merge *m, int64_t before_ms, struct err *err)
 {
-	if (m->held) {
-		int more = cursor_next(m, m->held, err);
-
-		if (more < 0)
-			return -1;
-		m->held = NULL;
-		if (!more) {
-			cursor_free(m->heap[0]);
-			m->heap[0] = m->heap[--m->n_heap];
-		}
-		heap_down(m);
-	}
-	if (open_runs(m, err))
+	if (let_go(m, err) || open_runs(m, before_ms, err))
 		return -1;
-	if (!m->n_heap)
+	if (!m->n_heap || m->heap[0]->row.ts_ms >= before_ms)
 		return 0;
 	m->held = m->heap[0];
 	return 1;
 }
 
-/* The same event, from another query. */
-static bool
-doubles_last(const struct row_merge *m, const struct insights_row *row)
-{
-	return m->any && row->pointed && row->source != m->last.source &&
-	       row->ts_ms == m->last.ts_ms && row->n == m->last.n &&
-	       !memcmp(row->line, m->last_line.p, row->n);
-}
-
 int
-row_merge_next(struct row_merge *m, struct insights_row *ret, struct err *err)
+row_merge_next(struct row_merge *m, int64_t before_ms, struct insights_row *ret, struct err *err)
 {
 	int more;
 
-	if (m->again) {
-		m->again = false;
-		*ret = m->last;
-		return 1;
-	}
-	while ((more = step(m, err)) > 0 && doubles_last(m, &m->held->row))
+	while ((more = step(m, before_ms, err)) > 0 && m->any && doubles(&m->held->row, &m->last))
 		m->doubles++;
 	if (more <= 0)
 		return more;
@@ -342,10 +381,57 @@ row_merge_next(struct row_merge *m, struct insights_row *ret, struct err *err)
 	return 1;
 }
 
-void
-row_merge_back(struct row_merge *m)
+/* From number `i` of those that wait on, the first that counts; m->n_waiting: none before before_ms
+ * does. */
+static size_t
+next_that_counts(const struct row_merge *m, size_t i, int64_t before_ms)
 {
-	m->again = true;
+	while (i < m->n_waiting && m->waiting[i]->cut_ms <= m->waiting[i]->first_ms)
+		i++;
+	return i < m->n_waiting && m->waiting[i]->first_ms < before_ms ? i : m->n_waiting;
+}
+
+/* One behind the other, each of them whole; *ret_size: the bytes of their lines. */
+static bool
+lie_in_order(const struct row_merge *m, int64_t before_ms, uint64_t *ret_size)
+{
+	const struct row_run *before = NULL;
+	size_t i = m->next_waiting;
+
+	*ret_size = 0;
+	while ((i = next_that_counts(m, i, before_ms)) < m->n_waiting) {
+		const struct row_run *run = m->waiting[i++];
+
+		if (run->doubles || run->cut_ms <= run->last_ms || run->last_ms >= before_ms ||
+		    (before && before->last_ms >= run->first_ms))
+			return false;
+		*ret_size += run->end - run->lines;
+		before = run;
+	}
+	return true;
+}
+
+int
+row_merge_whole(struct row_merge *m, int64_t before_ms, uint64_t least, struct spool *view,
+		uint64_t *ret_n, struct err *err)
+{
+	size_t i = m->next_waiting;
+	uint64_t size;
+
+	*ret_n = 0;
+	if (let_go(m, err))
+		return -1;
+	if (m->n_heap || !lie_in_order(m, before_ms, &size) || size < least)
+		return 0;
+	while ((i = next_that_counts(m, i, before_ms)) < m->n_waiting) {
+		const struct row_run *run = m->waiting[i++];
+
+		if (spool_add_part(view, &m->r->spool, run->lines, run->end - run->lines, err))
+			return -1;
+		*ret_n += run->n;
+		m->next_waiting = i;
+	}
+	return 1;
 }
 
 uint64_t

@@ -63,11 +63,21 @@ hash_text(uint64_t h, const char *text)
 uint64_t
 seen_key(const struct series *s)
 {
-	uint64_t h = hash_text(s->n_labels, s->name);
+	uint64_t h;
 
+	if (s->key)
+		return s->key;
+	h = hash_text(s->n_labels, s->name);
 	for (size_t i = 0; i < s->n_labels; i++)
 		h = hash_text(hash_text(h, s->labels[i].name), s->labels[i].value);
 	return h;
+}
+
+void
+seen_key_make(struct series *s)
+{
+	s->key = 0;
+	s->key = seen_key(s);
 }
 
 static uint32_t
@@ -165,27 +175,53 @@ cmp_keys(const void *a, const void *b)
 	return (*x > *y) - (*x < *y);
 }
 
+/* Sorted, each once; returns how many are left. */
+static size_t
+sort_keys(uint64_t *keys, size_t n)
+{
+	size_t kept = 0;
+
+	qsort(keys, n, sizeof(*keys), cmp_keys);
+	for (size_t i = 0; i < n; i++)
+		if (!kept || keys[kept - 1] != keys[i])
+			keys[kept++] = keys[i];
+	return kept;
+}
+
+/* Are these the keys of that cell's series, as they are of most cells if they are of one? Then they
+ * need no sorting. */
+static bool
+are_keys_of(const struct seen *s, const struct seen_cell *c, const uint64_t *keys, size_t n)
+{
+	if (c->n != n)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (!marks_of(s, c, keys[i]))
+			return false;
+	return true;
+}
+
 /* The cell's series and those of d, sorted and unique, in *ret (the caller frees it). */
 static int
-all_keys(const struct seen_cell *c, const struct cell_data *d, uint64_t **ret, size_t *ret_n,
-	 struct err *err)
+all_keys(const struct seen *s, const struct seen_cell *c, const struct cell_data *d, uint64_t **ret,
+	 size_t *ret_n, struct err *err)
 {
-	uint64_t *keys = calloc(c->n + d->n_rows + 1, sizeof(*keys));
-	size_t n = 0;
+	const struct seen_cell *before = c > s->cells ? c - 1 : NULL;
+	size_t n = c->n + d->n_rows;
+	uint64_t *keys = calloc(n + 1, sizeof(*keys));
 
 	if (!keys)
 		return err_nomem(err);
 	for (size_t i = 0; i < d->n_rows; i++)
-		keys[n++] = seen_key(d->rows[i].series);
+		keys[i] = seen_key(d->rows[i].series);
 	if (c->n)
-		memcpy(keys + n, c->keys, c->n * sizeof(*keys));
-	n += c->n;
-	qsort(keys, n, sizeof(*keys), cmp_keys);
-	*ret_n = 0;
-	for (size_t i = 0; i < n; i++)
-		if (!*ret_n || keys[*ret_n - 1] != keys[i])
-			keys[(*ret_n)++] = keys[i];
+		memcpy(keys + d->n_rows, c->keys, c->n * sizeof(*keys));
+	if (before && are_keys_of(s, before, keys, n))
+		memcpy(keys, before->keys, n * sizeof(*keys));
+	else
+		n = sort_keys(keys, n);
 	*ret = keys;
+	*ret_n = n;
 	return 0;
 }
 
@@ -195,7 +231,7 @@ cell_grow(const struct seen *s, struct seen_cell *c, const struct cell_data *d, 
 {
 	struct seen_cell wider = *c;
 
-	if (all_keys(c, d, &wider.keys, &wider.n, err))
+	if (all_keys(s, c, d, &wider.keys, &wider.n, err))
 		return -1;
 	if (marks_total(s) + (wider.n - c->n) * s->slots > SEEN_MARKS_MAX) {
 		free(wider.keys);
@@ -383,8 +419,11 @@ seen_news(const struct seen *s, const struct seen_cell *c, const struct cell_dat
 static void
 put_be(struct buf *out, uint64_t v, int bytes)
 {
-	while (bytes-- > 0)
-		buf_ch(out, (char)(v >> (8 * bytes) & 0xFF));
+	char text[sizeof(v)];
+
+	for (int i = 0; i < bytes; i++)
+		text[i] = (char)(v >> (8 * (bytes - 1 - i)) & 0xFF);
+	buf_add(out, text, (size_t)bytes);
 }
 
 static uint64_t
@@ -418,28 +457,18 @@ unpacked(const json_t *j, struct buf *raw)
 static int
 union_keys(const struct seen *s, struct seen_cell *all)
 {
-	static const struct cell_data nothing;
-
 	for (size_t i = 0; i < s->n; i++) {
-		struct seen_cell both = *all;
-		uint64_t *keys = calloc(all->n + s->cells[i].n + 1, sizeof(*keys));
-		size_t n = 0;
+		const struct seen_cell *c = &s->cells[i];
+		uint64_t *keys;
 
+		if (!c->n || (c->n == all->n && !memcmp(c->keys, all->keys, c->n * sizeof(*keys))))
+			continue;
+		keys = reallocarray(all->keys, all->n + c->n, sizeof(*keys));
 		if (!keys)
 			return -1;
-		memcpy(keys, all->keys ? all->keys : keys, all->n * sizeof(*keys));
-		for (size_t k = 0; k < s->cells[i].n; k++)
-			keys[all->n + k] = s->cells[i].keys[k];
-		both.keys = keys;
-		both.n = all->n + s->cells[i].n;
-		free(all->keys);
-		all->keys = NULL;
-		if (all_keys(&both, &nothing, &all->keys, &n, NULL)) {
-			free(keys);
-			return -1;
-		}
-		all->n = n;
-		free(keys);
+		memcpy(keys + all->n, c->keys, c->n * sizeof(*keys));
+		all->keys = keys;
+		all->n = sort_keys(keys, all->n + c->n);
 	}
 	return 0;
 }

@@ -58,6 +58,8 @@ bool seen_waits(const json_t *j, const char *definition, int64_t start_ms);
 json_t *seen_save(const struct seen *s);
 
 uint64_t seen_key(const struct series *s);
+/* Makes it beforehand, for a series that is in many cells and stays as it is. */
+void seen_key_make(struct series *s);
 struct seen_cell *seen_find(const struct seen *s, int64_t start_ms);
 /* The cell, empty if it is new. The pointer is good until the next seen_put or seen_drop. NULL
  * without memory. */

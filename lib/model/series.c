@@ -20,6 +20,21 @@ label_cmp(const struct label *a, const struct label *b)
 	return c ? c : strcmp(a->value, b->value);
 }
 
+const struct label_len *
+label_count(const struct label *v, size_t n, struct arena *a)
+{
+	struct label_len *lens = arena_array(a, n, sizeof(*lens));
+
+	for (size_t i = 0; lens && i < n; i++) {
+		size_t name = strlen(v[i].name), value = strlen(v[i].value);
+
+		if (name > UINT16_MAX || value > UINT16_MAX)
+			return NULL;
+		lens[i] = (struct label_len){(uint16_t)name, (uint16_t)value};
+	}
+	return lens;
+}
+
 int
 series_cmp(const struct series *a, const struct series *b)
 {

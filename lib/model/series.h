@@ -21,13 +21,22 @@ struct label {
 /* For qsort: labels stand in the order of their names. */
 int label_by_name(const void *a, const void *b);
 
+/* How long its words are: they are written for each cell of a span, and counted once. */
+struct label_len {
+	uint16_t name, value;
+};
+/* Of n labels. NULL: not counted, for want of memory or because one is longer than can be. */
+const struct label_len *label_count(const struct label *v, size_t n, struct arena *a);
+
 struct series {
 	const char *name;           /* the metric's final name, valid for Prometheus */
 	const struct label *labels; /* sorted by name bytewise, unique, no empty values, without __name__ */
+	const struct label_len *lens; /* of these, or NULL: nobody counted */
 	size_t n_labels;
 	const char *stat;           /* Average, Maximum, p99, ... ; NULL for series that are no statistic */
 	const char *unit;           /* NULL: unknown */
 	int64_t period_ms;
+	uint64_t key;               /* seen_key's, where it was made beforehand; else 0 */
 };
 /* Order by name, then labels pairwise (name, value), then fewer labels first. 0: the same series for a receiver. */
 int series_cmp(const struct series *a, const struct series *b);

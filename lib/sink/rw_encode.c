@@ -10,6 +10,7 @@
  */
 #include "sink/rw_encode.h"
 
+#include <endian.h>
 #include <math.h>
 
 #include "fmt/wire.h"
@@ -81,7 +82,7 @@ static size_t
 index_at(const struct sample_row *r, int64_t ms)
 {
 	int64_t period = r->series->period_ms;
-	uint64_t off, i;
+	uint64_t off;
 
 	if (r->times)
 		return index_of_times(r, ms);
@@ -90,8 +91,9 @@ index_at(const struct sample_row *r, int64_t ms)
 	if (r->n <= 1)
 		return r->n;
 	off = (uint64_t)ms - (uint64_t)r->first_ms; /* cannot overflow: ms is larger */
-	i = off / (uint64_t)period + (off % (uint64_t)period != 0);
-	return i < r->n ? (size_t)i : r->n;
+	if (off > (uint64_t)period * (r->n - 1)) /* mostly: what is wanted has no end within it */
+		return r->n;
+	return (size_t)(off / (uint64_t)period + (off % (uint64_t)period != 0));
 }
 
 void
@@ -158,62 +160,83 @@ rw_oldest(const struct cell_data *d, int64_t from_ms, int64_t *ret_ms)
 	return found;
 }
 
-static bool
-is_default(double v)
-{
-	return v == 0 && !signbit(v);
-}
-
-/* A Sample message without its tag and length: never more than 20 bytes, so the length takes one.
- */
-static size_t
-sample_size(double v, int64_t ts)
-{
-	return (is_default(v) ? 0 : 9) + (ts == 0 ? 0 : 1 + wire_varint_len((uint64_t)ts));
-}
-
-static unsigned char *
-put_sample(unsigned char *p, double v, int64_t ts)
+static uint64_t
+bits_of(double v)
 {
 	uint64_t bits;
 
-	*p++ = TAG_SAMPLE;
-	*p++ = (unsigned char)sample_size(v, ts);
-	if (!is_default(v)) {
+	memcpy(&bits, &v, sizeof(bits));
+	return bits;
+}
+
+/* A Sample message without its tag and length, when its time takes `n_time` bytes. */
+static size_t
+sample_size(double v, size_t n_time)
+{
+	return (bits_of(v) ? 9 : 0) + n_time;
+}
+
+static size_t
+time_size(int64_t ts)
+{
+	return ts == 0 ? 0 : 1 + wire_varint_len((uint64_t)ts);
+}
+
+/* Never more than 20 bytes, so the length takes one. */
+static unsigned char *
+put_sample(unsigned char *p, double v, int64_t ts)
+{
+	uint64_t bits = bits_of(v), little = htole64(bits);
+	unsigned char *length = p + 1;
+
+	p[0] = TAG_SAMPLE;
+	p += 2;
+	if (bits) {
 		*p++ = TAG_SAMPLE_VALUE;
-		memcpy(&bits, &v, sizeof(bits));
-		for (int i = 0; i < 8; i++)
-			*p++ = (unsigned char)(bits >> (8 * i));
+		memcpy(p, &little, sizeof(little));
+		p += sizeof(little);
 	}
 	if (ts != 0) {
 		*p++ = TAG_SAMPLE_TIME;
-		p += wire_varint_put(p, (uint64_t)ts);
+		p += wire_time_put(p, (uint64_t)ts);
 	}
+	*length = (unsigned char)(p - length - 1);
 	return p;
 }
 
 /* A length-delimited field with a tag of one byte. */
-static size_t
+static inline size_t
 field_size(size_t len)
 {
 	return 1 + wire_varint_len(len) + len;
 }
 
 /* A Label message without its tag and length. */
-static size_t
+static inline size_t
 label_size(size_t n_name, size_t n_value)
 {
 	return field_size(n_name) + field_size(n_value);
 }
 
-static unsigned char *
-put_label(unsigned char *p, const char *name, const char *value)
+static inline unsigned char *
+put_label(unsigned char *p, struct sv name, struct sv value)
 {
-	struct sv n = sv_of(name), v = sv_of(value);
+	p = wire_len(p, SERIES_LABEL, label_size(name.n, value.n));
+	p = wire_bytes(p, LABEL_NAME, name);
+	return wire_bytes(p, LABEL_VALUE, value);
+}
 
-	p = wire_len(p, SERIES_LABEL, label_size(n.n, v.n));
-	p = wire_bytes(p, LABEL_NAME, n);
-	return wire_bytes(p, LABEL_VALUE, v);
+static inline struct sv
+name_of(const struct series *s, size_t i)
+{
+	return s->lens ? (struct sv){s->labels[i].name, s->lens[i].name} : sv_of(s->labels[i].name);
+}
+
+static inline struct sv
+value_of(const struct series *s, size_t i)
+{
+	return s->lens ? (struct sv){s->labels[i].value, s->lens[i].value}
+		       : sv_of(s->labels[i].value);
 }
 
 static size_t
@@ -222,7 +245,7 @@ labels_size(const struct series *s)
 	size_t n = field_size(label_size(strlen("__name__"), strlen(s->name)));
 
 	for (size_t i = 0; i < s->n_labels; i++)
-		n += field_size(label_size(strlen(s->labels[i].name), strlen(s->labels[i].value)));
+		n += field_size(label_size(name_of(s, i).n, value_of(s, i).n));
 	return n;
 }
 
@@ -233,22 +256,33 @@ put_labels(unsigned char *p, const struct series *s)
 	size_t i = 0;
 
 	for (; i < s->n_labels && strcmp(s->labels[i].name, "__name__") < 0; i++)
-		p = put_label(p, s->labels[i].name, s->labels[i].value);
-	p = put_label(p, "__name__", s->name);
+		p = put_label(p, name_of(s, i), value_of(s, i));
+	p = put_label(p, SV("__name__"), sv_of(s->name));
 	for (; i < s->n_labels; i++)
-		p = put_label(p, s->labels[i].name, s->labels[i].value);
+		p = put_label(p, name_of(s, i), value_of(s, i));
 	return p;
+}
+
+/* Times increase: where the first and the last one take as many bytes, so do those between. 0: they
+ * do not. */
+static size_t
+common_time_size(const struct sample_row *r, size_t i0, size_t i1)
+{
+	int64_t first = sample_time(r, i0);
+	size_t n = time_size(first);
+
+	return first > 0 && n == time_size(sample_time(r, i1 - 1)) ? n : 0;
 }
 
 static size_t
 samples_size(const struct sample_row *r, size_t i0, size_t i1, uint64_t *n_samples)
 {
-	size_t n = 0;
+	size_t n = 0, common = i0 < i1 ? common_time_size(r, i0, i1) : 0;
 
 	for (size_t i = i0; i < i1; i++) {
 		if (!isfinite(r->values[i]))
 			continue;
-		n += 2 + sample_size(r->values[i], sample_time(r, i));
+		n += 2 + sample_size(r->values[i], common ? common : time_size(sample_time(r, i)));
 		(*n_samples)++;
 	}
 	return n;
@@ -277,6 +311,8 @@ int
 rw_encode(const struct cell_data *d, struct rw_part *part, struct buf *out, struct err *err)
 {
 	part->n_samples = 0;
+	if (!buf_reserve(out, part->size))
+		return buf_check(out, "remote-write request", err);
 	for (size_t n = part->row0; n < part->row1; n++) {
 		const struct sample_row *r = &d->rows[n];
 		uint64_t count = 0;
@@ -301,8 +337,9 @@ cut_row(const struct sample_row *r, int64_t to_ms, size_t max_body, struct rw_pa
 	rw_span(r, part->from_ms, to_ms, &i0, &i1);
 	part->n_samples = 0;
 	for (i = i0; i < i1; i++) {
-		size_t more =
-		    isfinite(r->values[i]) ? 2 + sample_size(r->values[i], sample_time(r, i)) : 0;
+		size_t more = isfinite(r->values[i])
+				  ? 2 + sample_size(r->values[i], time_size(sample_time(r, i)))
+				  : 0;
 
 		if (part->n_samples > 0 && field_size(size + more) > max_body)
 			break;
@@ -358,6 +395,7 @@ rw_cut(const struct cell_data *d, int64_t from_ms, int64_t to_ms, size_t max_bod
 		part->n_samples += count;
 		part->row1 = *row + 1;
 	}
+	part->size = total;
 	if (part->n_samples > 0)
 		return true;
 	return *row < d->n_rows && cut_one(d, from_ms, to_ms, max_body, row, next_ms, part);

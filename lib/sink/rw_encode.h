@@ -13,6 +13,7 @@ struct rw_part {
 	size_t row0, row1;       /* rows [row0, row1) */
 	int64_t from_ms, to_ms;  /* samples with from <= ts < to */
 	uint64_t n_samples;
+	size_t size;             /* bytes that its request takes at the most; 0: unknown */
 	bool last_only;          /* of each row only its last sample in that range */
 };
 #define RW_MAX_BODY 900000u /* uncompressed; AMP takes 1 MB, not adjustable */

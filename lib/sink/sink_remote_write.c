@@ -236,7 +236,7 @@ rw_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 	v.maybe_sent = p->maybe_sent;
 	v.keeps_good = rw->http.amp;
 	v.out_of_order_ms = s->conf->out_of_order_ms;
-	ret->too_old = all - count_all(d, from, INT64_MAX);
+	ret->too_old = from == INT64_MIN ? 0 : all - count_all(d, from, INT64_MAX);
 	rc = deliver_from(&v, from, err);
 	if (rc == 0)
 		rw_delivery_report(&v, p);

@@ -135,6 +135,68 @@ test_failures(void **state)
 	spool_done(&s);
 }
 
+struct seen {
+	const uint64_t *from; /* of each byte */
+	size_t n;
+};
+
+static int
+compare_piece(void *arg, struct sv piece, struct err *err)
+{
+	struct seen *seen = arg;
+
+	(void)err;
+	for (size_t i = 0; i < piece.n; i++)
+		assert_true(piece.p[i] == byte_at(seen->from[seen->n + i]));
+	seen->n += piece.n;
+	return 0;
+}
+
+static void
+test_view(void **state)
+{
+	static const struct {
+		uint64_t at, n;
+	} parts[] = {{300000, 200000}, {5, 0}, {0, 3}, {499000, 70000}, {1000, 1}};
+	static uint64_t from[270004];
+	struct spool s = SPOOL_INIT, other = SPOOL_INIT, view = SPOOL_INIT;
+	struct seen seen = {from, 0};
+	struct err err;
+	size_t n = 0;
+	char p[5000];
+
+	(void)state;
+	add_until(&s, 600000, 5000);
+	assert_true(s.filed > 0 && s.tail.n > 0);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++) {
+		assert_int_equal(spool_add_part(&view, &s, parts[i].at, parts[i].n, &err), 0);
+		for (uint64_t k = 0; k < parts[i].n; k++)
+			from[n++] = parts[i].at + k;
+	}
+	assert_int_equal(spool_size(&view), n);
+	assert_int_equal(spool_each(&view, compare_piece, &seen, &err), 0);
+	assert_int_equal(seen.n, n);
+	for (uint64_t draw = 1; draw < 2000; draw++) {
+		uint64_t at = draw % 3 ? mix64(draw) % n : 199000 + mix64(draw) % 1100;
+		size_t len = (size_t)(mix64(draw + 1) % sizeof(p));
+
+		len = len < n - at ? len : (size_t)(n - at);
+		assert_int_equal(spool_read(&view, at, p, len, &err), 0);
+		for (size_t i = 0; i < len; i++)
+			assert_true(p[i] == byte_at(from[at + i]));
+	}
+	assert_int_equal(spool_read(&view, n, p, 1, &err), -1);
+	/* It is nothing else. */
+	assert_int_equal(spool_add(&view, SV("x"), &err), -1);
+	assert_int_equal(spool_add_part(&view, &other, 0, 0, &err), -1);
+	assert_int_equal(spool_add_part(&s, &other, 0, 0, &err), -1);
+	spool_done(&view);
+	assert_int_equal(spool_size(&view), 0);
+	assert_int_equal(spool_add(&view, SV("x"), &err), 0);
+	spool_done(&view);
+	spool_done(&s);
+}
+
 int
 main(void)
 {
@@ -142,6 +204,7 @@ main(void)
 	    cmocka_unit_test(test_what_goes_in_comes_out),
 	    cmocka_unit_test(test_any_piece_can_be_read),
 	    cmocka_unit_test(test_failures),
+	    cmocka_unit_test(test_view),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

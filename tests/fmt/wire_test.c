@@ -44,6 +44,23 @@ test_varint(void **state)
 }
 
 static void
+test_times(void **state)
+{
+	unsigned char is[WIRE_VARINT_MAX], expected[WIRE_VARINT_MAX];
+
+	(void)state;
+	for (int bits = 0; bits < 64; bits++)
+		for (uint64_t d = 0; d < 3; d++) {
+			uint64_t ms = (((uint64_t)1 << bits) - 1 + d) ^
+				      (0x2A6B5C3D2E1F4u & (((uint64_t)1 << bits) - 1) >> 1);
+			size_t n = wire_varint_put(expected, ms);
+
+			assert_int_equal(wire_time_put(is, ms), n);
+			assert_memory_equal(is, expected, n);
+		}
+}
+
+static void
 test_fields(void **state)
 {
 	unsigned char out[64], *p = out;
@@ -109,9 +126,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_varint),
-	    cmocka_unit_test(test_fields),
-	    cmocka_unit_test(test_nested),
+	    cmocka_unit_test(test_varint),	 cmocka_unit_test(test_times),
+	    cmocka_unit_test(test_fields),	 cmocka_unit_test(test_nested),
 	    cmocka_unit_test(test_nested_sizes),
 	};
 

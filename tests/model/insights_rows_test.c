@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/timefmt.h"
 #include "model/insights_rows.h"
 
 #define RAW(n, v)                                                                                  \
@@ -214,6 +215,54 @@ test_times(void **state)
 	    insights_time(SV("2026-01-01 00:00:00.0000000000000000000000000000000000000000"), &ms));
 }
 
+/* Row after row of one answer: what is known of the last one's time must not show. */
+static void
+test_times_of_rows(void **state)
+{
+	static const struct {
+		const char *is, *in_line; /* NULL: no time */
+	} rows[] = {
+	    {"2026-01-01 00:00:00.007", "2026-01-01T00:00:00.007Z"},
+	    {"2026-01-01 00:00:59.999", "2026-01-01T00:00:59.999Z"},
+	    {"2026-01-01 00:00:60.001", "2026-01-01T00:01:00.001Z"},
+	    {"2026-01-01 00:00:61.001", NULL},
+	    {"2026-01-01 00:00:+1.001", NULL},
+	    {"2026-01-01 00:00:01,001", NULL},
+	    {"2026-01-01 00:00:01.0 1", NULL},
+	    {"2026-01-01 00:00:01.1", "2026-01-01T00:00:01.100Z"},
+	    {"2026-01-01 00:00:01", "2026-01-01T00:00:01.000Z"},
+	    {"2026-01-01 00:01:02.003", "2026-01-01T00:01:02.003Z"},
+	    {"2026-01-01 00:01:60.003", "2026-01-01T00:02:00.003Z"},
+	    {"2026-01-01 00:01:03.004", "2026-01-01T00:01:03.004Z"},
+	    {"2026-01-01T00:01:04.004", "2026-01-01T00:01:04.004Z"},
+	    {"1969-12-31 23:59:58.500", "1969-12-31T23:59:58.500Z"},
+	    {"1969-12-31 23:59:59.001", "1969-12-31T23:59:59.001Z"},
+	    {"2026-02-30 00:00:00.000", NULL},
+	    {"2026-02-30 00:00:00.000", NULL},
+	};
+	struct insights_columns columns = {0};
+	const struct insights_lines l = {.common = "\"", .events = true, .columns = &columns};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+		struct json_raw fields[] = {{.name = SV("@timestamp"), .value = sv_of(rows[i].is)}};
+		struct buf out = BUF_INIT(1 << 10);
+		struct insights_row row;
+		struct err err;
+		int64_t ms;
+		int rc = insights_line(&l, fields, 1, &out, &row, &err);
+
+		assert_int_equal(rc, rows[i].in_line ? 0 : -1);
+		if (!rc) {
+			assert_true(
+			    sv_starts((struct sv){out.p + 7, out.n - 7}, sv_of(rows[i].in_line)));
+			assert_true(time_parse_iso(sv_of(rows[i].in_line), &ms));
+			assert_int_equal(row.ts_ms, ms);
+		}
+		buf_done(&out);
+	}
+}
+
 static void
 test_order(void **state)
 {
@@ -236,10 +285,11 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_event),	 cmocka_unit_test(test_columns_from_row_to_row),
-	    cmocka_unit_test(test_many_columns), cmocka_unit_test(test_event_without_time),
-	    cmocka_unit_test(test_stats),	 cmocka_unit_test(test_column_twice),
-	    cmocka_unit_test(test_times),	 cmocka_unit_test(test_order),
+	    cmocka_unit_test(test_event),	  cmocka_unit_test(test_columns_from_row_to_row),
+	    cmocka_unit_test(test_many_columns),  cmocka_unit_test(test_event_without_time),
+	    cmocka_unit_test(test_stats),	  cmocka_unit_test(test_column_twice),
+	    cmocka_unit_test(test_times_of_rows), cmocka_unit_test(test_times),
+	    cmocka_unit_test(test_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -18,9 +18,14 @@ static const struct label labels[] = {
     {"account_id", "111122223333"}, {"cluster", "c\"1\\"}, {"region", "ap-southeast-2"},
     {"service", "web\n\xC3\xA9"},   {"tenant", "acme"},
 };
-static const struct series cpu = {
-    "ecs_task_cpu_utilized", labels, ARRAY_LEN(labels), "Average", "None", 60000};
-static const struct series plain = {"up", labels, 1, NULL, NULL, 60000};
+static const struct series cpu = {.name = "ecs_task_cpu_utilized",
+				  .labels = labels,
+				  .n_labels = ARRAY_LEN(labels),
+				  .stat = "Average",
+				  .unit = "None",
+				  .period_ms = 60000};
+static const struct series plain = {
+    .name = "up", .labels = labels, .n_labels = 1, .period_ms = 60000};
 
 /* How a line begins that has the members all lines have. */
 #define COMMON                                                                                     \

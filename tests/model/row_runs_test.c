@@ -29,17 +29,15 @@ expect(const struct row_runs *r, struct insights_row *rest, size_t n_rest, const
 
 	assert_int_equal(row_merge_new(r, rest, n_rest, &m, &err), 0);
 	for (size_t i = 0; i < want->n; i++) {
-		assert_int_equal(row_merge_next(m, &row, &err), 1);
-		if (i % 7 == 3) { /* as if it belonged to the next cell */
-			row_merge_back(m);
-			assert_int_equal(row_merge_next(m, &row, &err), 1);
-		}
+		if (i % 7 == 3 || (i && want->v[i - 1].ts_ms < want->v[i].ts_ms)) /* a cell's end */
+			assert_int_equal(row_merge_next(m, want->v[i].ts_ms, &row, &err), 0);
+		assert_int_equal(row_merge_next(m, want->v[i].ts_ms + 1, &row, &err), 1);
 		assert_int_equal(row.ts_ms, want->v[i].ts_ms);
 		assert_int_equal(row.n, want->v[i].n);
 		assert_memory_equal(row.line, want->v[i].line, row.n);
 	}
-	assert_int_equal(row_merge_next(m, &row, &err), 0);
-	assert_int_equal(row_merge_next(m, &row, &err), 0);
+	assert_int_equal(row_merge_next(m, INT64_MAX, &row, &err), 0);
+	assert_int_equal(row_merge_next(m, INT64_MAX, &row, &err), 0);
 	row_merge_free(m);
 }
 
@@ -64,10 +62,10 @@ test_second_comings(void **state)
 	assert_int_equal(r.n, 1);
 	assert_int_equal(row_merge_new(&r, rows + 3, 5, &m, &err), 0);
 	for (size_t i = 0; i < ARRAY_LEN(want); i++) {
-		assert_int_equal(row_merge_next(m, &row, &err), 1);
+		assert_int_equal(row_merge_next(m, INT64_MAX, &row, &err), 1);
 		assert_memory_equal(row.line, want[i], row.n);
 	}
-	assert_int_equal(row_merge_next(m, &row, &err), 0);
+	assert_int_equal(row_merge_next(m, INT64_MAX, &row, &err), 0);
 	assert_int_equal(row_merge_doubles(m), 1);
 	row_merge_free(m);
 	row_runs_done(&r);
@@ -149,6 +147,136 @@ test_random_runs(void **state)
 	free(run);
 }
 
+/* Takes a cell as a whole or merged, and compares its text. Returns whether it was whole. */
+static bool
+expect_cell(struct row_merge *m, int64_t end_ms, uint64_t least, const struct rows *want,
+	    size_t *at)
+{
+	struct spool view = SPOOL_INIT;
+	struct buf is = BUF_INIT((size_t)64 << 20), text = BUF_INIT((size_t)64 << 20);
+	struct insights_row row;
+	struct err err;
+	uint64_t n = 0, merged = 0;
+	int whole = row_merge_whole(m, end_ms, least, &view, &n, &err);
+
+	assert_true(whole >= 0);
+	assert_int_equal(spool_load(&view, &is, &err), 0);
+	for (; row_merge_next(m, end_ms, &row, &err) > 0; merged++)
+		buf_add(&is, row.line, row.n);
+	assert_int_equal(whole ? merged : n, 0);
+	for (; *at < want->n && want->v[*at].ts_ms < end_ms; (*at)++, n--)
+		buf_add(&text, want->v[*at].line, want->v[*at].n);
+	assert_true(n + merged == 0);
+	assert_true(sv_eq(buf_view(&is), buf_view(&text)));
+	assert_true(!whole || text.n >= least);
+	buf_done(&is);
+	buf_done(&text);
+	spool_done(&view);
+	return whole;
+}
+
+/* Runs of two rows each. */
+static void
+test_whole(void **state)
+{
+	static const struct {
+		const char *why;
+		int64_t ts[6];	  /* of three runs */
+		int64_t cut;	  /* of the second one */
+		uint32_t doubled; /* the first one has a row of this query twice */
+		uint64_t least;
+		bool whole;
+	} cases[] = {
+	    {"one behind the other", {1, 2, 3, 4, 5, 6}, INT64_MAX, 0, 12, true},
+	    {"put away in another order", {5, 6, 3, 4, 1, 2}, INT64_MAX, 0, 12, true},
+	    {"few bytes", {1, 2, 3, 4, 5, 6}, INT64_MAX, 0, 13, false},
+	    {"one time in two runs", {1, 2, 2, 3, 4, 5}, INT64_MAX, 0, 0, false},
+	    {"one within another", {1, 6, 2, 3, 7, 8}, INT64_MAX, 0, 0, false},
+	    {"cut", {1, 2, 3, 4, 5, 6}, 4, 0, 0, false},
+	    {"all of one cut", {1, 2, 3, 4, 5, 6}, 3, 0, 8, true},
+	    {"an event twice", {1, 1, 3, 4, 5, 6}, INT64_MAX, 1, 0, false},
+	    {"from one cell into the next", {1, 2, 3, 4, 9, 10}, INT64_MAX, 0, 0, false},
+	    {"some in the next cell", {1, 2, 3, 4, 10, 11}, INT64_MAX, 0, 0, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		struct row_runs r = ROW_RUNS_INIT;
+		struct row_merge *m = NULL;
+		struct rows all = {.n = 0};
+		struct err err;
+		size_t at = 0;
+
+		for (size_t k = 0; k < 6; k += 2) {
+			struct insights_row rows[] = {
+			    {cases[i].ts[k], "x\n", 2, 0, true},
+			    {cases[i].ts[k + 1], "x\n", 2, k ? 0 : cases[i].doubled, true}};
+
+			assert_int_equal(row_runs_add(&r, rows, 2, &err), 0);
+			for (size_t n = 0; n < 2; n++)
+				if ((k != 2 || rows[n].ts_ms < cases[i].cut) &&
+				    !(n && rows[n].source))
+					all.v[all.n++] = rows[n];
+		}
+		r.v[1].cut_ms = cases[i].cut;
+		insights_rows_sort(all.v, all.n);
+		assert_int_equal(row_merge_new(&r, NULL, 0, &m, &err), 0);
+		if (expect_cell(m, 10, cases[i].least, &all, &at) != cases[i].whole)
+			fail_msg("%s", cases[i].why);
+		(void)expect_cell(m, 20, 0, &all, &at);
+		assert_int_equal(at, all.n);
+		row_merge_free(m);
+		row_runs_done(&r);
+	}
+}
+
+/* Queries of one piece of time each, of which some were divided or overlap; cells of some pieces.
+ */
+static void
+test_random_cells(void **state)
+{
+	struct rows *all = malloc(sizeof(*all));
+	struct insights_row run[40];
+	unsigned whole = 0, merged = 0;
+
+	(void)state;
+	assert_non_null(all);
+	for (draws = 1; draws < 200000;) {
+		struct arena a = ARENA_INIT((size_t)256 << 20);
+		struct row_runs r = ROW_RUNS_INIT;
+		struct row_merge *m = NULL;
+		struct err err;
+		size_t at = 0;
+
+		all->n = 0;
+		for (uint32_t k = 0; k < 20; k++) {
+			uint64_t piece = 20 + draw(20) / 19;
+			size_t n = draw(ARRAY_LEN(run));
+			int64_t cut = draw(20) ? INT64_MAX : (int64_t)(20 * k + draw(30));
+
+			for (size_t i = 0; i < n; i++) {
+				run[i] = random_row(&a, 0);
+				run[i].ts_ms = (int64_t)(20 * k + draw(piece));
+				if (run[i].ts_ms < cut)
+					all->v[all->n++] = run[i];
+			}
+			assert_int_equal(row_runs_add(&r, run, n, &err), 0);
+			if (n)
+				row_runs_cut(&r, r.n - 1, cut);
+		}
+		insights_rows_sort(all->v, all->n);
+		assert_int_equal(row_merge_new(&r, NULL, 0, &m, &err), 0);
+		for (int64_t end = 60; end <= 460; end += 60)
+			*(expect_cell(m, end, 100, all, &at) ? &whole : &merged) += 1;
+		assert_int_equal(at, all->n);
+		row_merge_free(m);
+		row_runs_done(&r);
+		arena_done(&a);
+	}
+	assert_true(whole > 100 && merged > 100);
+	free(all);
+}
+
 static void
 test_cuts_and_counts(void **state)
 {
@@ -177,8 +305,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_second_comings),
-	    cmocka_unit_test(test_random_runs),
+	    cmocka_unit_test(test_second_comings),  cmocka_unit_test(test_random_runs),
+	    cmocka_unit_test(test_whole),	    cmocka_unit_test(test_random_cells),
 	    cmocka_unit_test(test_cuts_and_counts),
 	};
 

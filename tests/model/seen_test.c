@@ -23,8 +23,10 @@
 
 static const struct label labels_a[] = {{"service", "a"}};
 static const struct label labels_b[] = {{"service", "b"}};
-static const struct series series_a = {"m", labels_a, 1, "Average", NULL, MIN};
-static const struct series series_b = {"m", labels_b, 1, "Average", NULL, MIN};
+static const struct series series_a = {
+    .name = "m", .labels = labels_a, .n_labels = 1, .stat = "Average", .period_ms = MIN};
+static const struct series series_b = {
+    .name = "m", .labels = labels_b, .n_labels = 1, .stat = "Average", .period_ms = MIN};
 
 #define NONE NAN
 
@@ -271,7 +273,8 @@ there_is_a_limit_to_what_is_remembered(void **state)
 	for (size_t i = 0; i < n; i++) {
 		(void)snprintf(names[i], sizeof(names[i]), "s%zu", i);
 		labels[i] = (struct label){"service", names[i]};
-		many[i] = (struct series){"m", &labels[i], 1, NULL, NULL, MIN};
+		many[i] = (struct series){
+		    .name = "m", .labels = &labels[i], .n_labels = 1, .period_ms = MIN};
 		d.rows[d.n_rows++] = (struct sample_row){&many[i], T0, values, 5, NULL};
 	}
 	seen_init(&s, "def");
@@ -292,6 +295,67 @@ there_is_a_limit_to_what_is_remembered(void **state)
 	free(names);
 	free(labels);
 	free(many);
+}
+
+/* Cells of the same series and of others, next to each other. */
+static void
+cells_beside_one_another_keep_apart(void **state)
+{
+	static const double one[] = {1, 2, 3, 4, 5}, two[] = {6, 7, 8, 9, 10};
+	static const struct {
+		const double *a, *b;
+	} cells[] = {{one, two}, {two, one},   {NULL, one}, {one, NULL},
+		     {one, one}, {NULL, NULL}, {one, NULL}};
+	struct seen s;
+
+	(void)state;
+	seen_init(&s, "def");
+	for (size_t i = 0; i < ARRAY_LEN(cells); i++) {
+		int64_t start_ms = T0 + (int64_t)i * 5 * MIN;
+		struct seen_cell *c = seen_put(&s, start_ms, NULL);
+		struct cell_data d;
+
+		assert_non_null(c);
+		fill(&d, cells[i].a, cells[i].b);
+		d.cell = (struct cell){start_ms, start_ms + 5 * MIN};
+		for (size_t r = 0; r < d.n_rows; r++)
+			d.rows[r].first_ms = start_ms;
+		assert_int_equal(seen_mark(&s, c, &d, NULL), 0);
+		assert_int_equal(c->n, d.n_rows);
+		cell_data_done(&d);
+	}
+	for (int loaded = 0; loaded < 2; loaded++) {
+		json_t *j = seen_save(&s);
+
+		assert_non_null(j);
+		for (size_t i = 0; i < ARRAY_LEN(cells); i++) {
+			const struct seen_cell *c = &s.cells[i];
+			int64_t ms;
+
+			assert_int_equal(c->n, (cells[i].a != NULL) + (cells[i].b != NULL));
+			assert_true(seen_newest(&s, c, seen_key(&series_a), 5 * MIN, &ms) ==
+				    (cells[i].a != NULL));
+			assert_true(seen_newest(&s, c, seen_key(&series_b), 5 * MIN, &ms) ==
+				    (cells[i].b != NULL));
+		}
+		seen_done(&s);
+		assert_true(seen_load(&s, j, "def"));
+		json_decref(j);
+	}
+	seen_done(&s);
+}
+
+static void
+a_key_made_beforehand_is_the_same(void **state)
+{
+	struct series s = series_a;
+
+	(void)state;
+	seen_key_make(&s);
+	assert_true(s.key && s.key == seen_key(&series_a) && seen_key(&s) == s.key);
+	s.labels = labels_b;
+	seen_key_make(&s);
+	assert_true(seen_key(&s) == seen_key(&series_b));
 }
 
 /* A cell and its late objects */
@@ -331,6 +395,8 @@ main(void)
 	    cmocka_unit_test(the_newest_of_a_series_and_of_all),
 	    cmocka_unit_test(stored_and_read_again),
 	    cmocka_unit_test(what_we_did_not_write_is_nothing),
+	    cmocka_unit_test(cells_beside_one_another_keep_apart),
+	    cmocka_unit_test(a_key_made_beforehand_is_the_same),
 	    cmocka_unit_test(there_is_a_limit_to_what_is_remembered),
 	    cmocka_unit_test(merged_points_keep_what_came_first),
 	};

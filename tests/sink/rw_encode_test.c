@@ -143,6 +143,72 @@ test_times_of_their_own(void **state)
 	assert_int_equal(rw_check(&d, &err), -1);
 }
 
+/* Labels whose words were counted beforehand are the same bytes. */
+static void
+test_counted_labels(void **state)
+{
+	static const double v[] = {1, 0, NAN, -0.0};
+	char *text = malloc(70000);
+	struct arena a = ARENA_INIT(1 << 20);
+
+	(void)state;
+	assert_non_null(text);
+	memset(text, 'x', 69999);
+	text[69999] = '\0';
+	for (size_t n = 1; n < 70000; n += n < 300 ? 1 : 32611) {
+		const struct label labels[] = {{"A", "b"}, {"_", text + 69999 - n}, {"c", "d"}};
+		struct series s = {.name = "m", .labels = labels, .n_labels = 3, .period_ms = 1};
+		struct sample_row row = {&s, INT64_MAX / 2, v, 4, NULL};
+		struct cell_data d = {.rows = &row, .n_rows = 1};
+		struct rw_part part = whole(&d), again = part;
+		struct buf one = BUF_INIT(BODY), other = BUF_INIT(BODY);
+
+		assert_int_equal(rw_encode(&d, &part, &one, NULL), 0);
+		s.lens = label_count(labels, 3, &a);
+		assert_true((s.lens != NULL) == (n <= UINT16_MAX));
+		assert_int_equal(rw_encode(&d, &again, &other, NULL), 0);
+		assert_int_equal(again.n_samples, 3);
+		assert_true(sv_eq(buf_view(&one), buf_view(&other)));
+		buf_done(&one);
+		buf_done(&other);
+	}
+	arena_done(&a);
+	free(text);
+}
+
+/* Times that take more bytes than those before them, one by one. */
+static void
+test_sizes_of_times(void **state)
+{
+	static const double v[] = {1, 2, 3, 4};
+
+	(void)state;
+	for (int bits = 0; bits < 63; bits++)
+		for (int64_t before = -1; before <= 4; before++) {
+			struct series s = {.name = "m", .period_ms = 1};
+			struct sample_row row = {&s, ((int64_t)1 << bits) - before, v, 4, NULL};
+			struct cell_data d = {.rows = &row, .n_rows = 1};
+			struct rw_part part = whole(&d);
+			struct buf all = BUF_INIT(BODY), one = BUF_INIT(BODY);
+			size_t n = 0;
+
+			/* Each alone is in no doubt. */
+			for (size_t i = 0; i < 4; i++) {
+				row = (struct sample_row){
+				    &s, ((int64_t)1 << bits) - before + (int64_t)i, v + i, 1, NULL};
+				buf_reset(&one);
+				assert_int_equal(rw_encode(&d, &part, &one, NULL), 0);
+				n += one.n;
+			}
+			row = (struct sample_row){&s, ((int64_t)1 << bits) - before, v, 4, NULL};
+			assert_int_equal(rw_encode(&d, &part, &all, NULL), 0);
+			/* But for three labels and three times the length of a series. */
+			assert_int_equal(all.n, n - 3 * (2 + 2 + strlen("__name__") + 2 + 1 + 2));
+			buf_done(&all);
+			buf_done(&one);
+		}
+}
+
 /* ---- cutting ---- */
 
 #define ROWS 40
@@ -468,6 +534,8 @@ main(void)
 	    cmocka_unit_test(test_times_at_the_edge),
 	    cmocka_unit_test(test_rows_that_cannot_be),
 	    cmocka_unit_test(test_times_of_their_own),
+	    cmocka_unit_test(test_counted_labels),
+	    cmocka_unit_test(test_sizes_of_times),
 	    cmocka_unit_test(test_cut),
 	    cmocka_unit_test(test_last_only),
 	    cmocka_unit_test(test_other_writers),
