@@ -54,9 +54,10 @@
 #define PULL_ARENA_MAX ((size_t)1 << 30)
 #define PAGE_ARENA_MAX ((size_t)64 << 20)
 #define LINES_MAX      ((size_t)4 << 30)
-#define ROW_MEMORY     1000		  /* bytes that a row takes, with its line */
-#define UNKNOWN_MEMORY ((size_t)2 << 20)  /* at least, where no cell before tells what to expect */
-#define PAGE_MAX       ((size_t)10 << 20) /* larger ones are asked for again with fewer rows */
+#define ROW_MEMORY     1000		   /* bytes that a row takes, with its line */
+#define UNKNOWN_MEMORY ((size_t)3 << 20)   /* where no cell before tells what to expect, */
+#define GUESSED_MEMORY ((size_t)512 << 10) /* and where pages do, at least */
+#define PAGE_MAX       ((size_t)10 << 20)  /* larger ones are asked for again with fewer rows */
 
 static void
 pull_free(struct pull *p)
@@ -349,7 +350,7 @@ start_next(struct pull *p, size_t at, struct aws_call *call, struct err *err)
 }
 
 /* A page and the lines made of it: as the last one, or as the cell before lets expect. A first run
- * does not know: some of its calls may be under way together, but not those of 32 workers. */
+ * does not know: two of its calls may be under way together, until pages have come that tell. */
 static size_t
 page_memory(const struct pull *p)
 {
@@ -359,8 +360,10 @@ page_memory(const struct pull *p)
 
 	if (p->in_pages)
 		return 2 * p->page_size;
+	if (p->ms_before <= 0 && !p->page_size)
+		return UNKNOWN_MEMORY;
 	if (p->ms_before <= 0)
-		return 2 * p->page_size > UNKNOWN_MEMORY ? 2 * p->page_size : UNKNOWN_MEMORY;
+		return 2 * p->page_size > GUESSED_MEMORY ? 2 * p->page_size : GUESSED_MEMORY;
 	return (size_t)((rows < most ? rows : most) * ROW_MEMORY);
 }
 

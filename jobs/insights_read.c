@@ -20,8 +20,9 @@
 #define PIECES_MAX   256
 #define PAGES_MAX    12000 /* of one result, at the smallest page */
 #define ITEMS_SHRINK 4
-/* Lines of so many bytes are put away, after the page that brought them. */
-#define ROWS_MEMORY ((size_t)1 << 20)
+/* Lines of so many bytes are put away, after the page that brought them: 32 workers have as many
+ * each while they wait. */
+#define ROWS_MEMORY ((size_t)256 << 10)
 /* What a page should have: it is in memory at once, and its rows are. */
 #define PAGE_BYTES ((size_t)5 << 20)
 /* Room in a query around its body and the names of streams. */
@@ -247,8 +248,10 @@ put_away(struct pull *p, struct err *err)
 		p->rd.first_run = p->runs.n;
 	if (row_runs_add(&p->runs, p->rows + first, p->n_rows - first, err))
 		return -1;
-	p->n_rows = p->rd.first_row = 0;
-	arena_reset(&p->lines);
+	free(p->rows);
+	p->rows = NULL;
+	p->n_rows = p->cap_rows = p->rd.first_row = 0;
+	arena_done(&p->lines);
 	return 0;
 }
 

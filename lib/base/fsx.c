@@ -95,14 +95,17 @@ read_some(int fd, char *p, size_t n)
 	return got;
 }
 
+/* The chunk is no array here: each worker's stack would keep its pages. */
 int
 fsx_read_fd(int fd, const char *path, struct buf *out, struct err *err)
 {
-	char chunk[CHUNK];
+	CLEANUP(freep) char *chunk = malloc(CHUNK);
 	ssize_t got;
 
+	if (!chunk)
+		return err_nomem(err);
 	buf_reset(out);
-	while ((got = read_some(fd, chunk, sizeof(chunk))) > 0) {
+	while ((got = read_some(fd, chunk, CHUNK)) > 0) {
 		buf_add(out, chunk, (size_t)got);
 		if (!buf_ok(out))
 			return buf_check(out, path, err);

@@ -68,22 +68,44 @@ spool_done(struct spool *s)
 	*s = SPOOL_INIT;
 }
 
+/* The tail, which gives up the room that it had while there was no file. */
+static int
+flush(struct spool *s, struct err *err)
+{
+	if (to_file(s, buf_view(&s->tail), err))
+		return -1;
+	if (s->tail.cap > 2 * SPOOL_TAIL)
+		buf_done(&s->tail);
+	buf_reset(&s->tail);
+	return 0;
+}
+
 int
 spool_add(struct spool *s, struct sv data, struct err *err)
 {
+	size_t room = s->fd < 0 ? SPOOL_MEMORY : SPOOL_TAIL;
+
 	if (s->of)
 		return err_set(err, ERR_LOCAL, "a view of a spool cannot be written to");
-	if (s->tail.n + data.n <= SPOOL_MEMORY) {
-		buf_sv(&s->tail, data);
-		return buf_check(&s->tail, "spool", err);
+	if (s->tail.n + data.n > room) {
+		if (flush(s, err))
+			return -1;
+		if (data.n > SPOOL_TAIL)
+			return to_file(s, data, err);
 	}
-	if (to_file(s, buf_view(&s->tail), err))
-		return -1;
-	buf_reset(&s->tail);
-	if (data.n > SPOOL_MEMORY)
-		return to_file(s, data, err);
 	buf_sv(&s->tail, data);
 	return buf_check(&s->tail, "spool", err);
+}
+
+int
+spool_settle(struct spool *s, struct err *err)
+{
+	if (s->fd < 0)
+		return 0;
+	if (flush(s, err))
+		return -1;
+	buf_done(&s->tail);
+	return 0;
 }
 
 int

@@ -14,6 +14,7 @@
 #include "base/hash.h"
 
 #define SPOOL_MEMORY ((size_t)256 << 10) /* so many bytes make no file */
+#define SPOOL_TAIL   ((size_t)64 << 10)	 /* so many stay in memory where there is one */
 
 struct spool_part {
 	uint64_t end; /* in the view */
@@ -38,6 +39,8 @@ int spool_add(struct spool *s, struct sv data, struct err *err);
 /* Makes an empty spool a view of n bytes of `of` from `at` on, or adds these to what it is a view of already. Nothing else
  * can be added to it then. `of` outlives it. */
 int spool_add_part(struct spool *s, const struct spool *of, uint64_t at, uint64_t n, struct err *err);
+/* For who adds nothing for a while: where there is a file, all goes there, and nothing stays in memory. */
+int spool_settle(struct spool *s, struct err *err);
 static inline uint64_t
 spool_size(const struct spool *s)
 {

@@ -77,7 +77,7 @@ row_runs_add(struct row_runs *r, struct insights_row *rows, size_t n, struct err
 	run.first_ms = rows[0].ts_ms;
 	run.last_ms = rows[n - 1].ts_ms;
 	r->v[r->n++] = run;
-	return 0;
+	return spool_settle(&r->spool, err);
 }
 
 void

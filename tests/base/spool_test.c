@@ -103,6 +103,30 @@ test_any_piece_can_be_read(void **state)
 	spool_done(&s);
 }
 
+/* What is settled is read as before, takes no memory where there is a file, and can be added to. */
+static void
+test_settled(void **state)
+{
+	static const uint64_t sizes[] = {
+	    0, 1000, SPOOL_MEMORY, SPOOL_MEMORY + 1, 2 * SPOOL_MEMORY, 5 * SPOOL_MEMORY + 77};
+	struct spool s = SPOOL_INIT;
+	struct err err;
+
+	(void)state;
+	for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+		uint64_t at = 0;
+
+		add_until(&s, sizes[k], 3000);
+		assert_true(s.fd < 0 || s.tail.cap <= 2 * SPOOL_TAIL);
+		assert_int_equal(spool_settle(&s, &err), 0);
+		assert_true(s.fd >= 0 ? !s.tail.cap : s.tail.n == sizes[k]);
+		add_until(&s, sizes[k] + 5000, 3000);
+		assert_int_equal(spool_each(&s, check_piece, &at, &err), 0);
+		assert_int_equal(at, sizes[k] + 5000);
+		spool_done(&s);
+	}
+}
+
 static int
 refuse(void *arg, struct sv piece, struct err *err)
 {
@@ -203,6 +227,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_goes_in_comes_out),
 	    cmocka_unit_test(test_any_piece_can_be_read),
+	    cmocka_unit_test(test_settled),
 	    cmocka_unit_test(test_failures),
 	    cmocka_unit_test(test_view),
 	};

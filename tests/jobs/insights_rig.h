@@ -566,7 +566,8 @@ rig_harvest(struct rig *r, size_t n)
 		cell_data_init(&r->data[i], r->cells[i]);
 	r->n_cells = n;
 	for (size_t i = 0; i < n; i++)
-		if (job_insights.harvest(r->p, &r->data[i], 1, &r->err))
+		if (job_insights.harvest(r->p, &r->data[i], 1, &r->err) ||
+		    cell_lines_load(&r->data[i], &r->err))
 			fail_msg("%s", r->err.msg);
 }
 

@@ -900,6 +900,26 @@ test_what_is_not_known_is_not_taken_for_little(void **state)
 	rig_done(&r);
 }
 
+/* What pages have told counts before a cell is done. */
+static void
+test_pages_tell_what_to_expect(void **state)
+{
+	size_t first;
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, ROWS "concurrency: 1\n");
+	fill(&r, START, 2 * CELL_MS, 20, 1, 1);
+	rig_open(&r, 2);
+	first = first_look(&r);
+	while (r.o->started < 2)
+		assert_int_equal(rig_run(&r, 1), 1);
+	assert_true(first_look(&r) < first / 2);
+	rig_complete(&r, 2);
+	expect_all(&r);
+	rig_done(&r);
+}
+
 static void
 test_a_later_page_that_fails(void **state)
 {
@@ -957,6 +977,7 @@ main(void)
 	    cmocka_unit_test(test_rows_of_running_queries_are_not_kept),
 	    cmocka_unit_test(test_a_later_page_that_fails),
 	    cmocka_unit_test(test_a_later_page_that_is_not_ready),
+	    cmocka_unit_test(test_pages_tell_what_to_expect),
 	    cmocka_unit_test(test_what_is_not_known_is_not_taken_for_little),
 	    cmocka_unit_test(test_adopted_lines_are_counted),
 	    cmocka_unit_test(test_cells_run_at_once),
