@@ -109,6 +109,7 @@ pull_free(struct pull *p)
 	map_done(&p->tokens, NULL);
 	buf_done(&p->token_buf);
 	math_done(p->math);
+	metrics_plan_done(&p->plan);
 	arena_done(&p->page);
 	arena_done(&p->mem);
 	free(p);
@@ -269,27 +270,33 @@ round_pause_ms(const struct pull *p)
 static int
 data_next(struct pull *p, struct aws_call *call, struct err *err)
 {
-	struct cw_query queries[CW_QUERIES_MAX];
+	size_t n = chunk_size(p);
+	struct cw_query *queries = arena_array(&p->page, n, sizeof(*queries));
 	struct cw_data_req q = {
 	    .queries = queries,
-	    .n = chunk_size(p),
+	    .n = n,
 	    .start_ms = p->start_ms,
 	    .end_ms = p->end_ms,
 	    .period_ms = p->o->period_ms,
 	    .account = p->s->linked_account,
 	    .token = p->token,
 	};
+	int r;
 
-	for (size_t i = 0; i < q.n; i++) {
+	if (!queries)
+		return err_nomem(err);
+	for (size_t i = 0; i < n; i++) {
 		size_t id = p->todo[p->todo_at + i];
 
 		queries[i] = (struct cw_query){
 		    .id = id, .metric = p->plan.v[id].metric, .stat = p->plan.v[id].stat};
 	}
-	call->expect = q.n * p->slots * POINT_BYTES;
+	call->expect = n * p->slots * POINT_BYTES;
 	if (p->round && !p->todo_at && !p->token)
 		call->wait_ms = round_pause_ms(p);
-	return cw_data_call(p->proto, &q, call, err);
+	r = cw_data_call(p->proto, &q, call, err);
+	arena_done(&p->page);
+	return r;
 }
 
 static bool
@@ -313,13 +320,21 @@ take_result(struct pull *p, const struct cw_result *r)
 }
 
 static int
+make_room(struct pull *p, struct err *err)
+{
+	int64_t every_ms = p->s->common->every_ms;
+
+	return metrics_plan_room(&p->plan, (size_t)((p->end_ms - p->start_ms) / every_ms),
+				 (size_t)(every_ms / p->o->period_ms), &p->mem, err);
+}
+
+static int
 data_reply(struct pull *p, struct sv body, struct err *err)
 {
 	struct cw_data_page page;
 
 	if (cw_data_read(p->proto, body, &p->page, &page, err) ||
-	    pages_check(p, page.token, DATA_PAGES_MAX, err) ||
-	    metrics_plan_room(&p->plan, p->slots, &p->mem, err))
+	    pages_check(p, page.token, DATA_PAGES_MAX, err) || make_room(p, err))
 		return -1;
 	for (size_t i = 0; i < page.n; i++)
 		if (page.results[i].id == CW_NO_ID || !is_asked(p, page.results[i].id))
@@ -764,7 +779,7 @@ harvest_cell(const struct pull *p, struct cell_data *d, struct err *err)
 	if (!d->rows)
 		return err_nomem(err);
 	for (size_t i = 0; i < p->n_rows; i++)
-		harvest_series(p->rows[i], p->rows[i]->values + first, n, d);
+		harvest_series(p->rows[i], wanted_values(p->rows[i], first), n, d);
 	return metric_lines_encode(d, &origin, err);
 }
 
@@ -784,6 +799,9 @@ metrics_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *e
 {
 	if (!p->rows && harvest_begin(p, err))
 		return -1;
+	if (n && cells[0].cell.start_ms > p->start_ms)
+		metrics_plan_forget(&p->plan, (size_t)((cells[0].cell.start_ms - p->start_ms) /
+						       p->s->common->every_ms));
 	for (size_t i = 0; i < n; i++) {
 		if (cells[i].cell.start_ms < p->start_ms)
 			continue; /* too old: left empty */

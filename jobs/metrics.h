@@ -108,14 +108,21 @@ size_t inventory_peek(const json_t *memo);
 
 /* jobs/metrics_plan.c: the series that are asked for. */
 
+/* A slot a period, for each of several series: NaN: no point, infinite: one that was no number. */
+struct slots {
+	size_t per_cell; /* of a series */
+	size_t cells;
+	double *v[]; /* those of a cell, series by series; NULL: they are done */
+};
+
 struct wanted {
 	const struct cw_metric *metric;
 	const char *stat;
 	struct series series;
 	size_t order; /* which of two that would be one series comes first */
 	bool collides;	/* another before it has the same series: its points are rejected */
-	double *values; /* a slot a period; NaN: no point, infinite: one that was no number; NULL: no
-			   room yet */
+	struct slots *slots; /* NULL: no room yet */
+	size_t place;	     /* which of their series this is */
 	enum cw_status status; /* as of the last page that had it */
 	bool answered;
 	char *words; /* the service's own, of an incomplete answer: status and message; or NULL */
@@ -124,6 +131,10 @@ struct wanted {
 struct wanted_span {
 	int64_t base_ms, start_ms, end_ms, period_ms;
 };
+/* For one series; all memory comes from the arena. NULL without memory. */
+struct slots *wanted_slots(size_t per_cell, struct arena *a);
+/* Its slots from number `at` on, to the end of their cell. */
+double *wanted_values(const struct wanted *w, size_t at);
 /* Forget the values of that span. */
 void wanted_reset(struct wanted *w, const struct wanted_span *span);
 /* A point into its slot; one that is no number, or not on the grid, only marks an empty slot. False:
@@ -145,13 +156,18 @@ struct metrics_plan {
 	size_t n;
 	struct wanted **by_series; /* sorted by series_cmp; equal ones in the order of requests */
 	size_t n_collisions;
+	struct slots *slots; /* of all series; NULL: no room yet */
 };
 /* From a sorted inventory, without room for values. What keep and drop leave out is not in it. */
 int metrics_plan_make(struct metrics_plan *p, const struct job_stream *s,
 		      const struct inventory *inv, struct arena *a, struct err *err);
-/* `slots` values for each series, all NaN; once. Not before there is something to put in: while they
- * wait for their first answer, 32 streams that catch up would hold 11 MB for it. */
-int metrics_plan_room(struct metrics_plan *p, size_t slots, struct arena *a, struct err *err);
+/* Slots for each series in so many cells; once. Not before there is something to put in, and no longer
+ * than until their cell is done: while they wait, 32 streams that catch up would hold 11 MB for it. */
+int metrics_plan_room(struct metrics_plan *p, size_t cells, size_t per_cell, struct arena *a,
+		      struct err *err);
+/* The first so many cells are done. */
+void metrics_plan_forget(struct metrics_plan *p, size_t cells);
+void metrics_plan_done(struct metrics_plan *p); /* what is not the arena's */
 
 /*
  * jobs/metrics_math.c: expressions. Each entry is asked for in calls of its own, so that one that the

@@ -244,16 +244,21 @@ save_place(const struct cw_metric *m, json_t **ret)
 static json_t *
 save_entries(const struct inventory_entry **v, size_t n)
 {
-	json_t *entries = json_array(), *metrics = NULL;
+	json_t *entries = json_array(), *metrics = NULL, *seen = NULL;
 	int r = entries ? 0 : -1;
 
 	for (size_t i = 0; !r && i < n; i++) {
 		if (!i || cmp_places(&v[i - 1]->metric, &v[i]->metric) != 0)
 			r = json_array_append_new(entries, save_place(&v[i]->metric, &metrics));
+		/* Mostly one number, which need not be there 500 times. */
+		if (!r && (!seen || json_integer_value(seen) != v[i]->seen_ms)) {
+			json_decref(seen);
+			seen = json_integer(v[i]->seen_ms);
+		}
 		if (!r)
-			r = json_object_set_new(metrics, v[i]->metric.name,
-						json_integer(v[i]->seen_ms));
+			r = json_object_set(metrics, v[i]->metric.name, seen);
 	}
+	json_decref(seen);
 	if (!r)
 		return entries;
 	json_decref(entries);

@@ -13,7 +13,6 @@
  * dimension may hold (they are ASCII). Nothing else in an answer is an identity: not the order, and
  * not CloudWatch's own labels, which are only as long as it takes to be different that day.
  */
-#include <math.h>
 
 #include "base/cleanup.h"
 #include "base/map.h"
@@ -108,11 +107,9 @@ add_term(struct math *m, struct formula *f, struct err *err)
 		return err_nomem(err), NULL;
 	f->v = v;
 	if (t)
-		t->w.values = arena_array(m->a, m->span.slots, sizeof(double));
-	if (!t || !t->w.values)
+		t->w.slots = wanted_slots(m->span.slots, m->a);
+	if (!t || !t->w.slots)
 		return err_nomem(err), NULL;
-	for (size_t i = 0; i < m->span.slots; i++)
-		t->w.values[i] = NAN;
 	t->w.order = SIZE_MAX / 2 + f->index; /* behind the plain ones */
 	f->v[f->n++] = t;
 	return t;

@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include <regex.h>
+#include <stdlib.h>
 
 #include "aws/endpoint.h"
 #include "base/cleanup.h"
@@ -192,14 +193,55 @@ cmp_wanted(const void *a, const void *b)
 	return c ? c : (x->order > y->order) - (x->order < y->order);
 }
 
+static struct slots *
+slots_new(size_t cells, size_t per_cell, struct arena *a)
+{
+	struct slots *s = NULL;
+	size_t bytes;
+
+	if (!__builtin_mul_overflow(cells, sizeof(*s->v), &bytes) && bytes < SIZE_MAX / 2)
+		s = arena_alloc(a, sizeof(*s) + bytes);
+	if (s)
+		*s = (struct slots){.per_cell = per_cell, .cells = cells};
+	return s;
+}
+
+static void
+empty(double *values, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		values[i] = NAN;
+}
+
+struct slots *
+wanted_slots(size_t per_cell, struct arena *a)
+{
+	struct slots *s = slots_new(1, per_cell, a);
+
+	if (s)
+		s->v[0] = arena_array(a, per_cell, sizeof(double));
+	if (!s || !s->v[0])
+		return NULL;
+	empty(s->v[0], per_cell);
+	return s;
+}
+
+double *
+wanted_values(const struct wanted *w, size_t at)
+{
+	const struct slots *s = w->slots;
+
+	return s->v[at / s->per_cell] + w->place * s->per_cell + at % s->per_cell;
+}
+
 void
 wanted_reset(struct wanted *w, const struct wanted_span *span)
 {
-	int64_t first = (span->start_ms - span->base_ms) / span->period_ms;
-	int64_t n = (span->end_ms - span->start_ms) / span->period_ms;
+	size_t first = (size_t)((span->start_ms - span->base_ms) / span->period_ms);
+	size_t n = (size_t)((span->end_ms - span->start_ms) / span->period_ms);
 
-	for (int64_t i = 0; w->values && i < n; i++)
-		w->values[first + i] = NAN;
+	for (size_t i = 0; w->slots && i < n; i++)
+		*wanted_values(w, first + i) = NAN;
 	w->status = CW_OTHER;
 	w->answered = false;
 }
@@ -212,7 +254,7 @@ wanted_take(struct wanted *w, const struct wanted_span *span, int64_t ts_ms, dou
 
 	if (ts_ms < span->start_ms || ts_ms >= span->end_ms)
 		return false;
-	slot = &w->values[at / span->period_ms];
+	slot = wanted_values(w, (size_t)(at / span->period_ms));
 	if (isfinite(value) && at % span->period_ms == 0)
 		*slot = value;
 	else if (!isfinite(*slot))
@@ -268,22 +310,43 @@ find_collisions(struct planner *pl, struct err *err)
 	return 0;
 }
 
-int
-metrics_plan_room(struct metrics_plan *p, size_t slots, struct arena *a, struct err *err)
+void
+metrics_plan_forget(struct metrics_plan *p, size_t cells)
 {
-	double *values = NULL;
-	size_t n;
+	for (size_t c = 0; p->slots && c < cells && c < p->slots->cells; c++) {
+		free(p->slots->v[c]);
+		p->slots->v[c] = NULL;
+	}
+}
 
-	if (!p->n || p->v[0].values)
+void
+metrics_plan_done(struct metrics_plan *p)
+{
+	metrics_plan_forget(p, SIZE_MAX);
+	p->slots = NULL;
+}
+
+int
+metrics_plan_room(struct metrics_plan *p, size_t cells, size_t per_cell, struct arena *a,
+		  struct err *err)
+{
+	if (!p->n || p->slots)
 		return 0;
-	if (!__builtin_mul_overflow(p->n, slots, &n))
-		values = arena_array(a, n, sizeof(*values));
-	if (!values)
+	p->slots = slots_new(cells, per_cell, a);
+	if (!p->slots)
 		return err_nomem(err);
-	for (size_t i = 0; i < n; i++)
-		values[i] = NAN;
-	for (size_t i = 0; i < p->n; i++)
-		p->v[i].values = values + i * slots;
+	for (size_t c = 0; c < cells; c++) {
+		p->slots->v[c] = reallocarray(NULL, p->n, per_cell * sizeof(double));
+		if (!p->slots->v[c]) {
+			metrics_plan_done(p);
+			return err_nomem(err);
+		}
+		empty(p->slots->v[c], p->n * per_cell);
+	}
+	for (size_t i = 0; i < p->n; i++) {
+		p->v[i].slots = p->slots;
+		p->v[i].place = i;
+	}
 	return 0;
 }
 

@@ -164,7 +164,7 @@ struct job_kind {
 	bool (*make_do)(struct pull *p);
 	/* After next() returned 0: fill cells[0..n) (initialised with their bounds) with lines (none if
 	 * rows_only) and rows. The first n of the pull, and with each further call those that follow: so that only
-	 * a few of a long span need be in memory at once. What they point to may be the pull's. */
+	 * a few of a long span need be in memory at once. What they point to may be the pull's, until the next call. */
 	int (*harvest)(struct pull *p, struct cell_data *cells, size_t n, struct err *err);
 	/* The memo to keep, or NULL for "as it was". The caller owns the result. */
 	json_t *(*memo)(struct pull *p);

@@ -185,9 +185,8 @@ rig_complete(struct rig *r, size_t n)
 	for (size_t i = 0; i < n; i++)
 		cell_data_init(&r->data[i], r->cells[i]);
 	r->n_cells = n;
-	for (size_t i = 0; i < n; i++)
-		if (job_metrics.harvest(r->p, &r->data[i], 1, &r->err))
-			fail_msg("%s", r->err.msg);
+	if (job_metrics.harvest(r->p, r->data, n, &r->err))
+		fail_msg("%s", r->err.msg);
 }
 
 static inline const char *

@@ -103,6 +103,37 @@ test_nothing_there(void **state)
 	rig_done(&r);
 }
 
+/* Of the cells in front of those that are handed over nothing is kept; what comes behind does not
+ * change. */
+static void
+test_cells_one_by_one(void **state)
+{
+	static const char *const lines[] = {
+	    CPU_LINE("2026-01-01T00:00:00.000Z", "1,null,null,null,5"),
+	    CPU_LINE("2026-01-01T00:05:00.000Z", "2,null,null,null,null"),
+	    CPU_LINE("2026-01-01T00:10:00.000Z", "null,null,null,null,3"),
+	};
+	struct rig r;
+
+	(void)state;
+	rig_init(&r, "{}");
+	rig_open(&r, NULL, 3);
+	rig_say(&r, "", ONE);
+	rig_say(&r, "",
+		DATA_OF(RESULT("m0", "1767225600,1767225840,1767225900,1767226440", "1,5,2,3",
+			       "Complete")));
+	assert_null(rig_next(&r));
+	r.n_cells = 3;
+	for (size_t i = 0; i < 3; i++) {
+		cell_data_init(&r.data[i], r.cells[i]);
+		assert_int_equal(job_metrics.harvest(r.p, &r.data[i], 1, &r.err), 0);
+		assert_string_equal(rig_lines(&r, i), lines[i]);
+		assert_int_equal(r.data[i].n_rows, 1);
+		assert_int_equal(sample_points(r.data[i].rows), i ? 1 : 2);
+	}
+	rig_done(&r);
+}
+
 /* Cells that are only looked at again have rows and no lines. */
 static void
 test_rows_only(void **state)
@@ -1014,6 +1045,7 @@ main(void)
 	    cmocka_unit_test(test_two_cells_in_one_request),
 	    cmocka_unit_test(test_lines_read_back),
 	    cmocka_unit_test(test_nothing_there),
+	    cmocka_unit_test(test_cells_one_by_one),
 	    cmocka_unit_test(test_rows_only),
 	    cmocka_unit_test(test_reach),
 	    cmocka_unit_test(test_make_do),
