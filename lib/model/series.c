@@ -246,6 +246,22 @@ cell_lines_add(struct cell_data *d, struct sv text, struct err *err)
 	return buf_check(&d->ndjson, "cell", err);
 }
 
+int
+cell_lines_settle(struct cell_data *d, struct err *err)
+{
+	return d->spool ? spool_settle(d->spool, err) : 0;
+}
+
+void
+cell_lines_drop(struct cell_data *d)
+{
+	buf_done(&d->ndjson);
+	if (d->spool)
+		spool_done(d->spool);
+	free(d->spool);
+	d->spool = NULL;
+}
+
 uint64_t
 cell_lines_size(const struct cell_data *d)
 {

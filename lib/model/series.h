@@ -81,8 +81,12 @@ struct cell_data {
 #define CELL_NDJSON_MAX ((size_t)1 << 30)
 #define CELL_ARENA_MAX  ((size_t)1 << 30)
 /* Lines beyond so many bytes go to a spool, where a kind hands them over with cell_lines_add. */
-#define CELL_MEMORY_MAX ((size_t)2 << 20)
+#define CELL_MEMORY_MAX ((size_t)1 << 20)
 int cell_lines_add(struct cell_data *d, struct sv text, struct err *err);
+/* No more of them come for now: what is in a spool leaves memory. */
+int cell_lines_settle(struct cell_data *d, struct err *err);
+/* Nobody reads them any more; their number stays. */
+void cell_lines_drop(struct cell_data *d);
 uint64_t cell_lines_size(const struct cell_data *d);
 /* All lines in pieces of some size. */
 int cell_lines_each(const struct cell_data *d, int (*fn)(void *arg, struct sv piece, struct err *err), void *arg,

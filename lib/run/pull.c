@@ -7,8 +7,9 @@
 #include "base/timefmt.h"
 
 #define LEAVE_MAX_CALLS 100
-#define KEPT_MAX	((size_t)64 << 10)
-#define LEAVE_GRACE_MS	3000 /* of the 5 s in which a run has to end after a signal */
+#define KEPT_MAX	((size_t)8 << 10)  /* of a worker's buffers, from call to call */
+#define FEW_BYTES	((size_t)64 << 10) /* no gate is asked for them */
+#define LEAVE_GRACE_MS	3000		   /* of the 5 s in which a run has to end after a signal */
 
 static int64_t
 span_deadline(const struct stream *s)
@@ -124,7 +125,7 @@ static int
 exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	size_t bytes = mem->call.expect;
-	struct gate *gate = bytes > KEPT_MAX ? s->env->pages : NULL;
+	struct gate *gate = bytes > FEW_BYTES ? s->env->pages : NULL;
 	int r;
 
 	if (gate && gate_enter(gate, bytes, s->env->clock, err))
@@ -333,17 +334,35 @@ make_do(struct stream *s, struct pull *p, const struct pull_span *span, struct e
 	return commit_gap(s->commit, s->js.region, gap, reason, s->env->now_ms, err);
 }
 
-/* Some sink takes lines, and not only samples. */
-static bool
-wants_lines(const struct stream *s)
+/* A few at a time write lines, until these are compressed: so that workers who wait for a processor
+ * or the network have none in memory. */
+static int
+enter_lines(struct stream *s, const struct cell_data *d, struct err *err)
 {
-	for (size_t k = 0; k < s->plan->n_sinks; k++) {
-		const struct sink *sink = s->env->outlets[s->outlet_of[k]].sink;
+	size_t most = CELL_MEMORY_MAX, bytes = s->lines_before ? s->lines_before : most;
 
-		if (!sink || !sink->ops->samples)
-			return true;
-	}
-	return false;
+	if (d->rows_only || !s->env->lines || bytes <= FEW_BYTES)
+		return 0;
+	if (gate_enter(s->env->lines, bytes < most ? bytes : most, s->env->clock, err))
+		return -1;
+	s->lines_inside = bytes < most ? bytes : most;
+	return 0;
+}
+
+static int
+harvest(struct stream *s, struct pull *p, struct cell_data *d, struct err *err)
+{
+	if (enter_lines(s, d, err))
+		return -1;
+	if (!d->rows_only && s->lines_before <= CELL_MEMORY_MAX) /* cells are alike */
+		(void)buf_reserve(&d->ndjson, s->lines_before + s->lines_before / 8);
+	if (s->job->kind->harvest(p, d, 1, err) || cell_lines_settle(d, err))
+		return -1;
+	if (!d->rows_only)
+		s->lines_before = (size_t)cell_lines_size(d);
+	if (d->spool || !stream_has_lake(s))
+		stream_leave_lines(s);
+	return 0;
 }
 
 /* One cell of a long span after the other: all of them together would be many times the pull. */
@@ -356,11 +375,12 @@ hand_over(struct stream *s, struct pull *p, const struct pull_span *span, cell_t
 
 	for (size_t i = 0; !r && i < span->n; i++) {
 		cell_data_init(&d, span->cells[i]);
-		d.rows_only = i < span->again || !wants_lines(s);
-		r = s->job->kind->harvest(p, &d, 1, err);
+		d.rows_only = i < span->again || !stream_wants_lines(s, false);
+		r = harvest(s, p, &d, err);
 		if (!r)
 			r = take(s, span, &d, err);
 		cell_data_done(&d);
+		stream_leave_lines(s);
 	}
 	return r < 0 ? -1 : 0;
 }

@@ -23,6 +23,9 @@
 #define STATE_GRACE_MS 3000   /* of the 5 s in which a run has to end after a signal */
 /* Large pages that are read at once, in bytes: a few keep a processor busy. */
 #define PAGES_AT_ONCE ((size_t)6 << 20)
+/* Lines of cells that are written and not compressed yet, in bytes: nobody waits for the network with
+ * them. */
+#define LINES_AT_ONCE ((size_t)3 << 19)
 
 static const struct session_hooks no_hooks;
 static const struct session_hooks *hooks = &no_hooks;
@@ -616,6 +619,7 @@ fill_env(struct session *s)
 	s->env.into = s->options->into;
 	s->env.transport = s->top;
 	s->env.pages = &s->pages;
+	s->env.lines = &s->lines;
 	s->commit_env = (struct commit_env){
 	    .state = s->state,
 	    .base = s->backfill.base,
@@ -640,6 +644,7 @@ session_begin(struct session *s, const struct config *config, const struct optio
 	    .config = config, .options = options, .clock = clock, .sts_endpoint = BUF_INIT(4096)};
 	s->started_wall_ms = clock_wall_ms(clock);
 	gate_init(&s->pages, PAGES_AT_ONCE);
+	gate_init(&s->lines, LINES_AT_ONCE);
 	/* What was typed is judged before anything is touched. */
 	if (check_globs(s, err) || read_now(s, s->started_wall_ms, err) || make_run_id(s, err) ||
 	    open_transports(s, err))
@@ -778,6 +783,7 @@ session_close(struct session *s)
 	cred_source_free(s->base);
 	transport_free(s->top);
 	call_counts_free(s->counts);
+	gate_done(&s->lines);
 	gate_done(&s->pages);
 	buf_done(&s->sts_endpoint);
 	found_free(s->found);

@@ -43,7 +43,7 @@ struct session {
 	char host[65];
 	int64_t started_wall_ms, aws_wall_ms;
 	struct run_env env;
-	struct gate pages;
+	struct gate pages, lines;
 	struct commit_env commit_env;
 	struct sink_env sink_env;
 	struct runner runner;

@@ -59,6 +59,26 @@ stream_has_lake(const struct stream *s)
 	return s->lake < s->plan->n_sinks;
 }
 
+bool
+stream_wants_lines(const struct stream *s, bool beside)
+{
+	for (size_t k = 0; k < s->plan->n_sinks; k++) {
+		const struct sink *sink = stream_outlet(s, k)->sink;
+
+		if ((!sink || !sink->ops->samples) && !(beside && k == s->lake))
+			return true;
+	}
+	return false;
+}
+
+void
+stream_leave_lines(struct stream *s)
+{
+	if (s->lines_inside)
+		gate_leave(s->env->lines, s->lines_inside);
+	s->lines_inside = 0;
+}
+
 struct publish
 stream_publish_args(const struct stream *s)
 {
@@ -442,14 +462,33 @@ look_at(struct stream *s, struct cell cell, struct err *err)
 	return r;
 }
 
+struct frozen {
+	struct stream *s;
+	struct cell_data *d;
+};
+
+/* They are compressed; most jobs have no other use for them. */
+static void
+lines_read(void *arg)
+{
+	struct frozen *f = arg;
+
+	if (!stream_wants_lines(f->s, true))
+		cell_lines_drop(f->d);
+	stream_leave_lines(f->s);
+}
+
 /* Create the cell's object, or take over the one that is there: whoever was first wins. */
 static int
 freeze(struct stream *s, struct cell_data *d, bool *adopted, struct err *err)
 {
 	const char *name = s->plan->sinks[s->lake].name;
+	struct frozen f = {s, d};
 	struct publish p = stream_publish_args(s);
 	struct published r = {0};
 
+	p.lines_read = lines_read;
+	p.lines_arg = &f;
 	if (!*adopted && d->n_lines && outlet_publish(stream_outlet(s, s->lake), &p, d, &r, err))
 		return -1;
 	if (r.already) {

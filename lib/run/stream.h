@@ -15,7 +15,7 @@
 #include "model/seen.h"
 #include "run/commit.h"
 #include "run/config.h"
-#include "run/gate.h"
+#include "base/gate.h"
 #include "run/job.h"
 #include "run/outlet.h"
 #include "run/plan.h"
@@ -42,6 +42,7 @@ struct run_env {
 	struct transport *transport;
 	struct outlet *outlets; /* in the order of config->sinks */
 	struct gate *pages;	/* large answers that are being read; NULL: no bound */
+	struct gate *lines;	/* lines that are being written and compressed; NULL: no bound */
 };
 
 /* What a worker keeps between spans. */
@@ -118,6 +119,8 @@ struct stream {
 	int64_t held_ms;	   /* cells from here on wait for the rest of their series; 0: none */
 	struct seen seen;	   /* if seen_loaded; see late.h */
 	bool seen_loaded;
+	size_t lines_inside; /* of the gate for lines, what its present cell has */
+	size_t lines_before; /* bytes of the last cell's lines; 0: none yet */
 	int64_t reach_ms, first_ms;
 	int64_t looked_ms; /* cells before it were asked for apart in this run */
 	int64_t first_try_mono_ms; /* of the present span; 0: not tried yet */
@@ -170,6 +173,10 @@ int stream_write_rejects(struct stream *s, const struct publish *p, const struct
 int stream_most_series(struct stream *s, const struct cell_data *whole, const struct cell_data *d,
 		       struct cell_data *to, struct err *err);
 void stream_count_published(struct stream *s, size_t k, const struct published *r, bool samples);
+/* Some sink takes lines, and not only samples; `beside`: one that is not the lake. */
+bool stream_wants_lines(const struct stream *s, bool beside);
+/* The present cell leaves the gate for lines, if it is inside. */
+void stream_leave_lines(struct stream *s);
 /* The calls made so far, into the checkpoint and the statistics. */
 void stream_keep_calls(struct stream *s);
 /* This sink gets no further cells of the stream before the failed one. */

@@ -49,6 +49,10 @@ struct publish {
 	/* Called for each sample that the receiver refused for good, in its words; by a publish that returns 0 only, and at its end. May be NULL. */
 	void (*reject)(void *arg, const struct series *s, int64_t ts_ms, double value, int status, const char *reason);
 	void *reject_arg;
+	/* Called once by a sink that has read the cell's lines and needs them no more, before it sends anything: the caller may drop
+	 * them. Not by all sinks, and not of a publish that fails before. May be NULL. */
+	void (*lines_read)(void *arg);
+	void *lines_arg;
 };
 
 /* Together these account for every sample of the cell that was handed in (for objects: lines). */

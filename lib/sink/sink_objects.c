@@ -6,9 +6,8 @@
  * already there. Its content may be another one (services do not answer the same question twice
  * alike); the caller reads it back and goes on with that.
  */
-#include <pthread.h>
-
 #include "base/cleanup.h"
+#include "base/gate.h"
 #include "fmt/zst.h"
 #include "sink/joined.h"
 #include "sink/sink.h"
@@ -19,12 +18,14 @@
 #define REJECTED_BYTES_MAX ((size_t)256 << 20)
 #define ZSTD_LEVEL	   3
 #define DAY_MS		   ((int64_t)86400000)
+#define LARGE_AT_ONCE	   ((size_t)4 << 20) /* bytes of cells and of compressors */
 
 struct objects {
 	struct sink base;
 	struct sink_creds creds; /* for s3:// */
 	struct store *store;
-	pthread_mutex_t large; /* held while a large cell is on its way */
+	struct clock *clock;
+	struct gate large; /* large cells that are compressed, or on their way */
 };
 
 static int
@@ -91,45 +92,61 @@ put_result(int rc, const struct cell_data *d, struct published *ret, struct err 
 	return 0;
 }
 
-/* Large cells take turns: each needs room for a part of it. */
+static void
+lines_read(const struct publish *p)
+{
+	if (p->lines_read)
+		p->lines_read(p->lines_arg);
+}
+
+static int
+pack_in_turn(struct objects *o, const struct cell_data *d, struct spool *out, struct err *err)
+{
+	uint64_t size = cell_lines_size(d);
+	size_t room = size < LARGE_AT_ONCE / 2 ? 2 * (size_t)size : LARGE_AT_ONCE;
+	int rc = gate_enter(&o->large, room, o->clock, err);
+
+	if (rc < 0)
+		return -1;
+	rc = compress_spool(&o->base, d, out, err);
+	if (rc == 0)
+		rc = spool_settle(out, err);
+	gate_leave(&o->large, room);
+	return rc;
+}
+
+static int
+create_in_turn(struct objects *o, const struct publish *p, const char *key,
+	       const struct spool *body, struct err *err)
+{
+	uint64_t size = spool_size(body);
+	size_t room = size < LARGE_AT_ONCE ? (size_t)size : LARGE_AT_ONCE;
+	int rc = gate_enter(&o->large, room, o->clock, err);
+
+	if (rc < 0)
+		return -1;
+	rc = create(&o->base, p, key, SV(""), body, err);
+	gate_leave(&o->large, room);
+	return rc;
+}
+
+/* Large cells take turns, for their compression and then for their way: each needs room for a part
+ * of it. */
 static int
 put_large(struct sink *s, const struct publish *p, const struct cell_data *d, const char *key,
 	  struct published *ret, struct err *err)
 {
 	struct objects *o = (struct objects *)s;
 	struct spool body = SPOOL_INIT;
-	int rc;
+	int rc = pack_in_turn(o, d, &body, err);
 
-	(void)pthread_mutex_lock(&o->large);
-	rc = compress_spool(s, d, &body, err);
 	if (rc == 0) {
+		lines_read(p);
 		ret->requests++;
 		ret->bytes += spool_size(&body);
-		rc = put_result(create(s, p, key, SV(""), &body, err), d, ret, err);
+		rc = put_result(create_in_turn(o, p, key, &body, err), d, ret, err);
 	}
-	(void)pthread_mutex_unlock(&o->large);
 	spool_done(&body);
-	return rc;
-}
-
-static int
-put_cell(struct sink *s, const struct publish *p, const struct cell_data *d, const char *key,
-	 struct published *ret, struct err *err)
-{
-	struct buf body = BUF_INIT(OBJECT_MAX);
-	struct err local;
-	int rc;
-
-	err = err ? err : &local;
-	if (d->spool)
-		return put_large(s, p, d, key, ret, err);
-	rc = compress(s, buf_view(&d->ndjson), &body, err);
-	if (rc == 0) {
-		ret->requests++;
-		ret->bytes += body.n;
-		rc = put_result(create(s, p, key, buf_view(&body), NULL, err), d, ret, err);
-	}
-	buf_done(&body);
 	return rc;
 }
 
@@ -182,13 +199,52 @@ is_joined(struct objects *o, const struct publish *p, const struct cell_data *d,
 }
 
 static int
+publish_large(struct sink *s, const struct publish *p, const struct cell_data *d, const char *key,
+	      struct published *ret, struct err *err)
+{
+	bool joined = false;
+
+	if (is_joined((struct objects *)s, p, d, key, &joined, err) < 0)
+		return -1;
+	if (!joined)
+		return put_large(s, p, d, key, ret, err);
+	ret->already = d->n_lines;
+	return 0;
+}
+
+/* Compressed before anything is waited for: a tenth of it is in memory then. */
+static int
+publish_small(struct sink *s, const struct publish *p, const struct cell_data *d, const char *key,
+	      struct published *ret, struct err *err)
+{
+	struct buf body = BUF_INIT(OBJECT_MAX);
+	bool joined = false;
+	int rc = compress(s, buf_view(&d->ndjson), &body, err);
+
+	if (rc == 0) {
+		lines_read(p);
+		rc = is_joined((struct objects *)s, p, d, key, &joined, err);
+	}
+	if (joined) {
+		ret->already = d->n_lines;
+	} else if (rc == 0) {
+		ret->requests++;
+		ret->bytes += body.n;
+		rc = put_result(create(s, p, key, buf_view(&body), NULL, err), d, ret, err);
+	}
+	buf_done(&body);
+	return rc;
+}
+
+static int
 objects_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
 		struct published *ret, struct err *err)
 {
 	struct buf key = BUF_INIT(1024);
-	bool joined = false;
+	struct err local;
 	int rc;
 
+	err = err ? err : &local;
 	if (buf_check(&d->ndjson, "cell", err) < 0)
 		return -1;
 	if (cell_lines_size(d) == 0)
@@ -196,11 +252,7 @@ objects_publish(struct sink *s, const struct publish *p, const struct cell_data 
 	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, d->late);
 	rc = buf_check(&key, "object key", err);
 	if (rc == 0)
-		rc = is_joined((struct objects *)s, p, d, buf_cstr(&key), &joined, err);
-	if (joined)
-		ret->already = d->n_lines;
-	else if (rc == 0)
-		rc = put_cell(s, p, d, buf_cstr(&key), ret, err);
+		rc = (d->spool ? publish_large : publish_small)(s, p, d, buf_cstr(&key), ret, err);
 	buf_done(&key);
 	return rc;
 }
@@ -453,7 +505,7 @@ objects_free(struct sink *s)
 
 	store_free(o->store);
 	sink_creds_done(&o->creds);
-	(void)pthread_mutex_destroy(&o->large);
+	gate_done(&o->large);
 	free(o);
 }
 
@@ -475,21 +527,22 @@ sink_objects_store(struct sink *s)
 }
 
 static struct objects *
-objects_alloc(const struct sink_conf *c)
+objects_alloc(const struct sink_conf *c, struct clock *clock)
 {
 	struct objects *o = calloc(1, sizeof(*o));
 
 	if (!o)
 		return NULL;
 	o->base = (struct sink){.ops = &objects_ops, .conf = c};
-	(void)pthread_mutex_init(&o->large, NULL);
+	o->clock = clock;
+	gate_init(&o->large, LARGE_AT_ONCE);
 	return o;
 }
 
 int
 sink_objects_new(const struct sink_conf *c, struct store *store, struct sink **ret, struct err *err)
 {
-	struct objects *o = objects_alloc(c);
+	struct objects *o = objects_alloc(c, clock_real());
 
 	if (!o)
 		return err_nomem(err);
@@ -516,7 +569,7 @@ sink_objects_open(const struct sink_conf *c, const struct sink_env *env, struct 
 
 	if (check_conf(c, err) < 0)
 		return -1;
-	o = objects_alloc(c);
+	o = objects_alloc(c, env->clock);
 	if (!o)
 		return err_nomem(err);
 	if (sink_store_open(c, env, &o->creds, &o->store, err) < 0) {

@@ -10,6 +10,7 @@
  */
 #include "aws/endpoint.h"
 #include "base/cleanup.h"
+#include "base/gate.h"
 #include "base/num.h"
 #include "base/secret.h"
 #include "fmt/snappy.h"
@@ -26,9 +27,13 @@
 	((size_t)4 << 20) /* one sample whose labels alone are larger cannot be sent               \
 			   */
 
+#define AT_ONCE                                                                                    \
+	4 /* requests that are being written: with more they would only wait for a processor */
+
 struct remote_write {
 	struct sink base;
 	struct sink_http http;
+	struct gate writing;
 };
 
 /* One publish: its buffers and its request. */
@@ -133,6 +138,25 @@ check_deadline(struct exchange *x, struct err *err)
 	return clock_check(c, err);
 }
 
+/* Into x->packed. What it is made of, several times as much, is not kept while the receiver is
+ * waited for. */
+static int
+write_body(struct exchange *x, struct rw_part *part, struct err *err)
+{
+	struct remote_write *rw = x->rw;
+	int rc;
+
+	buf_reset(&x->packed);
+	if (gate_enter(&rw->writing, 1, rw->http.env->clock, err))
+		return -1;
+	rc = rw_encode(x->d, part, &x->raw, err);
+	if (rc == 0)
+		rc = snappy_block_encode(buf_view(&x->raw), &x->packed, err);
+	buf_done(&x->raw);
+	gate_leave(&rw->writing, 1);
+	return rc;
+}
+
 static int
 send_part(void *arg, struct rw_part *part, struct rw_answer *ret, struct err *err)
 {
@@ -144,12 +168,8 @@ send_part(void *arg, struct rw_part *part, struct rw_answer *ret, struct err *er
 	err = err ? err : &local;
 	if (check_deadline(x, err) < 0)
 		return -1;
-	buf_reset(&x->raw);
-	buf_reset(&x->packed);
 	resp_reset(&x->resp);
-	if (rw_encode(x->d, part, &x->raw, err) < 0 ||
-	    snappy_block_encode(buf_view(&x->raw), &x->packed, err) < 0 ||
-	    fill_request(x, &req, err) < 0)
+	if (write_body(x, part, err) < 0 || fill_request(x, &req, err) < 0)
 		return -1;
 	x->count->requests++;
 	x->count->bytes += x->packed.n;
@@ -258,6 +278,7 @@ rw_free(struct sink *s)
 	struct remote_write *rw = (struct remote_write *)s;
 
 	sink_http_done(&rw->http);
+	gate_done(&rw->writing);
 	free(rw);
 }
 
@@ -278,6 +299,7 @@ sink_remote_write_open(const struct sink_conf *c, const struct sink_env *env, st
 	if (!rw)
 		return err_nomem(err);
 	rw->base = (struct sink){.ops = &remote_write_ops, .conf = c};
+	gate_init(&rw->writing, AT_ONCE);
 	if (sink_http_open(&rw->http, c, env, err) < 0) {
 		rw_free(&rw->base);
 		return -1;

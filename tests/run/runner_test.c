@@ -312,6 +312,7 @@ struct world {
 	bool lake_closed;  /* it could not be opened */
 	char url[96];
 	struct run_env env;
+	struct gate lines;
 	struct commit_env commit_env;
 	struct tenant_run runs[TENANTS];
 	struct runner runner;
@@ -441,6 +442,7 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				.max_catchup_ms = 1440 * MIN,
 				.sinks = w->plan_sinks + w->first_sink,
 				.n_sinks = w->n_sinks ? w->n_sinks : 2 - w->first_sink};
+	gate_init(&w->lines, 1);
 	w->env = (struct run_env){.config = &w->config,
 				  .clock = w->clock,
 				  .run_id = "run",
@@ -448,7 +450,8 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				  .now_fixed = true,
 				  .cell_deadline_ms = 3 * MIN,
 				  .transport = &w->transport.base,
-				  .outlets = w->outlets};
+				  .outlets = w->outlets,
+				  .lines = &w->lines};
 	w->commit_env = (struct commit_env){
 	    .state = w->state, .base = "", .clock = w->clock, .run_id = "run", .host = "here"};
 	w->runner = (struct runner){.env = &w->env,
@@ -470,6 +473,8 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 			streams[i][g].sink_bytes = NULL;
 		}
 	}
+	assert_int_equal(w->lines.used, 0); /* whatever became of the cells */
+	gate_done(&w->lines);
 	outlets_free(w->outlets, 2);
 	return r;
 }

@@ -480,19 +480,70 @@ test_large_cells(void **state)
 	lake_done(&l);
 }
 
+struct reader {
+	struct store *store;
+	struct cell_data *d;
+	unsigned times;
+};
+
+/* Nothing is sent yet. */
+static void
+drop_lines(void *arg)
+{
+	struct reader *r = arg;
+	CLEANUP(buf_done) struct buf is = BUF_INIT(32u << 20);
+	struct err err;
+
+	r->times++;
+	assert_int_equal(store_get(r->store, KEY, NULL, &is, NULL, &err), -1);
+	assert_int_equal(err.kind, ERR_NOTFOUND);
+	cell_lines_drop(r->d);
+}
+
+/* The lines may go as soon as they are compressed, and are counted all the same. */
+static void
+test_lines_are_needed_once(void **state)
+{
+	static const size_t sizes[] = {10, 100000};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+		CLEANUP(buf_done) struct buf all = BUF_INIT(32u << 20);
+		struct published done = {0};
+		struct publish p = who;
+		char definition[65];
+		struct reader r = {0};
+		struct cell_data d;
+		struct lake l;
+		struct err err;
+
+		lake_mem(&l);
+		cell_data_init(&d, CELL);
+		add_lines(&d, &all, sizes[i]);
+		r = (struct reader){.store = l.store, .d = &d};
+		p.lines_read = drop_lines;
+		p.lines_arg = &r;
+		assert_int_equal(l.sink->ops->publish(l.sink, &p, &d, &done, &err), 0);
+		assert_int_equal(r.times, 1);
+		assert_int_equal(cell_lines_size(&d), 0);
+		assert_int_equal(done.acked, sizes[i]);
+		assert_int_equal(l.sink->ops->read(l.sink, &who, &d, definition, &err), 0);
+		assert_int_equal(cell_lines_load(&d, &err), 0);
+		assert_true(sv_eq(buf_view(&d.ndjson), buf_view(&all)));
+		cell_data_done(&d);
+		lake_done(&l);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_large_cells),
-	    cmocka_unit_test(test_first_wins),
-	    cmocka_unit_test(test_the_object),
-	    cmocka_unit_test(test_foreign_objects),
-	    cmocka_unit_test(test_no_metadata),
-	    cmocka_unit_test(test_rejected_numbers),
-	    cmocka_unit_test(test_store_in_trouble),
-	    cmocka_unit_test(test_failed_buffer),
-	    cmocka_unit_test(test_open),
+	    cmocka_unit_test(test_large_cells),	     cmocka_unit_test(test_lines_are_needed_once),
+	    cmocka_unit_test(test_first_wins),	     cmocka_unit_test(test_the_object),
+	    cmocka_unit_test(test_foreign_objects),  cmocka_unit_test(test_no_metadata),
+	    cmocka_unit_test(test_rejected_numbers), cmocka_unit_test(test_store_in_trouble),
+	    cmocka_unit_test(test_failed_buffer),    cmocka_unit_test(test_open),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* The gate: never more inside than there is room for, nobody starves, and who is told to stop does.
  */
-#include "run/gate.h"
+#include "base/gate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

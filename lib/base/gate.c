@@ -1,5 +1,5 @@
 /* A semaphore of bytes with a queue; see gate.h. */
-#include "run/gate.h"
+#include "base/gate.h"
 
 #include <time.h>
 

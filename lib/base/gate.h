@@ -4,8 +4,8 @@
  * Small requests need no gate. Large ones take turns, in the order in which they came; one that is larger than all there
  * is enters when nobody else is inside. Whoever is inside waits for nobody at this gate.
  */
-#ifndef MUSTER_RUN_GATE_H
-#define MUSTER_RUN_GATE_H
+#ifndef MUSTER_BASE_GATE_H
+#define MUSTER_BASE_GATE_H
 
 #include <pthread.h>
 #include <stddef.h>
