@@ -8,6 +8,7 @@
 #include "run/runner.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -680,7 +681,8 @@ start_workers(struct sched *sc, pthread_t *threads, int *ret_why)
 	return n;
 }
 
-/* The main thread's part: progress and the deadline. */
+/* The main thread's part: progress, the deadline, and what is free in the midst of heaps, which
+ * free() never gives back. */
 static void
 wait_for_workers(struct sched *sc)
 {
@@ -695,6 +697,7 @@ wait_for_workers(struct sched *sc)
 		    clock_mono_ms(env->clock) >= env->deadline_mono_ms + DEADLINE_GRACE_MS)
 			clock_cancel(env->clock, CLOCK_DEADLINE);
 		(void)pthread_mutex_unlock(&sc->mu);
+		(void)malloc_trim(0);
 		if (sc->r->tick)
 			sc->r->tick(sc->r, sc->r->tick_arg);
 		(void)pthread_mutex_lock(&sc->mu);

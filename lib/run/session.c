@@ -23,8 +23,8 @@
 #define STATE_GRACE_MS 3000   /* of the 5 s in which a run has to end after a signal */
 /* Large pages that are read at once, in bytes: a few keep a processor busy. */
 #define PAGES_AT_ONCE ((size_t)6 << 20)
-/* Lines of cells that are written and not compressed yet, in bytes: nobody waits for the network with
- * them. */
+/* Lines of cells that are written and not compressed yet, in bytes: nobody waits for the network
+ * with them. */
 #define LINES_AT_ONCE ((size_t)3 << 19)
 
 static const struct session_hooks no_hooks;
