@@ -103,7 +103,7 @@ settle(struct life *l)
 {
 	int good = 0;
 
-	l->s->n_faults = 0;
+	l->s->n_faults = l->s->next_fault = 0;
 	l->s->receiver_down = false;
 	for (int n = 0; n < SETTLING && good < 2; n++) {
 		l->s->now_ms += EVERY;

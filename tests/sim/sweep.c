@@ -172,7 +172,14 @@ live(struct sim *s, const struct plan_of_faults *p)
 	if (p->jobs != SIM_LATE && p->jobs != SIM_POINTS)
 		return true;
 	s->now_ms += p->jobs == SIM_LATE ? SIM_HOLD - SIM_DELAY_LOGS : 3 * EVERY;
-	return settle(s, p);
+	if (p->jobs == SIM_LATE)
+		return settle(s, p);
+	if (!settle(s, p))
+		return false;
+	/* What the last run took over is looked at with the next new cell. */
+	s->n_faults = s->next_fault = 0;
+	s->now_ms += EVERY;
+	return come_to_rest(s, p);
 }
 
 static bool
