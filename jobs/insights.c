@@ -1000,7 +1000,7 @@ harvest_whole(struct pull *p, struct cell_data *d, struct err *err)
 {
 	CLEANUP(spool_done) struct spool view = SPOOL_INIT;
 	int rc =
-	    row_merge_whole(p->merge, d->cell.end_ms, CELL_MEMORY_MAX, &view, &d->n_lines, err);
+	    row_merge_whole(p->merge, d->cell.end_ms, CELL_MEMORY_MAX + 1, &view, &d->n_lines, err);
 
 	if (rc <= 0)
 		return rc;

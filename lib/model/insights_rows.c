@@ -61,11 +61,13 @@ digits(const char *p, size_t n, int64_t *ret)
 static bool
 rest_of_minute(struct sv text, int64_t *ret_ms)
 {
-	const char *p = text.p + INSIGHTS_MINUTE;
 	int64_t s, ms;
+	const char *p;
 
-	if (text.n != USUAL_TIME || !digits(p, 2, &s) || s > 59 || p[2] != '.' ||
-	    !digits(p + 3, 3, &ms))
+	if (text.n != USUAL_TIME)
+		return false;
+	p = text.p + INSIGHTS_MINUTE;
+	if (!digits(p, 2, &s) || s > 59 || p[2] != '.' || !digits(p + 3, 3, &ms))
 		return false;
 	*ret_ms = s * 1000 + ms;
 	return true;

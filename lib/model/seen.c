@@ -216,7 +216,7 @@ all_keys(const struct seen *s, const struct seen_cell *c, const struct cell_data
 		keys[i] = seen_key(d->rows[i].series);
 	if (c->n)
 		memcpy(keys + d->n_rows, c->keys, c->n * sizeof(*keys));
-	if (before && are_keys_of(s, before, keys, n))
+	if (before && n && !c->n && are_keys_of(s, before, keys, n))
 		memcpy(keys, before->keys, n * sizeof(*keys));
 	else
 		n = sort_keys(keys, n);

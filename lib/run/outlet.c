@@ -3,7 +3,10 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+
 #define OPENING_WAIT_MS 1000
+#define OPENING_MAX_MS	15000 /* since the first: silence takes long */
 
 int
 outlets_closed(const struct sink_conf *confs, size_t n, struct clock *clock, struct outlet **ret,
@@ -29,7 +32,7 @@ may_pass(enum err_kind kind)
 }
 
 static void
-open_one(struct outlet *o, const struct sink_env *env)
+open_one(struct outlet *o, const struct sink_env *env, int64_t until_mono_ms)
 {
 	struct err cancelled;
 	int64_t wait = OPENING_WAIT_MS;
@@ -37,7 +40,11 @@ open_one(struct outlet *o, const struct sink_env *env)
 	for (int i = 1; sink_open(o->conf, env, &o->sink, &o->why); i++, wait *= 2) {
 		(void)err_wrap(&o->why, "sink %s", o->conf->name);
 		if (!may_pass(o->why.kind) || i == OUTLET_OPENINGS ||
-		    clock_sleep(env->clock, wait, &cancelled))
+		    clock_mono_ms(env->clock) + wait > until_mono_ms)
+			return;
+		log_event(LOG_WARN, "sink is opened again", LOG_S("sink", o->conf->name),
+			  LOG_I("wait_ms", wait), LOG_E(&o->why));
+		if (clock_sleep(env->clock, wait, &cancelled))
 			return;
 	}
 	err_clear(&o->why);
@@ -47,10 +54,12 @@ int
 outlets_open(const struct sink_conf *confs, size_t n, const struct sink_env *env,
 	     struct outlet **ret, struct err *err)
 {
+	int64_t until_mono_ms = clock_mono_ms(env->clock) + OPENING_MAX_MS;
+
 	if (outlets_closed(confs, n, env->clock, ret, err))
 		return -1;
 	for (size_t i = 0; i < n; i++)
-		open_one(&(*ret)[i], env);
+		open_one(&(*ret)[i], env, until_mono_ms);
 	return 0;
 }
 

@@ -29,7 +29,7 @@ struct outlet {
 	} locked;
 };
 
-/* Opens every sink, more than once if what is wrong may pass; one that cannot be opened keeps its error
+/* Opens every sink, more than once if what is wrong may pass, but none again 15 s after the first; one that cannot be opened keeps its error
  * and fails its cells. -1 only without memory. */
 int outlets_open(const struct sink_conf *confs, size_t n, const struct sink_env *env,
 		 struct outlet **ret, struct err *err);

@@ -15,8 +15,9 @@
 struct bucket {
 	struct transport base;
 	enum err_kind trouble;
-	int left;    /* of it */
-	int creates; /* how often somebody tried to open */
+	int left;	  /* of it */
+	int64_t takes_ms; /* to say so */
+	int creates;	  /* how often somebody tried to open */
 	struct clock *clock;
 	int64_t begun_ms[OUTLET_OPENINGS + 1];
 };
@@ -36,6 +37,7 @@ bucket_send(struct transport *t, const struct http_req *req, struct http_resp *r
 	}
 	if (b->left) {
 		b->left--;
+		clock_fake_advance(b->clock, b->takes_ms);
 		return err_set(err, b->trouble, "told to fail");
 	}
 	resp->status = 200;
@@ -113,6 +115,21 @@ trouble_has_an_end(void **state)
 }
 
 static void
+silence_is_not_listened_to_for_ever(void **state)
+{
+	struct bucket b = {
+	    .trouble = ERR_TRANSIENT, .left = 9, .takes_ms = 8000, .clock = clock_fake_new(0)};
+	struct outlet *o = NULL;
+
+	(void)state;
+	bucket_open(&b, &o);
+	assert_int_equal(b.creates, 2);
+	assert_null(o->sink);
+	outlets_free(o, 1);
+	clock_fake_free(b.clock);
+}
+
+static void
 what_will_not_pass_is_not_waited_for(void **state)
 {
 	(void)state;
@@ -141,6 +158,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_moment_of_trouble_closes_no_sink),
 	    cmocka_unit_test(trouble_has_an_end),
+	    cmocka_unit_test(silence_is_not_listened_to_for_ever),
 	    cmocka_unit_test(what_will_not_pass_is_not_waited_for),
 	    cmocka_unit_test(a_run_that_is_told_to_end_waits_for_nothing),
 	};
