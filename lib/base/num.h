@@ -18,6 +18,10 @@ bool num_double(struct sv s, double *ret);
 /* The decimal number at the start of s; returns how long it is, 0 if there is none or it is too large. */
 size_t num_scan(struct sv s, double *ret);
 
+/* Digits, without NUL: at most NUM_DIGITS_MAX. Returns how many. */
+#define NUM_DIGITS_MAX 20
+size_t num_put_digits(char *out, uint64_t v);
+
 /* The shortest decimal text that reads back as the same double, JSON compatible for finite values
  * (integers up to 2^53 without exponent or fraction: "5", else %.17g shortened). NaN, +Inf and -Inf for the rest.
  * Writes at most 32 bytes with NUL, returns the length. */

@@ -279,10 +279,10 @@ put(char out[NUM_DOUBLE_MAX], const char *s)
 	return n;
 }
 
-static size_t
-put_digits(char *out, uint64_t v)
+size_t
+num_put_digits(char *out, uint64_t v)
 {
-	char text[DIGITS_MAX + 1];
+	char text[NUM_DIGITS_MAX];
 	size_t n = sizeof(text);
 
 	do {
@@ -300,7 +300,7 @@ format_integer(double v, char out[NUM_DOUBLE_MAX])
 
 	if (v < 0)
 		out[n++] = '-';
-	n += put_digits(out + n, (uint64_t)fabs(v));
+	n += num_put_digits(out + n, (uint64_t)fabs(v));
 	out[n] = '\0';
 	return n;
 }
@@ -347,7 +347,7 @@ put_decimal(char out[NUM_DOUBLE_MAX], bool negative, uint64_t n, int decimals)
 		n /= 10;
 		decimals--;
 	}
-	len = put_digits(text, n);
+	len = num_put_digits(text, n);
 	if (negative)
 		out[at++] = '-';
 	whole = len > (size_t)decimals ? len - (size_t)decimals : 0;

@@ -348,15 +348,11 @@ dump_real(struct buf *out, double v)
 static void
 dump_integer(struct buf *out, json_int_t v)
 {
-	uint64_t left = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
-	char text[20], *p = text + sizeof(text);
+	char text[NUM_DIGITS_MAX];
 
-	do
-		*--p = (char)('0' + left % 10);
-	while (left /= 10);
 	if (v < 0)
-		*--p = '-';
-	buf_add(out, p, (size_t)(text + sizeof(text) - p));
+		buf_ch(out, '-');
+	buf_add(out, text, num_put_digits(text, v < 0 ? 0 - (uint64_t)v : (uint64_t)v));
 }
 
 static int

@@ -29,6 +29,13 @@ marks_points(const struct stream *s)
 	return late_is_used(s) && s->job->kind->reach_ms;
 }
 
+/* And cells are looked at again. */
+static bool
+looks_back(const struct stream *s)
+{
+	return marks_points(s) && s->reach_ms;
+}
+
 struct cell
 late_cell(const struct stream *s, int64_t start_ms)
 {
@@ -109,7 +116,7 @@ late_begin(struct stream *s)
 	s->reach_ms = s->js.common->once ? s->js.common->hold_ms : s->job->kind->reach_ms(&s->js);
 	s->first_ms = commit_first_ms(s->commit, s->js.region);
 	s->seen_loaded = true;
-	if (marks_points(s) && s->reach_ms && stream_has_lake(s))
+	if (looks_back(s) && stream_has_lake(s))
 		put_unread(s);
 }
 
@@ -237,7 +244,7 @@ reach(const struct stream *s, int64_t first_ms)
 int64_t
 late_from(const struct stream *s, int64_t first_ms)
 {
-	if (!marks_points(s) || !s->reach_ms)
+	if (!looks_back(s))
 		return first_ms;
 	for (int64_t ms = reach(s, first_ms); ms < first_ms; ms += s->plan->every_ms)
 		if (is_to_look_at(s, late_cell(s, ms)))
@@ -250,7 +257,7 @@ late_apart(const struct stream *s, int64_t *ret_ms)
 {
 	int64_t every = s->plan->every_ms, before;
 
-	if (!marks_points(s) || !s->reach_ms || !stream_has_lake(s) || !s->stats.cells)
+	if (!looks_back(s) || !stream_has_lake(s) || !s->stats.cells)
 		return 0;
 	before =
 	    reach(s, commit_sink_newest(s->commit, s->js.region, s->plan->sinks[s->lake].name));
@@ -278,13 +285,13 @@ void
 late_was_apart(struct stream *s, int64_t from_ms, size_t n, const struct err *err)
 {
 	s->looked_ms = from_ms + (int64_t)n * s->plan->every_ms;
-	if (err->kind != ERR_NONE)
+	if (err)
 		warn_not_looked(s, from_ms, err);
 	for (size_t i = 0; i < s->seen.n; i++) {
 		struct seen_cell *c = &s->seen.cells[i];
 
 		if (c->start_ms >= from_ms && c->start_ms < s->looked_ms &&
-		    (err->kind == ERR_NONE || err->kind == ERR_DATA))
+		    (!err || err->kind == ERR_DATA))
 			c->looked = true;
 	}
 }

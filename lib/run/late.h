@@ -30,7 +30,8 @@ int64_t late_from(const struct stream *s, int64_t first_ms);
 /* What is to be looked at again and is out of the next requests' reach, for others froze it and this run took it over: how
  * many cells, and the first one's start. 0: none, or nothing was new in this run. */
 size_t late_apart(const struct stream *s, int64_t *ret_ms);
-/* They were asked for, and this came of it: that is tried again in the next run if it may pass, and in none otherwise. */
+/* They were asked for. err: what came in between (NULL: nothing); that is tried again in the next run if it may pass, and in
+ * none otherwise. */
 void late_was_apart(struct stream *s, int64_t from_ms, size_t n, const struct err *err);
 /* What was pulled of a cell that was done before. */
 int late_look(struct stream *s, const struct cell_data *d, struct err *err);

@@ -360,7 +360,7 @@ harvest(struct stream *s, struct pull *p, struct cell_data *d, struct err *err)
 		return -1;
 	if (!d->rows_only)
 		s->lines_before = (size_t)cell_lines_size(d);
-	if (d->spool || !stream_has_lake(s))
+	if (d->spool || !d->n_lines || !stream_has_lake(s))
 		stream_leave_lines(s);
 	return 0;
 }

@@ -686,13 +686,14 @@ static int
 look_apart(struct stream *s, struct worker_mem *mem, int64_t from_ms, size_t n, struct err *err)
 {
 	size_t most = span_max(s);
+	int r;
 
 	if (n > most)
 		n = most;
-	if (pull_range(s, mem, from_ms, n, n, err) &&
-	    (err->kind == ERR_CANCELLED || commit_lost(s->commit)))
+	r = pull_range(s, mem, from_ms, n, n, err);
+	if (r && (err->kind == ERR_CANCELLED || commit_lost(s->commit)))
 		return -1;
-	late_was_apart(s, from_ms, n, err);
+	late_was_apart(s, from_ms, n, r ? err : NULL);
 	err_clear(err);
 	return 0;
 }
@@ -932,29 +933,35 @@ check_slices(const struct stream *s, struct err *err)
 	return stream_has_lake(s) ? 0 : check_front(s, err);
 }
 
+/* How many cells are to be looked at apart, once nothing of this stream is left for a pass. */
+static size_t
+apart_now(struct stream *s, enum plan_pass pass, int64_t *from_ms)
+{
+	if (pass != PLAN_REST && commit_has_rest(s->commit, s->plan, s->js.region))
+		return 0;
+	return late_apart(s, from_ms);
+}
+
 /* What is new goes first: it must not lack what a second asking, or a look at what is old, has
  * spent. True: there was something to do. */
 static bool
 do_next(struct stream *s, struct worker_mem *mem, enum plan_pass pass, int *r, struct err *err)
 {
-	bool new_cells, second, last;
 	struct plan_span span;
 	struct cell again;
 	int64_t from_ms;
-	size_t n = 0;
+	bool next = next_span(s, pass, &span), second = !next && second_due(s, &again);
+	size_t apart = next || second ? 0 : apart_now(s, pass, &from_ms);
 
-	new_cells = next_span(s, pass, &span);
-	second = !new_cells && second_due(s, &again);
-	last = pass == PLAN_REST || !commit_has_rest(s->commit, s->plan, s->js.region);
-	if (!new_cells && !second && last)
-		n = late_apart(s, &from_ms);
-	if (!new_cells && !second && !n)
+	if (!next && !second && !apart)
 		return false;
 	*r = check_sinks(s, err);
-	if (!*r && new_cells)
+	if (!*r && next)
 		*r = do_span(s, mem, &span, err);
+	else if (!*r && second)
+		*r = second_ask(s, mem, again, err);
 	else if (!*r)
-		*r = second ? second_ask(s, mem, again, err) : look_apart(s, mem, from_ms, n, err);
+		*r = look_apart(s, mem, from_ms, apart, err);
 	return true;
 }
 

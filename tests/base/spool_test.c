@@ -108,7 +108,7 @@ static void
 test_settled(void **state)
 {
 	static const uint64_t sizes[] = {
-	    0, 1000, SPOOL_MEMORY, SPOOL_MEMORY + 1, 2 * SPOOL_MEMORY, 5 * SPOOL_MEMORY + 77};
+	    0, 1000, SPOOL_MEMORY, SPOOL_MEMORY + 1, 7 * SPOOL_MEMORY / 4, 5 * SPOOL_MEMORY + 77};
 	struct spool s = SPOOL_INIT;
 	struct err err;
 

@@ -202,14 +202,15 @@ class Late(Case):
         self.assert_status(lab.run(now=NOW + 7500), 0)
         self.assert_together(lab, start)
 
-    def run_with_old_marks(self, lab):
+    def run_with_old_marks(self, lab, killed=True):
         """As after a kill in the middle of a step, when another region had just committed: one more cell is done than
         there are marks of."""
         self.assert_status(lab.run(), 0)
         name = os.path.join(lab.state, "tenants", "t0001", "ecs.json")
         marks = arrivals.report(name)["streams"][REGION]["seen"]
         self.assert_status(lab.run(now=NOW + 300), 0)
-        self.hang_and_kill(lab, NOW + 7200)
+        if killed:
+            self.hang_and_kill(lab, NOW + 7200)
         document = arrivals.report(name)
         document["streams"][REGION]["seen"] = marks
         with open(name, "w", encoding="utf-8") as file:
@@ -230,6 +231,41 @@ class Late(Case):
         self.assert_status(again, 0)
         self.assertFalse(again.errors("late points not looked for"), again.err)
 
+    def fill_behind(self, lab):
+        """All but the first cell that is out of reach then is there already, and not by a run."""
+        self.run_with_old_marks(lab)
+        _, end = lab.window(NOW)
+        filled = lab.run("--from", rfc3339(end + 300) + "Z", "--to", rfc3339(end + 3900) + "Z", command="backfill")
+        self.assert_status(filled, 0)
+
+    def test_a_look_apart_that_makes_no_sense_is_not_repeated(self):
+        """What will not pass is asked for once."""
+        lab = self.lab(tenants=1, **LATE)
+        self.fill_behind(lab)
+        lab.daemon.control("faults", [{"match": {"operation": "GetMetricData"}, "kind": "repeattoken", "after": 1}])
+        result = lab.run()
+        self.assert_status(result, 0)
+        self.assertTrue(result.errors("late points not looked for"), result.err)
+        lab.daemon.control("faults", [])
+        lab.cleared()
+        self.assert_status(lab.run(now=NOW + 7500), 0)
+        self.assertEqual(lab.daemon.control("stats")["calls"]["monitoring"]["GetMetricData"], {"201100000001": 1})
+
+    def test_a_look_apart_at_nothing_is_no_trouble(self):
+        """The cell whose marks are missing has no object, for there was nothing in it."""
+        document = generate(1, 11, [REGION], 2)
+        end = due_end(NOW)
+        before, behind = document["tenants"][0]["regions"][REGION]["clusters"][0]["services"]
+        before["until"], behind["from"] = end, end + 300
+        lab = self.lab(document=document)
+        lab.settings["jobs"]["ecs"]["hold"] = "1s"
+        self.fill_behind(lab)
+        self.assertNotIn(end, map(arrivals.cell_start, arrivals.lake_keys(lab.lake)))
+        result = lab.run()
+        self.assert_status(result, 0)
+        self.assertFalse(result.errors("level=warn"), result.err)
+        self.assert_exact(lab, first_start(NOW))
+
     def test_the_marks_are_older_than_the_cursors(self):
         """That the cells behind it are there already does not take its look from the cell whose marks were not written
         any more."""
@@ -241,6 +277,15 @@ class Late(Case):
         self.assert_status(lab.run(), 0)
         objects = self.assert_together(lab, start)
         self.assertTrue(any(arrivals.cell_start(key) == end for key in objects if ".late-" in key), "nothing came late")
+
+    def test_a_cell_whose_marks_are_missing_is_not_taken_for_empty(self):
+        """What the receiver has of it stands in the way of older points, and is known to."""
+        lab = self.lab(tenants=2, **LATE)
+        start, _ = lab.window()
+        self.run_with_old_marks(lab, killed=False)
+        self.assert_status(lab.run(now=NOW + 600), 0)
+        self.assertTrue(self.assert_numbered(self.assert_together(lab, start)), "nothing came late")
+        self.assertEqual(lab.daemon.control("rw/stats")["prometheus"].get("refused", 0), 0, "sent what it must refuse")
 
     def test_the_checkpoint_is_gone_and_the_marks_with_it(self):
         """What was frozen tells what is known: nothing is written twice."""

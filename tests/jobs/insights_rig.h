@@ -75,6 +75,7 @@ struct rig {
 	struct aws_call call;
 	struct http_resp resp;
 	struct cell_data data[MAX_RIG_CELLS];
+	bool lay_there[MAX_RIG_CELLS]; /* its lines were not written a second time */
 	struct err err;
 	json_t *memo; /* what is durable */
 	struct oracle *o;
@@ -565,10 +566,13 @@ rig_harvest(struct rig *r, size_t n)
 	for (size_t i = 0; i < n; i++)
 		cell_data_init(&r->data[i], r->cells[i]);
 	r->n_cells = n;
-	for (size_t i = 0; i < n; i++)
-		if (job_insights.harvest(r->p, &r->data[i], 1, &r->err) ||
-		    cell_lines_load(&r->data[i], &r->err))
+	for (size_t i = 0; i < n; i++) {
+		if (job_insights.harvest(r->p, &r->data[i], 1, &r->err))
 			fail_msg("%s", r->err.msg);
+		r->lay_there[i] = r->data[i].spool && r->data[i].spool->of;
+		if (cell_lines_load(&r->data[i], &r->err))
+			fail_msg("%s", r->err.msg);
+	}
 }
 
 static inline void

@@ -869,6 +869,8 @@ test_rows_of_running_queries_are_not_kept(void **state)
 	assert_true(looks >= 60);
 	rig_harvest(&r, 2);
 	expect_all(&r);
+	assert_true(r.lay_there[0]);
+	assert_false(r.lay_there[1]);
 	rig_done(&r);
 }
 

@@ -301,13 +301,34 @@ test_cuts_and_counts(void **state)
 	row_runs_done(&r);
 }
 
+/* What was put away takes no memory until it is read. */
+static void
+test_put_away(void **state)
+{
+	static char line[SPOOL_MEMORY / 2];
+	struct insights_row rows[] = {{1, line, sizeof(line), 0, true},
+				      {2, line, sizeof(line), 0, true},
+				      {3, line, sizeof(line), 0, true}};
+	struct row_runs r = ROW_RUNS_INIT;
+	struct err err;
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(row_runs_add(&r, rows, 3, &err), 0);
+		assert_true(r.spool.fd >= 0);
+		assert_int_equal(r.spool.tail.cap, 0);
+	}
+	row_runs_done(&r);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_second_comings),  cmocka_unit_test(test_random_runs),
 	    cmocka_unit_test(test_whole),	    cmocka_unit_test(test_random_cells),
-	    cmocka_unit_test(test_cuts_and_counts),
+	    cmocka_unit_test(test_cuts_and_counts), cmocka_unit_test(test_put_away),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

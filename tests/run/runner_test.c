@@ -34,6 +34,8 @@ struct receiver {
 	double values[TENANTS][REGIONS][SLOTS];
 	int64_t max_age_ms;
 	int64_t bound_ms; /* samples before this are out of bounds, be they there or not */
+	const struct gate *lines;
+	bool in_gate; /* something came while somebody was inside */
 };
 
 static size_t
@@ -96,6 +98,7 @@ receiver_publish(struct sink *s, const struct publish *p, const struct cell_data
 
 	(void)pthread_mutex_lock(&r->mu);
 	ret->requests++;
+	r->in_gate = r->in_gate || r->lines->used;
 	if (r->down) {
 		rc = err_set(err, ERR_TRANSIENT, "connection refused");
 	} else {
@@ -310,6 +313,7 @@ struct world {
 	size_t first_sink; /* 1: the job has no lake */
 	size_t n_sinks;	   /* 0: all that follow */
 	bool lake_closed;  /* it could not be opened */
+	size_t workers;	   /* 0: three */
 	char url[96];
 	struct run_env env;
 	struct gate lines;
@@ -443,6 +447,7 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				.sinks = w->plan_sinks + w->first_sink,
 				.n_sinks = w->n_sinks ? w->n_sinks : 2 - w->first_sink};
 	gate_init(&w->lines, 1);
+	w->receiver.lines = &w->lines;
 	w->env = (struct run_env){.config = &w->config,
 				  .clock = w->clock,
 				  .run_id = "run",
@@ -458,7 +463,7 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				    .commit_env = &w->commit_env,
 				    .tenants = w->runs,
 				    .n_tenants = TENANTS,
-				    .workers = 3,
+				    .workers = w->workers ? w->workers : 3,
 				    .tenant_workers = 2,
 				    .tick = pass_time,
 				    .tick_arg = w->clock};
@@ -580,6 +585,24 @@ a_receiver_that_is_down_holds_up_only_itself(void **state)
 	for (size_t i = 0; i < TENANTS; i++)
 		assert_received(&w, i, T0 + 35 * MIN, T0 + 60 * MIN);
 	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	world_close(&w);
+}
+
+/* Others would wait for the network with it. */
+static void
+no_cell_is_in_the_gate_for_lines_while_it_is_sent(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.workers = 1;
+	for (w.first_sink = 0; w.first_sink < 2; w.first_sink++) {
+		assert_int_equal(run_at(&w, T0 + (65 + 15 * (int64_t)w.first_sink) * MIN, 0, s), 0);
+		assert_true(s[0][0].stats.acked > 0);
+		assert_false(w.receiver.in_gate);
+	}
 	world_close(&w);
 }
 
@@ -1301,6 +1324,7 @@ main(void)
 	    cmocka_unit_test(one_denied_tenant_fails_alone),
 	    cmocka_unit_test(a_passing_trouble_is_tried_again_in_the_same_run),
 	    cmocka_unit_test(a_receiver_that_is_down_holds_up_only_itself),
+	    cmocka_unit_test(no_cell_is_in_the_gate_for_lines_while_it_is_sent),
 	    cmocka_unit_test(nothing_is_asked_for_while_the_lake_is_closed),
 	    cmocka_unit_test(a_lost_answer_is_not_a_refused_sample),
 	    cmocka_unit_test(what_a_receiver_was_never_sent_is_refused_not_there_already),
