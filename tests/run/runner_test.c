@@ -33,9 +33,9 @@ struct receiver {
 	int64_t newest[TENANTS][REGIONS];
 	double values[TENANTS][REGIONS][SLOTS];
 	int64_t max_age_ms;
-	int64_t bound_ms; /* samples before this are out of bounds, be they there or not */
-	const struct gate *lines;
-	bool in_gate; /* something came while somebody was inside */
+	int64_t bound_ms;	  /* samples before this are out of bounds, be they there or not */
+	const struct gate *lines; /* of a world with one worker; else NULL */
+	bool in_gate;		  /* something came while it was inside */
 };
 
 static size_t
@@ -98,7 +98,7 @@ receiver_publish(struct sink *s, const struct publish *p, const struct cell_data
 
 	(void)pthread_mutex_lock(&r->mu);
 	ret->requests++;
-	r->in_gate = r->in_gate || r->lines->used;
+	r->in_gate = r->in_gate || (r->lines && r->lines->used);
 	if (r->down) {
 		rc = err_set(err, ERR_TRANSIENT, "connection refused");
 	} else {
@@ -447,7 +447,7 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				.sinks = w->plan_sinks + w->first_sink,
 				.n_sinks = w->n_sinks ? w->n_sinks : 2 - w->first_sink};
 	gate_init(&w->lines, 1);
-	w->receiver.lines = &w->lines;
+	w->receiver.lines = w->workers == 1 ? &w->lines : NULL;
 	w->env = (struct run_env){.config = &w->config,
 				  .clock = w->clock,
 				  .run_id = "run",
