@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/timefmt.h"
+#include "run/stream_cell.h"
 
 bool
 late_may_exist(const struct stream *s)

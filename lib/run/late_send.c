@@ -7,6 +7,8 @@
 #include <math.h>
 
 #include "run/rejects.h"
+#include "run/stream_cell.h"
+#include "run/stream_publish.h"
 
 /* What is known of a receiver's samples beside a cell's late ones. */
 struct order {

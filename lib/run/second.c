@@ -5,6 +5,7 @@
 #include "model/row_news.h"
 #include "run/late.h"
 #include "run/pull.h"
+#include "run/stream_cell.h"
 
 #define TOO_LATE "not asked for a second time within max_catchup"
 #define TOO_MANY "not asked for a second time: too many cells wait for it"

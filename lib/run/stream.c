@@ -1,5 +1,7 @@
 /*
- * Pull, freeze, publish, commit; see stream.h.
+ * Pull, freeze, publish, commit; see stream.h. What becomes of one cell is in stream_cell.c, how
+ * it gets to its sinks in stream_publish.c; here is which cells come next, and what to do when that
+ * fails.
  *
  * The order is the promise (nothing lost, nothing twice): a cell is frozen before anything of it is
  * published, and a cursor moves only after its sink has accounted for every sample. Each step may
@@ -12,17 +14,16 @@
 #include <stdlib.h>
 
 #include "base/log.h"
-#include "model/series_cap.h"
 #include "run/late.h"
-#include "run/others.h"
 #include "run/pull.h"
 #include "run/second.h"
+#include "run/stream_cell.h"
+#include "run/stream_publish.h"
 
 #define BACKOFF_MIN_MS 1000
 #define BACKOFF_MAX_MS 20000
 #define SINK_TRIES                                                                                 \
 	3 /* more of one stream's cells to a failing sink in one run: after 1, 2 and 4 s */
-#define LOST_OLD      PLAN_TOO_OLD "; it may have been sent before the checkpoint was lost"
 #define CALL_BODY_MAX (4u << 20)
 
 void
@@ -93,131 +94,6 @@ stream_publish_args(const struct stream *s)
 	};
 }
 
-/* A backfill goes on only from what the same definition made. (A store may have lost the hash: then
- * nobody can tell.) */
-static int
-check_definition(const struct stream *s, const struct publish *p, const struct cell_data *d,
-		 const char *definition, struct err *err)
-{
-	struct buf key = BUF_INIT(1024);
-
-	if (!s->foreign || !*definition || !strcmp(definition, s->job->definition))
-		return 0;
-	atomic_store(s->foreign, true);
-	cell_lake_key(&key, p->job, p->tenant, p->region, d->cell, d->late);
-	(void)err_set(err, ERR_CONFLICT,
-		      "sink %s holds %s of another definition of the job (%.12s, now %.12s): "
-		      "--into NAME writes beside it",
-		      s->plan->sinks[s->lake].name, buf_cstr(&key), definition, s->job->definition);
-	buf_done(&key);
-	return -1;
-}
-
-/* One object of a cell, the one of number d->late. */
-static int
-read_object(struct stream *s, struct cell_data *d, char definition[65], struct err *err)
-{
-	struct outlet *o = stream_outlet(s, s->lake);
-	struct publish p = stream_publish_args(s);
-
-	if (!o->sink) {
-		*err = o->why;
-		return -1;
-	}
-	if (o->sink->ops->read(o->sink, &p, d, definition, err) ||
-	    check_definition(s, &p, d, definition, err))
-		return -1;
-	return s->job->kind->adopt ? s->job->kind->adopt(&s->js, d, err) : 0;
-}
-
-/* The late objects behind d, from the first number on to the last. */
-static int
-read_late(struct stream *s, struct cell_data *d, char definition[65], struct err *err)
-{
-	struct cell_data **end = &d->later;
-	int r = 0;
-
-	for (unsigned n = 1; !r && late_may_exist(s); n++) {
-		*end = calloc(1, sizeof(**end));
-		if (!*end)
-			return err_nomem(err);
-		cell_data_init(*end, d->cell);
-		(*end)->late = n;
-		r = read_object(s, *end, definition, err);
-		if (!r)
-			end = &(*end)->later;
-	}
-	if (!r || err->kind != ERR_NOTFOUND)
-		return r;
-	cell_data_done(*end);
-	free(*end);
-	*end = NULL;
-	return 0;
-}
-
-int
-stream_read_frozen(struct stream *s, struct cell_data *d, char definition[65], struct err *err)
-{
-	struct cell cell = d->cell;
-	char of_late[65] = "";
-	int r;
-
-	cell_data_done(d);
-	cell_data_init(d, cell);
-	definition[0] = '\0';
-	r = read_object(s, d, definition, err);
-	if (r && (err->kind != ERR_NOTFOUND || !late_may_exist(s)))
-		return -1;
-	if (read_late(s, d, r ? definition : of_late, err))
-		return -1;
-	if (r && !d->later)
-		return err_set(err, ERR_NOTFOUND, "nothing is frozen of this cell");
-	err_clear(err);
-	return 0;
-}
-
-/* The frozen content of a cell into d, with what came late. ERR_NOTFOUND: nothing is frozen. */
-static int
-adopt(struct stream *s, struct cell_data *d, struct err *err)
-{
-	char definition[65];
-
-	if (!s->job->kind->adopt)
-		return err_set(err, ERR_NOTFOUND, "cells of this kind are pulled again");
-	return stream_read_frozen(s, d, definition, err) || cell_data_merge(d, err) ? -1 : 0;
-}
-
-/* Every sample of a cell must have one fate, or something is wrong here and the cell does not count
- * as done. */
-static int
-check_sum(const struct published *r, uint64_t want, const char *sink, struct err *err)
-{
-	uint64_t sum = r->acked + r->already + r->too_old + r->rejected + r->over_limit;
-
-	if (sum == want)
-		return 0;
-	return err_set(err, ERR_LOCAL, "sink %s accounts for %llu of %llu samples", sink,
-		       (unsigned long long)sum, (unsigned long long)want);
-}
-
-/* What becomes of samples is one account; sinks that take lines have bytes only. */
-void
-stream_count_published(struct stream *s, size_t k, const struct published *r, bool samples)
-{
-	struct stream_stats *st = &s->stats;
-
-	st->bytes += r->bytes;
-	if (!samples)
-		return;
-	st->acked += r->acked;
-	st->already += r->already;
-	st->too_old += r->too_old;
-	st->rejected += r->rejected;
-	st->over_limit += r->over_limit;
-	if (sink_bills_samples(stream_outlet(s, k)->conf))
-		st->ingested += r->acked;
-}
-
 struct billed
 stream_billed(const struct stream_stats *st)
 {
@@ -238,340 +114,6 @@ stream_keep_calls(struct stream *s)
 	s->stats.puts += u.puts;
 	commit_calls(s->commit, s->js.region, &s->calls);
 	tally_done(&s->calls);
-}
-
-int
-stream_write_rejects(struct stream *s, const struct publish *p, const struct rejects *rej,
-		     struct cell cell, struct err *err)
-{
-	struct outlet *o;
-
-	if (!rej->n || !stream_has_lake(s))
-		return 0;
-	o = stream_outlet(s, s->lake);
-	if (buf_check(&rej->lines, "refused samples", err))
-		return -1;
-	return o->sink->ops->write_rejected(o->sink, p, cell, buf_view(&rej->lines), err);
-}
-
-static uint64_t
-lines_of(const struct cell_data *d)
-{
-	uint64_t n = 0;
-
-	for (; d; d = d->later)
-		n += d->n_lines;
-	return n;
-}
-
-/* Of an older cell there is nothing to tell a sink that takes how things stand: it is done. */
-static bool
-has_nothing_for(const struct stream *s, size_t k, struct cell cell)
-{
-	return s->plan->sinks[k].newest_only && !plan_is_newest(s->plan, cell);
-}
-
-/* What a sink has to account for. */
-static uint64_t
-wanted_by(const struct stream *s, size_t k, const struct cell_data *d)
-{
-	const struct outlet *o = stream_outlet(s, k);
-
-	if (has_nothing_for(s, k, d->cell))
-		return 0;
-	if (s->plan->sinks[k].newest_only)
-		return d->n_alarms;
-	return o->sink && o->sink->ops->samples ? d->n_samples : lines_of(d);
-}
-
-/* Once a run: what comes of it is counted. */
-static void
-warn_of_series(struct stream *s, const struct series_cap *cap)
-{
-	if (cap->over > s->stats.series_over_limit)
-		s->stats.series_over_limit = cap->over;
-	if (!cap->over || s->most_said)
-		return;
-	log_event(LOG_WARN, "more series than max_series: receivers get no more of them",
-		  LOG_S("tenant", s->tenant->id), LOG_S("job", s->job->name),
-		  LOG_S("region", s->js.region), LOG_I("max_series", s->js.common->max_series),
-		  LOG_I("series", (int64_t)(cap->n + cap->over)));
-	s->most_said = true;
-}
-
-int
-stream_most_series(struct stream *s, const struct cell_data *whole, const struct cell_data *d,
-		   struct cell_data *to, struct err *err)
-{
-	struct series_cap cap;
-	int r = series_cap_choose(&cap, whole, (size_t)s->js.common->max_series, err);
-
-	if (r)
-		return -1;
-	warn_of_series(s, &cap);
-	r = series_cap_take(&cap, d, to, err);
-	series_cap_done(&cap);
-	return r;
-}
-
-/* One cell to one sink, which gets `d` or, a sink of samples, what of it is within max_series,
- * until the sink has accounted for all of it. */
-static int
-publish_within(struct stream *s, size_t k, const struct cell_data *d,
-	       const struct cell_data *within, struct err *err)
-{
-	struct outlet *o = stream_outlet(s, k);
-	const char *name = s->plan->sinks[k].name;
-	bool sent_before = commit_maybe_sent(s->commit, s->js.region, name, d->cell) ||
-			   others_scheduled(s, k, d->cell);
-	bool samples = o->sink && o->sink->ops->samples;
-	uint64_t want = wanted_by(s, k, d);
-	bool wanted = !has_nothing_for(s, k, d->cell) &&
-		      (!s->plan->sinks[k].leftovers ||
-		       commit_left_over(s->commit, s->plan, s->js.region, d->cell));
-	struct publish p = stream_publish_args(s);
-	struct published r = {.too_old_why = s->lost ? LOST_OLD : NULL};
-	struct rejects rej;
-	int rc = 0;
-
-	rejects_init(&rej, name, &p);
-	p.maybe_sent = sent_before;
-	p.reject = rejects_add;
-	p.reject_arg = &rej;
-	if (wanted && (want || !o->sink)) {
-		r.over_limit = samples ? want - within->n_samples : 0;
-		for (const struct cell_data *part = within; !rc && part; part = part->later)
-			if (part == within || !samples) /* that has all samples */
-				rc = outlet_publish(o, &p, part, &r, err);
-		if (r.requests)
-			commit_cell_tried(s->commit, s->js.region, name, d->cell);
-		if (!rc)
-			rc = check_sum(&r, want, name, err);
-		/* They were no refusals if another backfill was here before: then all is asked
-		 * again, and taken for that. */
-		if (!rc && rej.n && !sent_before && others_backfills(s, k, d->cell)) {
-			rejects_done(&rej);
-			return publish_within(s, k, d, within, err);
-		}
-		/* Nor if another run has taken over and been here. */
-		if (!rc && rej.n && !sent_before)
-			rc = commit_flush(s->commit, err);
-		if (!rc)
-			rc = stream_write_rejects(s, &p, &rej, d->cell, err);
-	}
-	if (!rc)
-		rc = commit_cell_sent(s->commit, s->js.region, name, d->cell, &r, p.now_ms, err);
-	if (!rc)
-		stream_count_published(s, k, &r, samples);
-	rejects_done(&rej);
-	return rc;
-}
-
-static int
-publish_cell(struct stream *s, size_t k, const struct cell_data *d, struct err *err)
-{
-	const struct outlet *o = stream_outlet(s, k);
-	struct cell_data within;
-	int r;
-
-	if (!o->sink || !o->sink->ops->samples)
-		return publish_within(s, k, d, d, err);
-	cell_data_init(&within, d->cell);
-	r = stream_most_series(s, d, d, &within, err);
-	if (!r)
-		r = publish_within(s, k, d, &within, err);
-	cell_data_done(&within);
-	return r;
-}
-
-/* Waiting a little may help. */
-static bool
-passes(enum err_kind kind)
-{
-	return kind == ERR_TRANSIENT || kind == ERR_THROTTLED || kind == ERR_EXPIRED ||
-	       kind == ERR_SKEW;
-}
-
-/* Of several sinks' errors the first that will not pass is told, else the first. */
-void
-stream_block(struct stream *s, size_t k, const struct err *err)
-{
-	bool may_pass = passes(err->kind);
-
-	s->blocked |= 1ULL << k;
-	s->may_pass |= may_pass ? 1ULL << k : 0;
-	if (err_kept(&s->error)->kind == ERR_NONE ||
-	    (passes(err_kept(&s->error)->kind) && !may_pass))
-		err_keep(&s->error, err);
-}
-
-/* In order, and the slice in front is not done. */
-static bool
-must_wait(struct stream *s, size_t k)
-{
-	bool waits = s->order != ORDER_FREE && plan_needs_before(s->plan, k);
-
-	s->gated = s->gated || waits;
-	return waits;
-}
-
-/* A sink that fails keeps its cursor and holds up nobody else. Who froze an adopted cell may have
- * sent it as well; a backfill knows better. */
-static int
-publish_to(struct stream *s, size_t k, const struct cell_data *d, bool adopted, struct err *err)
-{
-	const char *name = s->plan->sinks[k].name;
-
-	if (k == s->lake || commit_sink_done(s->commit, s->js.region, name, d->cell))
-		return 0;
-	if (adopted && !s->env->backfill)
-		commit_cell_tried(s->commit, s->js.region, name, d->cell);
-	if (s->blocked & (1ULL << k) || must_wait(s, k) ||
-	    !commit_may_publish(s->commit, s->plan, s->js.region, k, d->cell) ||
-	    !publish_cell(s, k, d, err))
-		return 0;
-	if (err->kind == ERR_CANCELLED)
-		return -1;
-	stream_block(s, k, err);
-	return 0;
-}
-
-/* To every sink that may have it now; what is left over shows when the others have it. */
-static int
-publish_all(struct stream *s, const struct cell_data *d, bool adopted, struct err *err)
-{
-	for (int leftovers = 0; leftovers < 2; leftovers++)
-		for (size_t k = 0; k < s->plan->n_sinks; k++)
-			if (s->plan->sinks[k].leftovers == leftovers &&
-			    publish_to(s, k, d, adopted, err))
-				return -1;
-	return 0;
-}
-
-/* What is pulled again only has to be of the definition that the frozen object is of. */
-static int
-look_at(struct stream *s, struct cell cell, struct err *err)
-{
-	struct cell_data had;
-	char definition[65] = "";
-	int r;
-
-	cell_data_init(&had, cell);
-	r = read_object(s, &had, definition, err);
-	cell_data_done(&had);
-	return r;
-}
-
-struct frozen {
-	struct stream *s;
-	struct cell_data *d;
-};
-
-/* They are compressed; most jobs have no other use for them. */
-static void
-lines_read(void *arg)
-{
-	struct frozen *f = arg;
-
-	if (!stream_wants_lines(f->s, true))
-		cell_lines_drop(f->d);
-	stream_leave_lines(f->s);
-}
-
-/* Create the cell's object, or take over the one that is there: whoever was first wins. */
-static int
-freeze(struct stream *s, struct cell_data *d, bool *adopted, struct err *err)
-{
-	const char *name = s->plan->sinks[s->lake].name;
-	struct frozen f = {s, d};
-	struct publish p = stream_publish_args(s);
-	struct published r = {0};
-
-	p.lines_read = lines_read;
-	p.lines_arg = &f;
-	if (!*adopted && d->n_lines && outlet_publish(stream_outlet(s, s->lake), &p, d, &r, err))
-		return -1;
-	if (r.already) {
-		*adopted = true;
-		if (s->job->kind->adopt ? adopt(s, d, err) : look_at(s, d->cell, err))
-			return err_wrap(err, "adopt the frozen cell");
-	}
-	s->stats.bytes += r.bytes;
-	if (second_expect(s, d, *adopted || d->asked_before, err))
-		return -1;
-	return commit_cell_sent(s->commit, s->js.region, name, d->cell, &r, p.now_ms, err);
-}
-
-static void
-count_cell(struct stream_stats *st, const struct cell_data *d, bool adopted)
-{
-	st->cells++;
-	st->empty_cells += lines_of(d) == 0;
-	st->adopted_cells += adopted;
-	st->lines += lines_of(d);
-	st->samples += d->n_samples;
-	st->rejected_in += d->n_rejected;
-}
-
-/* Some sink has it: it was counted with the first that took it. */
-static bool
-counted_before(const struct stream *s, const struct cell_data *d)
-{
-	for (size_t k = 0; k < s->plan->n_sinks; k++)
-		if (commit_sink_done(s->commit, s->js.region, s->plan->sinks[k].name, d->cell))
-			return true;
-	return false;
-}
-
-static int
-count_taken(struct stream *s, const struct cell_data *d, bool adopted, struct err *err)
-{
-	if (commit_cell_frozen(s->commit, s->js.region, d, err))
-		return -1;
-	count_cell(&s->stats, d, adopted);
-	return 0;
-}
-
-/* Without a lake a cell counts once the first sink has it: it may be pulled again for the others.
- */
-static int
-unfrozen_through(struct stream *s, struct cell_data *d, struct err *err)
-{
-	bool counted = counted_before(s, d);
-
-	if (publish_all(s, d, false, err))
-		return -1;
-	late_taken(s, d, s->made_do);
-	if (counted || !counted_before(s, d))
-		return 0;
-	return count_taken(s, d, false, err);
-}
-
-/* A cell whose content is known, all the way. */
-static int
-cell_through(struct stream *s, struct cell_data *d, bool adopted, struct err *err)
-{
-	const char *lake = s->plan->sinks[stream_has_lake(s) ? s->lake : 0].name;
-	bool counted;
-
-	if (s->env->dry_run) {
-		count_cell(&s->stats, d, adopted);
-		return 0;
-	}
-	if (!stream_has_lake(s))
-		return unfrozen_through(s, d, err);
-	/* Committed before, and pulled again: it was counted then, and what may have been sent of
-	 * it is known. Unless its object is gone. */
-	counted = commit_sink_done(s->commit, s->js.region, lake, d->cell);
-	if (counted && !lines_of(d))
-		return publish_all(s, d, adopted, err);
-	if (freeze(s, d, &adopted, err))
-		return -1;
-	counted = counted && adopted;
-	if (!counted && count_taken(s, d, adopted, err))
-		return -1;
-	late_taken(s, d, adopted || s->made_do);
-	return publish_all(s, d, adopted && !counted, err);
 }
 
 /* Somebody may have frozen this cell before: a run that did not end well, one whose checkpoint is
@@ -595,7 +137,7 @@ count_missing(struct stream *s, const struct plan_span *span, struct cell_data *
 	for (*ret = 0; *ret < span->n; (*ret)++) {
 		if (may_exist(s, c)) {
 			d->cell = c;
-			if (!adopt(s, d, err))
+			if (!stream_adopt(s, d, err))
 				return 0;
 			if (err->kind != ERR_NOTFOUND)
 				return *ret && err->kind != ERR_CONFLICT ? 0 : -1;
@@ -629,7 +171,7 @@ take_pulled(struct stream *s, const struct pull_span *span, struct cell_data *d,
 		hold(s, span, d);
 		return 1;
 	}
-	if (cell_through(s, d, false, err))
+	if (stream_cell_through(s, d, false, err))
 		return -1;
 	s->from_ms = d->cell.end_ms;
 	return 0;
@@ -710,10 +252,10 @@ republish_one(struct stream *s, struct worker_mem *mem, struct cell cell, struct
 	if (s->env->dry_run)
 		return 0;
 	cell_data_init(&d, cell);
-	r = adopt(s, &d, err);
+	r = stream_adopt(s, &d, err);
 	missing = r && err->kind == ERR_NOTFOUND;
 	if (!r)
-		r = publish_all(s, &d, false, err);
+		r = stream_publish_all(s, &d, false, err);
 	cell_data_done(&d);
 	if (!missing)
 		return r;
@@ -733,7 +275,7 @@ settle_old(struct stream *s, struct cell cell, struct err *err)
 
 		if (commit_sink_done(s->commit, s->js.region, name, cell))
 			continue;
-		if (!has_nothing_for(s, k, cell) ||
+		if (!stream_has_nothing_for(s, k, cell) ||
 		    commit_cell_sent(s->commit, s->js.region, name, cell, &none, run_now_ms(s->env),
 				     err))
 			all = false;
@@ -801,7 +343,7 @@ do_span(struct stream *s, struct worker_mem *mem, struct plan_span *span, struct
 	if (!r && missing)
 		r = pull_through(s, mem, span->first, missing, true, err);
 	else if (!r) {
-		r = cell_through(s, &existing, true, err);
+		r = stream_cell_through(s, &existing, true, err);
 		if (!r)
 			s->from_ms = span->first.end_ms;
 	}
@@ -856,7 +398,7 @@ after_failure(struct stream *s, const struct err *err)
 	}
 	if (wait > BACKOFF_MAX_MS)
 		wait = BACKOFF_MAX_MS;
-	if (passes(err->kind) && !closed_sink(s) &&
+	if (stream_may_pass(err->kind) && !closed_sink(s) &&
 	    now + wait < s->first_try_mono_ms + s->env->cell_deadline_ms &&
 	    (!s->env->deadline_mono_ms || now + wait < s->env->deadline_mono_ms)) {
 		s->tries++;
@@ -907,7 +449,7 @@ after_pass(struct stream *s)
 	s->blocked &= ~s->may_pass;
 	s->may_pass = 0;
 	s->from_ms = 0;
-	if (passes(err_kept(&s->error)->kind))
+	if (stream_may_pass(err_kept(&s->error)->kind))
 		err_forget(&s->error);
 	s->not_before_mono_ms = now + wait;
 	return STEP_LATER;

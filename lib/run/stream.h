@@ -157,30 +157,18 @@ enum step stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass p
 /* Everything due is done for every sink, but for what is held. */
 bool stream_complete(struct stream *s);
 
-/* For its other parts, lib/run/stream_begin.c and late.c. */
+/* For its other parts: lib/run/stream_begin.c, stream_cell.c, stream_publish.c, late.c. */
 /* Once a run, before the first span; harmless again. */
 int stream_begin(struct stream *s, struct err *err);
 struct outlet *stream_outlet(const struct stream *s, size_t k);
 bool stream_has_lake(const struct stream *s);
 struct publish stream_publish_args(const struct stream *s);
-/* A cell as it is frozen, and its late objects behind it (d->later), each with its rows. Definition
- * of the object that was read first. ERR_NOTFOUND: there is neither. */
-int stream_read_frozen(struct stream *s, struct cell_data *d, char definition[65], struct err *err);
-int stream_write_rejects(struct stream *s, const struct publish *p, const struct rejects *rej,
-			 struct cell cell, struct err *err);
-/* Into *to (initialised): what of d, which is `whole` or a part of it that came late, a sink of samples gets: no more
- * series than max_series. */
-int stream_most_series(struct stream *s, const struct cell_data *whole, const struct cell_data *d,
-		       struct cell_data *to, struct err *err);
-void stream_count_published(struct stream *s, size_t k, const struct published *r, bool samples);
 /* Some sink takes lines, and not only samples; `beside`: one that is not the lake. */
 bool stream_wants_lines(const struct stream *s, bool beside);
 /* The present cell leaves the gate for lines, if it is inside. */
 void stream_leave_lines(struct stream *s);
 /* The calls made so far, into the checkpoint and the statistics. */
 void stream_keep_calls(struct stream *s);
-/* This sink gets no further cells of the stream before the failed one. */
-void stream_block(struct stream *s, size_t k, const struct err *err);
 
 /* The run's present, moved on by the time the run has lasted (unless fixed). */
 int64_t run_now_ms(const struct run_env *env);
