@@ -60,6 +60,8 @@ void metrics_definition(const struct job_common *c, const void *opts, struct buf
 const struct metrics_from *metrics_from_list(const struct metrics_opts *o, size_t *ret_n);
 /* Does this entry give series of its metrics? Others are expressions, or what these use. */
 bool metrics_from_plain(const struct metrics_from *from);
+/* Does an expression among the entries give series of its own? */
+bool metrics_asks_expressions(const struct metrics_opts *o);
 /* The statistics of an entry, Average by default. */
 const struct conf_strings *metrics_from_stats(const struct metrics_from *from);
 /* The sets of dimensions an entry asks for; none: every set. */

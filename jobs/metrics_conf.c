@@ -134,6 +134,18 @@ metrics_from_list(const struct metrics_opts *o, size_t *ret_n)
 	return o->from.n ? o->from.v : &from_default;
 }
 
+bool
+metrics_asks_expressions(const struct metrics_opts *o)
+{
+	size_t n;
+	const struct metrics_from *from = metrics_from_list(o, &n);
+
+	for (size_t i = 0; i < n; i++)
+		if (from[i].expression && from[i].name)
+			return true;
+	return false;
+}
+
 const struct conf_strings *
 metrics_from_stats(const struct metrics_from *from)
 {
