@@ -18,23 +18,21 @@
  * that neither asking makes the other forget what it has paid for. Its queries differ from the
  * first ones by their mark alone.
  *
+ * Where a pull begins: insights_open.c and insights_plan.c; what it leaves to the next one:
+ * insights_memo.c; what becomes of it: insights_harvest.c.
+ *
  * next() only builds; what moves the pull on is a reply that could be read whole. So a request may
  * be sent any number of times.
  */
 #include <stdlib.h>
 
-#include "aws/endpoint.h"
 #include "base/cleanup.h"
-#include "base/num.h"
 #include "jobs/insights_pull.h"
 
-#define MEMO_VERSION 1
-#define HOUR_MS	     INT64_C(3600000)
 #define AGAIN_BUDGET "not asked for a second time: scan_budget is used up for this day"
 
-/* Polling: a query takes a second or so; the service allows ten polls a second for all of them. */
-#define POLL_FIRST_MS 500
-#define POLL_MAX_MS   5000
+/* Polling: from POLL_FIRST_MS up; the service allows ten polls a second for all queries. */
+#define POLL_MAX_MS 5000
 /* How often one is looked at, for what is foreseen: half a second after its start it mostly still
  * runs, a second later it is done. */
 #define INSIGHTS_POLLS 2
@@ -43,24 +41,13 @@
 /* 50 groups a page, a million groups in an account (service limit). */
 #define LIST_PAGES_MAX 20000
 #define RESTARTS_MAX   3
-/* Cells of one span: while few rows are expected, several queries may run at once. */
-#define SPAN_MAX_CELLS 12
-#define SPAN_MAX_ROWS  50000
-/* Before the first cell is known to be dense it is not cut into more than this. */
-#define PIECES_MAX     1000
-#define DEFINITION_MAX ((size_t)1 << 20)
-#define TOKEN_MAX      ((size_t)64 << 10)
-#define TEXT_MAX       ((size_t)4 * LOGS_QUERY_MAX)
-#define PULL_ARENA_MAX ((size_t)1 << 30)
-#define PAGE_ARENA_MAX ((size_t)64 << 20)
-#define LINES_MAX      ((size_t)4 << 30)
 #define ROW_MEMORY     1000		   /* bytes that a row takes, with its line */
 #define UNKNOWN_MEMORY ((size_t)3 << 20)   /* where no cell before tells what to expect, */
 #define GUESSED_MEMORY ((size_t)512 << 10) /* and where pages do, at least */
 #define PAGE_MAX       ((size_t)10 << 20)  /* larger ones are asked for again with fewer rows */
 
-static void
-pull_free(struct pull *p)
+void
+insights_close(struct pull *p)
 {
 	if (!p)
 		return;
@@ -81,7 +68,6 @@ pull_free(struct pull *p)
 	arena_done(&p->mem);
 	free(p);
 }
-DEFINE_FREEP(struct pull, pull_free)
 
 /* Paging */
 
@@ -117,102 +103,6 @@ pages_go_on(struct pull *p, struct sv token, struct err *err)
 	return 0;
 }
 
-/* Planning */
-
-/* Events of a part of this length, by the density of the cell before. */
-static double
-expected_rows(const struct pull *p, int64_t ms)
-{
-	if (p->ms_before <= 0)
-		return 0;
-	return (double)p->rows_before / (double)p->ms_before * (double)ms;
-}
-
-static int
-plan_chunk(struct pull *p, int64_t start_ms, size_t g0, size_t g1, struct err *err)
-{
-	const struct ask ask = {
-	    .from_ms = start_ms,
-	    .to_ms = start_ms + p->s->common->every_ms,
-	    .used_to_ms = start_ms + p->s->common->every_ms,
-	    .g0 = g0,
-	    .g1 = g1,
-	};
-	double share = (double)(g1 - g0) / (double)(p->groups.n - p->groups.base);
-	double rows = expected_rows(p, ask.to_ms - ask.from_ms) * share;
-	double pieces = 2 * rows / (double)p->limit + 1;
-
-	if (!p->o->q.splits)
-		return asks_add(&p->asks, &ask, err);
-	return asks_add_pieces(&p->asks, &ask, ask.from_ms,
-			       pieces < PIECES_MAX ? (int64_t)pieces : PIECES_MAX, err);
-}
-
-static int
-plan_cell(struct pull *p, int64_t start_ms, struct err *err)
-{
-	if (p->n_sources)
-		return plan_chunk(p, start_ms, p->groups.base, p->groups.n, err);
-	for (size_t g0 = p->groups.base, g1; g0 < p->groups.n; g0 = g1) {
-		g1 = groups_chunk(&p->groups, g0);
-		if (plan_chunk(p, start_ms, g0, g1, err))
-			return -1;
-	}
-	return 0;
-}
-
-/* A query whose rows are not events must see all groups at once. */
-static int
-choose_sources(struct pull *p, struct err *err)
-{
-	if (p->o->q.splits || groups_chunk(&p->groups, p->groups.base) == p->groups.n)
-		return 0;
-	/* SOURCE would have to name the account, for which the service's documents have two words.
-	 */
-	if (!p->s->linked_account &&
-	    groups_sources(&p->groups, p->o, p->sources, &p->n_sources, &p->mem))
-		return 0;
-	return err_set(err, ERR_REJECTED,
-		       "%zu log groups in a query that cannot be divided: it takes %d (of one "
-		       "class) by name, or up to %d patterns with one `*` at the end; use fewer "
-		       "groups, such patterns, or several jobs",
-		       p->groups.n - p->groups.base, LOGS_GROUPS_MAX, INSIGHTS_SOURCES_MAX);
-}
-
-/* What the groups have lost to their retention already is a gap. */
-static int
-note_lost(struct pull *p, struct err *err)
-{
-	int64_t kept_from = p->start_ms;
-
-	for (size_t i = 0; i < p->groups.n; i++) {
-		int64_t from = groups_kept_from(&p->groups.v[i], p->now_ms);
-
-		kept_from = from > kept_from ? from : kept_from;
-	}
-	if (kept_from == p->start_ms)
-		return 0;
-	return pull_gap(p, p->start_ms, kept_from < p->end_ms ? kept_from : p->end_ms,
-			"older than a log group's retention", err);
-}
-
-static int
-plan(struct pull *p, struct err *err)
-{
-	int64_t every_ms = p->s->common->every_ms;
-
-	p->phase = ASK;
-	p->changed = true;
-	if (choose_sources(p, err) || note_lost(p, err))
-		return -1;
-	for (int64_t ms = p->start_ms; ms < p->end_ms; ms += every_ms)
-		if (!asks_have(&p->asks, ms, ms + every_ms) && plan_cell(p, ms, err))
-			return -1;
-	if (p->lost || p->start_ms + every_ms <= p->s->begun_before_ms)
-		lost_look(p, false);
-	return 0;
-}
-
 /* The list */
 
 static int
@@ -245,7 +135,7 @@ list_reply(struct pull *p, struct sv body, struct err *err)
 	if (++p->prefix_at < p->prefixes.n)
 		return 0;
 	p->groups.listed_ms = p->now_ms;
-	return groups_end(&p->groups, p->o, err) ? -1 : plan(p, err);
+	return groups_end(&p->groups, p->o, err) ? -1 : insights_plan(p, err);
 }
 
 /* Asking */
@@ -355,7 +245,7 @@ static size_t
 page_memory(const struct pull *p)
 {
 	const struct ask *a = &p->asks.v[p->at];
-	double rows = expected_rows(p, a->to_ms - a->from_ms);
+	double rows = insights_expected_rows(p, a->to_ms - a->from_ms);
 	double most = (double)(p->items ? p->items : p->limit);
 
 	if (p->in_pages)
@@ -663,82 +553,6 @@ insights_missing(const struct pull *p, char *out, size_t size)
 		       p->starved ? " for a free slot (LimitExceeded)" : "");
 }
 
-/* The memo */
-
-static uint64_t
-rows_since(const struct pull *p, int64_t ms)
-{
-	uint64_t n = row_runs_count(&p->runs, 0, ms);
-
-	for (size_t i = 0; i < p->n_rows; i++)
-		n += p->rows[i].ts_ms >= ms;
-	return n;
-}
-
-/* What a pull of the same cells goes on from. */
-static json_t *
-save_asking(const struct pull *p)
-{
-	json_t *groups = groups_save(&p->groups);
-	json_t *asks = asks_save(&p->asks);
-
-	return json_pack("{s:I, s:I, s:o, s:o, s:i, s:b}", "listed_ms",
-			 (json_int_t)p->groups.listed_ms, "base", (json_int_t)p->groups.base,
-			 "groups", groups, "asks", asks, "limit", (int)p->limit, "lost",
-			 (int)p->lost);
-}
-
-/* Takes `more`. NULL if either is, or without memory. */
-static json_t *
-with(json_t *memo, json_t *more)
-{
-	bool failed = !memo || !more || json_object_update(memo, more);
-
-	json_decref(more);
-	if (!failed)
-		return memo;
-	json_decref(memo);
-	return NULL;
-}
-
-/* Of a first asking: with what there is of a second one. */
-static json_t *
-save_first(const struct pull *p)
-{
-	int64_t last_ms = p->end_ms - p->s->common->every_ms;
-	bool done = p->phase == DONE;
-	json_t *more = json_pack(
-	    "{s:I, s:I}", "rows", (json_int_t)(done ? rows_since(p, last_ms) : p->rows_before),
-	    "rows_ms", (json_int_t)(done ? p->s->common->every_ms : p->ms_before));
-
-	if (more && p->other && json_object_set(more, "again", p->other)) {
-		json_decref(more);
-		return NULL;
-	}
-	return with(save_asking(p), more);
-}
-
-/* Of a second one: in the memo of the first. */
-static json_t *
-save_again(const struct pull *p)
-{
-	json_t *asking = save_asking(p);
-
-	return with(p->other ? json_copy(p->other) : json_object(),
-		    asking ? json_pack("{s:o}", "again", asking) : NULL);
-}
-
-static json_t *
-insights_memo(struct pull *p)
-{
-	if (!p->changed || p->phase == LIST)
-		return NULL;
-	p->urgent = false;
-	return with(p->again ? save_again(p) : save_first(p),
-		    json_pack("{s:i, s:s, s:s, s:I}", "version", MEMO_VERSION, "definition",
-			      p->definition, "day", p->day, "scanned", (json_int_t)p->spent));
-}
-
 /* Before anything waits for it. One write does for all that are started in a row: those of a run
  * that dies before it are looked for. */
 static bool
@@ -747,331 +561,10 @@ insights_memo_urgent(const struct pull *p)
 	return p->urgent && !(count_state(p, ASK_NEW) && may_start(p) && !p->looking);
 }
 
-static int64_t
-memo_int(const json_t *memo, const char *key)
-{
-	return json_integer_value(json_object_get(memo, key));
-}
-
-static bool
-memo_is(const json_t *memo, const char *key, const char *value)
-{
-	const char *s = json_string_value(json_object_get(memo, key));
-
-	return s && !strcmp(s, value);
-}
-
-/* The asks of an earlier pull of these cells. False: not of all of them. */
-static bool
-load_asks(struct pull *p, const json_t *list)
-{
-	int64_t every_ms = p->s->common->every_ms;
-	bool all = true;
-
-	for (int64_t ms = p->start_ms; ms < p->end_ms; ms += every_ms)
-		all = asks_load(&p->asks, list, ms, ms + every_ms, &p->groups) && all;
-	asks_trim(&p->asks, &p->groups);
-	for (size_t i = 0; i < p->asks.n; i++)
-		p->collected = p->collected || p->asks.v[i].id;
-	return all;
-}
-
-/* The groups that an asking named. False: none are known. */
-static bool
-load_list(struct pull *p, const json_t *asking)
-{
-	int64_t base = memo_int(asking, "base");
-
-	p->groups = (struct groups){.listed_ms = memo_int(asking, "listed_ms")};
-	if (!groups_load(&p->groups, json_object_get(asking, "groups"), &p->mem) || base < 0 ||
-	    base > (int64_t)p->groups.n) {
-		p->groups = (struct groups){0};
-		return false;
-	}
-	p->groups.base = (size_t)base;
-	return true;
-}
-
-static bool
-list_is_young(const struct pull *p)
-{
-	return p->groups.listed_ms <= p->now_ms &&
-	       p->groups.listed_ms > p->now_ms - p->o->discover_every_ms;
-}
-
-/* False: the groups have to be listed. */
-static bool
-load_first(struct pull *p, const json_t *memo)
-{
-	bool young;
-
-	if (!load_list(p, memo))
-		return false;
-	young = list_is_young(p);
-	if (load_asks(p, json_object_get(memo, "asks")) || young)
-		return true;
-	/* The new list comes behind the one that asks name. */
-	p->groups.base = p->groups.n;
-	if (!p->asks.n)
-		p->groups = (struct groups){0};
-	return false;
-}
-
-/* The same for a second asking, which is of one cell: all of its asks are there, or none. One that
- * begins goes by the list of the first ones. */
-static bool
-load_again(struct pull *p, const json_t *memo)
-{
-	const json_t *again = json_object_get(memo, "again");
-
-	if (load_list(p, again) && load_asks(p, json_object_get(again, "asks")))
-		return true;
-	if (load_list(p, memo) && list_is_young(p)) {
-		asks_trim(&p->asks, &p->groups);
-		return true;
-	}
-	p->groups = (struct groups){0};
-	return false;
-}
-
-static uint64_t
-insights_scanned(const json_t *memo, int64_t now_ms)
-{
-	int64_t bytes = memo_int(memo, "scanned");
-	char day[TIME_TEXT_MAX];
-
-	time_format_day(now_ms, day);
-	return memo_is(memo, "day", day) && bytes > 0 ? (uint64_t)bytes : 0;
-}
-
 static void
 insights_scanned_elsewhere(struct pull *p, uint64_t bytes)
 {
 	p->elsewhere = bytes;
-}
-
-static void
-load_limit(struct pull *p, const json_t *asking)
-{
-	int64_t limit = memo_int(asking, "limit");
-
-	if (limit >= 1 && limit < p->limit)
-		p->limit = (long)limit;
-}
-
-static bool
-load_memo(struct pull *p, const json_t *memo)
-{
-	json_t *again = json_object_get(memo, "again");
-	int64_t rows = memo_int(memo, "rows");
-
-	if (memo_int(memo, "version") != MEMO_VERSION)
-		return false;
-	p->spent = insights_scanned(memo, p->now_ms);
-	if (!memo_is(memo, "definition", p->definition))
-		return false;
-	p->other = json_deep_copy(p->again ? memo : again);
-	p->lost = json_is_true(json_object_get(p->again ? again : memo, "lost"));
-	load_limit(p, memo);
-	if (p->again)
-		load_limit(p, again);
-	if (rows >= 0 && memo_int(memo, "rows_ms") > 0) {
-		p->rows_before = (uint64_t)rows;
-		p->ms_before = memo_int(memo, "rows_ms");
-	}
-	return p->again ? load_again(p, memo) : load_first(p, memo);
-}
-
-/* Opening */
-
-int
-insights_arn(const struct job_stream *s, struct buf *out, struct err *err)
-{
-	if (!s->linked_account)
-		return 0;
-	buf_fmt(out, "arn:%s:logs:%s:%s:log-group:", endpoint_partition(s->region), s->region,
-		s->linked_account);
-	return buf_check(out, "ARN", err);
-}
-
-static int
-name_account(struct pull *p, struct err *err)
-{
-	CLEANUP(buf_done) struct buf arn = BUF_INIT(INSIGHTS_ARN_MAX);
-
-	if (insights_arn(p->s, &arn, err))
-		return -1;
-	if (!arn.n)
-		return 0;
-	p->arn = arena_strdup(&p->mem, buf_view(&arn));
-	return p->arn ? 0 : err_nomem(err);
-}
-
-static int
-pull_begin(struct pull *p, const json_t *memo, struct err *err)
-{
-	const struct line_origin origin = {p->s->tenant, p->s->account, p->s->region,
-					   p->s->common->name};
-	CLEANUP(buf_done) struct buf text = BUF_INIT(DEFINITION_MAX);
-
-	insights_definition(p->s->common, p->o, &text);
-	if (buf_check(&text, "definition", err) || name_account(p, err))
-		return -1;
-	sha256_hex(buf_view(&text), p->definition);
-	time_format_day(p->now_ms, p->day);
-	p->common = insights_common(&origin, &p->mem);
-	if (!p->common)
-		return err_nomem(err);
-	if (load_memo(p, memo)) {
-		p->items = p->limit > LOGS_ROWS_MAX ? LOGS_ROWS_MAX : 0;
-		return plan(p, err);
-	}
-	p->items = p->limit > LOGS_ROWS_MAX ? LOGS_ROWS_MAX : 0;
-	return groups_prefixes(p->o, &p->mem, &p->prefixes, err);
-}
-
-static int
-open_pull(const struct job_stream *s, bool again, const json_t *memo, struct cell span,
-	  int64_t now_ms, struct pull **ret, struct err *err)
-{
-	CLEANUP(pull_freep) struct pull *p = calloc(1, sizeof(*p));
-
-	if (!p)
-		return err_nomem(err);
-	*p = (struct pull){
-	    .s = s,
-	    .o = s->opts,
-	    .again = again,
-	    .start_ms = span.start_ms,
-	    .end_ms = span.end_ms,
-	    .now_ms = now_ms,
-	    .mem = ARENA_INIT(PULL_ARENA_MAX),
-	    .page = ARENA_INIT(PAGE_ARENA_MAX),
-	    .lines = ARENA_INIT(LINES_MAX),
-	    .runs = ROW_RUNS_INIT,
-	    .token_buf = BUF_INIT(TOKEN_MAX),
-	    .text = BUF_INIT(TEXT_MAX),
-	    .line = BUF_INIT(2 * HTTP_MAX_BODY),
-	    .tokens = MAP_INIT,
-	    .started = MAP_INIT,
-	    .poll_ms = POLL_FIRST_MS,
-	};
-	p->asks.a = &p->mem;
-	p->limit = (long)p->o->limit;
-	if (pull_begin(p, memo, err))
-		return -1;
-	*ret = STEAL(p);
-	return 0;
-}
-
-static int
-insights_open(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n,
-	      int64_t now_ms, struct pull **ret, struct err *err)
-{
-	return open_pull(s, false, memo, (struct cell){cells[0].start_ms, cells[n - 1].end_ms},
-			 now_ms, ret, err);
-}
-
-static int
-insights_open_again(const struct job_stream *s, const json_t *memo, const struct cell *cells,
-		    size_t n, int64_t now_ms, struct pull **ret, struct err *err)
-{
-	return open_pull(s, true, memo, (struct cell){cells[0].start_ms, cells[n - 1].end_ms},
-			 now_ms, ret, err);
-}
-
-/* Harvest */
-
-static int
-harvest_row(struct cell_data *d, struct row_samples *samples, const struct insights_row *row,
-	    struct err *err)
-{
-	struct sv line = {row->line, row->n};
-
-	d->n_lines++;
-	if (!d->rows_only && cell_lines_add(d, line, err))
-		return -1;
-	return samples ? row_samples_add(samples, line, err) : 0;
-}
-
-/* The lines of a large cell stay where they are, if they lie there in their order. 1: they do. */
-static int
-harvest_whole(struct pull *p, struct cell_data *d, struct err *err)
-{
-	CLEANUP(spool_done) struct spool view = SPOOL_INIT;
-	int rc =
-	    row_merge_whole(p->merge, d->cell.end_ms, CELL_MEMORY_MAX + 1, &view, &d->n_lines, err);
-
-	if (rc <= 0)
-		return rc;
-	d->spool = malloc(sizeof(*d->spool));
-	if (!d->spool)
-		return err_nomem(err);
-	*d->spool = view;
-	view = SPOOL_INIT;
-	return 1;
-}
-
-static int
-harvest_cell(struct pull *p, struct cell_data *d, struct row_samples *samples, struct err *err)
-{
-	uint64_t doubles = row_merge_doubles(p->merge);
-	int more = samples || d->rows_only ? 0 : harvest_whole(p, d, err);
-	struct insights_row row;
-
-	if (more)
-		return more < 0 ? -1 : 0;
-	while ((more = row_merge_next(p->merge, d->cell.end_ms, &row, err)) > 0)
-		if (harvest_row(d, samples, &row, err))
-			return -1;
-	d->n_rejected += row_merge_doubles(p->merge) - doubles;
-	return more;
-}
-
-/* Behind the last cell. */
-static int
-harvest_end(struct pull *p, struct err *err)
-{
-	struct insights_row row;
-	int more = row_merge_next(p->merge, INT64_MAX, &row, err);
-
-	return more > 0 ? err_set(err, ERR_LOCAL, "a cell that was not pulled") : more;
-}
-
-static int
-harvest_one(struct pull *p, struct cell_data *d, struct err *err)
-{
-	CLEANUP(row_samples_freep) struct row_samples *samples = NULL;
-
-	if (insights_series_begin(p->s, d, &samples, err) || harvest_cell(p, d, samples, err))
-		return -1;
-	return insights_series_end(p->s, d, samples, err);
-}
-
-/* Where others have been put away, the last rows are, too. */
-static int
-harvest_begin(struct pull *p, struct err *err)
-{
-	if (p->runs.n && row_runs_add(&p->runs, p->rows, p->n_rows, err))
-		return -1;
-	return row_merge_new(&p->runs, p->rows, p->runs.n ? 0 : p->n_rows, &p->merge, err);
-}
-
-static int
-insights_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err)
-{
-	if (!p->merge && harvest_begin(p, err))
-		return -1;
-	for (size_t i = 0; i < n; i++) {
-		cells[i].asked_before = p->collected;
-		cells[i].n_rejected += p->n_outside;
-		p->n_outside = 0;
-		if (harvest_one(p, &cells[i], err))
-			return -1;
-		if (cells[i].cell.end_ms == p->end_ms && harvest_end(p, err))
-			return -1;
-	}
-	return 0;
 }
 
 static size_t
@@ -1125,48 +618,11 @@ insights_leave(struct pull *p, struct aws_call *call)
 	return logs_stop_call(p->asks.v[p->leave_at++].id, call, NULL) ? -1 : 1;
 }
 
-static size_t
-insights_span_max(const struct job_stream *s, const json_t *memo)
-{
-	const struct insights_opts *o = s->opts;
-	int64_t rows = memo_int(memo, "rows"), ms = memo_int(memo, "rows_ms");
-	int64_t n;
-
-	if (memo_int(memo, "version") != MEMO_VERSION || rows < 0 || ms != s->common->every_ms)
-		return 1; /* how dense the first one is will be seen */
-	n = SPAN_MAX_ROWS / (rows + 1);
-	n = n < SPAN_MAX_CELLS ? n : SPAN_MAX_CELLS;
-	n = n < o->concurrency * 3 ? n : o->concurrency * 3;
-	return n > 0 ? (size_t)n : 1;
-}
-
 static bool
 insights_alone(const struct job_stream *s)
 {
 	return ((const struct insights_opts *)s->opts)->scan_budget != 0;
 }
-
-static const struct job_column insights_columns[] = {
-    {"log_group", "string"}, {"log_stream", "string"},	       {"message", "string"},
-    {"ptr", "string"},	     {"fields", "map<string,string>"}, {NULL, NULL},
-};
-
-static const struct job_example insights_examples[] = {
-    {"{tenant}: the newest rows", "SELECT ts, log_group, log_stream, message, fields\n"
-				  "FROM \"{table}\"\n"
-				  "WHERE tenant = '{tenant}' AND {day}\n"
-				  "ORDER BY ts DESC LIMIT 100"},
-    {"all tenants: rows hour by hour", "SELECT tenant, dt, hh, count(*) AS found\n"
-				       "FROM \"{table}\"\n"
-				       "WHERE {day}\n"
-				       "GROUP BY tenant, dt, hh ORDER BY tenant, dt, hh"},
-    {"all tenants: rows by a field of the query (here `level`)",
-     "SELECT tenant, log_group, element_at(fields, 'level') AS level, count(*) AS found\n"
-     "FROM \"{table}\"\n"
-     "WHERE {day}\n"
-     "GROUP BY 1, 2, 3 ORDER BY found DESC"},
-    {NULL, NULL},
-};
 
 const struct job_kind job_insights = {
     .name = "insights",
@@ -1197,7 +653,7 @@ const struct job_kind job_insights = {
     .scanned_elsewhere = insights_scanned_elsewhere,
     .foresee = insights_foresee,
     .billed = insights_billed,
-    .close = pull_free,
+    .close = insights_close,
     .adopt = insights_adopt,
     .columns = insights_columns,
     .examples = insights_examples,

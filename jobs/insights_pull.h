@@ -1,4 +1,7 @@
-/* The state of a pull of the insights kind; only for jobs/insights.c and jobs/insights_read.c. */
+/*
+ * The state of a pull of the insights kind, and what the files that work on it share: jobs/insights.c, which asks and
+ * reads the answers, and those named below; nobody else includes it. A pull is one thread's at a time.
+ */
 #ifndef MUSTER_JOBS_INSIGHTS_PULL_H
 #define MUSTER_JOBS_INSIGHTS_PULL_H
 
@@ -7,6 +10,9 @@
 #include "base/timefmt.h"
 #include "jobs/insights.h"
 #include "model/row_runs.h"
+
+#define POLL_FIRST_MS 500 /* a query takes a second or so */
+#define TOKEN_MAX     ((size_t)64 << 10)
 
 enum phase { LIST, ASK, DONE };
 enum doing { LISTING, LOOKING, STARTING, POLLING };
@@ -128,7 +134,39 @@ int lost_answer(struct pull *p);
 const char *lost_found(const struct pull *p, const char *text);
 void lost_done(struct pull *p);
 
-/* Paging; in jobs/insights.c. */
+/* jobs/insights_open.c: as `open` and `open_again` of a job kind. */
+int insights_open(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n,
+		  int64_t now_ms, struct pull **ret, struct err *err);
+int insights_open_again(const struct job_stream *s, const json_t *memo, const struct cell *cells, size_t n,
+			int64_t now_ms, struct pull **ret, struct err *err);
+
+/* jobs/insights_plan.c */
+
+/* Asks for all cells that the memo has none of; the groups are known. ERR_REJECTED: the query cannot be divided, and there
+ * are too many groups for it. */
+int insights_plan(struct pull *p, struct err *err);
+/* Events of a part of this length, by the density of the cell before; 0: not known. */
+double insights_expected_rows(const struct pull *p, int64_t ms);
+
+/* jobs/insights_memo.c */
+
+/* What an earlier pull left in the memo. False: the groups have to be listed. */
+bool insights_memo_load(struct pull *p, const json_t *memo);
+/* As `memo`, `scanned` and `span_max` of a job kind. */
+json_t *insights_memo(struct pull *p);
+uint64_t insights_scanned(const json_t *memo, int64_t now_ms);
+size_t insights_span_max(const struct job_stream *s, const json_t *memo);
+
+/* jobs/insights_harvest.c: as `harvest`, `columns` and `examples` of a job kind. */
+int insights_harvest(struct pull *p, struct cell_data *cells, size_t n, struct err *err);
+extern const struct job_column insights_columns[];
+extern const struct job_example insights_examples[];
+
+/* jobs/insights.c */
+
+/* As `close` of a job kind. */
+void insights_close(struct pull *p);
+/* Paging. */
 void pages_begin(struct pull *p);
 int pages_go_on(struct pull *p, struct sv token, struct err *err);
 
