@@ -111,7 +111,7 @@ comma := ,
 $(B)/tests/run/no_memory_test: $(B)/tests/sim/sim_alloc.o
 $(B)/tests/run/no_memory_test: LDLIBS := $(B)/tests/sim/sim_alloc.o $(LDLIBS)
 $(SIM_BIN) $(B)/tests/run/no_memory_test: LDFLAGS += $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Wl$(comma)--wrap=$(f))
-$(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f)) -Wl$(comma)--wrap=random_bytes
+$(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f)) $(foreach f,random_bytes malloc_trim,-Wl$(comma)--wrap=$(f))
 
 # To be preloaded: powercut and breakout.
 $(B)/tests/%.so: tests/%.c

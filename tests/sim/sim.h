@@ -65,6 +65,7 @@ struct sim_object {
 	char etag[72];
 	char *meta; /* "name: value\n" lines */
 	unsigned writes;
+	struct sim_object *next; /* in its folder */
 };
 struct sim_query {
 	int64_t from_ms, to_ms;
@@ -146,6 +147,7 @@ struct sim {
 	bool receiver_down; /* as long as it is set */
 	uint64_t lake_overwrites;
 	struct map objects; /* key -> struct sim_object */
+	struct map folders; /* the first parts of a key -> one of its objects: who lists looks at few */
 	struct sim_query *queries;
 	size_t n_queries;
 	struct receiver *receiver;
@@ -257,6 +259,8 @@ void sim_otlp(struct sim *s, const struct http_req *req, struct http_resp *resp)
 bool sim_place(const struct sim *s, const struct http_req *req, size_t *tenant, size_t *region);
 const struct sim_object *sim_object(const struct sim *s, const char *key);
 void sim_object_free(void *object);
+/* It is no longer there, if it ever was. */
+void sim_object_remove(struct sim *s, const char *key);
 
 /* ---- sim_run.c ---- */
 
@@ -307,6 +311,10 @@ json_t *sim_take_report(struct sim *s);
 
 /* One chaos world, 1,000 tenants at most; `trace`: with all calls shown. Adds to *v what is wrong, with words. */
 void sim_chaos(uint64_t seed, size_t tenants, bool trace, struct sim_verdict *v);
+/* How many runs there were in all of them so far, and how often a call was in which trouble. */
+void sim_chaos_say(size_t tenants);
+/* After the last of them. */
+void sim_chaos_end(void);
 /* A day in a late world: `turns` runs and backfills. */
 void sim_day(uint64_t seed, unsigned turns, bool trace, struct sim_verdict *v);
 void sim_year(uint64_t seed, unsigned days, bool trace, struct sim_verdict *v);

@@ -8,6 +8,10 @@
  * deadline. When the trouble is over the next runs must make all good, and the truth decides as
  * everywhere.
  *
+ * A world of many tenants lives longer, and the trouble moves on to others every few runs. As many
+ * of them as there is use for are of one seed, so that the life without trouble is lived once; what
+ * it had after each run is kept as digests, a tenant's in one.
+ *
  * Some answers cannot be told from the truth by anybody: those with wrong bits, those of another
  * tenant and those of an earlier call, where they still read as an answer to what was asked. What
  * the tenants have that got such is not judged, only that they get on.
@@ -21,9 +25,14 @@
 #include "base/hash.h"
 #include "fmt/json.h"
 
-#define ONE_IN	      20 /* tenants is in trouble */
-#define TROUBLED_RUNS 3	 /* at most */
-#define CALM_RUNS     6	 /* in so many all has to be good again */
+#define ONE_IN	      20  /* tenants is in trouble */
+#define TROUBLED_RUNS 3	  /* at most */
+#define MANY	      100 /* tenants: a world of more is a long one */
+#define LONG_RUNS     20  /* of those, in trouble */
+#define SPELL	      4	  /* runs after which it moves on to other tenants */
+#define SAME_WORLD    25  /* seeds of long worlds that differ in nothing but their trouble */
+#define CALM_RUNS     6	  /* in so many all has to be good again */
+#define TURNS	      (LONG_RUNS + CALM_RUNS)
 #define DEADLINE_MS   (8 * SIM_MIN)
 #define GRACE_MS      30000	    /* beyond it, for what a run has to bring to its end */
 #define LAST_MS	      (5 * SIM_MIN) /* the same where S3 is slow: a checkpoint, the report */
@@ -55,21 +64,47 @@ enum mischief {
 	TROUBLES
 };
 
+static const char *const trouble_names[TROUBLES] = {
+    "reset",	 "answer_lost", "stalled", "dripped", "cut",	    "cut_off",	    "flipped",
+    "garbled",	 "stale",	"html",	   "type",    "other_op",   "other_tenant", "status",
+    "throttled", "denied",	"expired", "endless", "empty_page", "not_whole",
+};
+
 struct victim {
-	unsigned kinds; /* of trouble, by bit; 0: none */
+	unsigned kinds; /* of trouble, by bit; 0: none now */
 	unsigned odds;	/* of 100 calls so many are in trouble */
+	bool was;	/* in trouble, now or before */
+	unsigned quiet; /* runs since it was */
 	uint64_t calls;
 	char *last; /* of the true answers; NULL: none yet */
 };
+/* What a tenant has in lake and receiver, whatever the order in which it came. */
+struct footprint {
+	uint64_t objects, n_objects, series, n_series;
+};
+/* A world without trouble. */
+struct calm {
+	struct sim *s;
+	size_t turns;			/* so many runs are lived */
+	struct footprint *after[TURNS]; /* of each tenant, after each run */
+};
 struct chaos {
-	struct sim *s, *calm; /* the same world without it */
+	struct sim *s;
+	struct calm *calm; /* the same world without it */
 	uint64_t seed;
 	bool over;
 	unsigned of_all; /* of 1,000 calls to S3 or the receiver so many are in trouble */
 	uint64_t central_calls;
 	struct victim *victims; /* by tenant */
+	struct footprint *is;	/* the same, for comparison */
+	size_t turn;
 	struct sim_verdict *v;
 };
+
+/* Of all worlds. */
+static struct {
+	uint64_t worlds, runs, hostile, compared, calm, calls, troubles[TROUBLES];
+} counts;
 
 static void
 blame(struct chaos *c, uint64_t *counter, const char *what, const char *of)
@@ -362,6 +397,7 @@ not_whole(const struct call *k, struct http_resp *resp, struct err *err)
 static int
 troubled(const struct call *k, enum mischief what, struct http_resp *resp, struct err *err)
 {
+	counts.troubles[what]++;
 	switch (what) {
 	case RESET:
 		return sim_no_answer(resp, err);
@@ -450,8 +486,10 @@ central_trouble(struct call *k, struct http_resp *resp, struct err *err)
 	static const enum mischief kinds[] = {RESET, LOST, STALL, DRIP, CUT, STATUS};
 	enum mischief what = kinds[k->r % (sizeof(kinds) / sizeof(kinds[0]))];
 
-	if (what == STATUS)
+	if (what == STATUS) {
+		counts.troubles[STATUS]++;
 		return say(k, resp, statuses[k->r >> 8 & 3], "", err);
+	}
 	return troubled(k, what, resp, err);
 }
 
@@ -502,86 +540,121 @@ meddle(struct sim_proc *p, const struct http_req *req, struct http_resp *resp, s
 
 /* Most are in one kind of trouble, some in several, at each call or at some. */
 static void
-choose_victims(struct chaos *c)
+choose_victims(struct chaos *c, uint64_t seed)
 {
 	static const unsigned odds[] = {100, 60, 20, 5};
 	size_t n = c->s->tenants / ONE_IN;
 
+	for (size_t i = 0; i < c->s->tenants; i++)
+		c->victims[i].kinds = 0;
 	for (size_t i = 0; i < (n ? n : 1); i++) {
-		uint64_t r = mix64(c->seed ^ mix64(i + 0xbad));
+		uint64_t r = mix64(seed ^ mix64(i + 0xbad));
 		struct victim *v = &c->victims[r % c->s->tenants];
 
 		v->odds = odds[(r >> 32) % 4];
+		v->was = true;
+		v->quiet = 0;
 		v->kinds |= 1u << (r >> 36) % TROUBLES;
 		for (; (r >> 48) % 3 == 0; r = mix64(r))
 			v->kinds |= 1u << mix64(r) % TROUBLES;
 	}
+	for (size_t i = 0; c->s->trace && i < c->s->tenants; i++)
+		if (c->victims[i].kinds)
+			(void)printf("t%03zu: kinds %06x, %u %%\n", i, c->victims[i].kinds,
+				     c->victims[i].odds);
 }
 
 /* ---- what has to hold ---- */
 
-static bool
-is_victim(const struct chaos *c, const char *mark, const char *in)
-{
-	const char *of = strstr(in, mark);
-	size_t tenant = of ? sim_tenant_of(c->s, of + strlen(mark)) : c->s->tenants;
-
-	return tenant == c->s->tenants || c->victims[tenant].kinds;
-}
-
-struct comparison {
-	struct chaos *c;
-	const struct sim *with;
-	size_t n;
+struct footprints {
+	const struct sim *s;
+	struct footprint *of; /* each tenant's, and one that is nobody's */
 };
 
+static struct footprint *
+footprint_of(const struct footprints *f, const char *mark, const char *in)
+{
+	const char *of = strstr(in, mark);
+
+	return &f->of[of ? sim_tenant_of(f->s, of + strlen(mark)) : f->s->tenants];
+}
+
 static void
-compare_object(struct sv key, void *value, void *arg)
+add_object(struct sv key, void *value, void *arg)
 {
-	struct comparison *m = arg;
-	const struct sim_object *is = value, *other;
+	const struct sim_object *o = value;
+	struct footprint *of;
 
-	if (!sv_starts(key, SV("sim/lake/")) || is_victim(m->c, "/tenant=", is->key))
+	if (!sv_starts(key, SV("sim/lake/")))
 		return;
-	m->n++;
-	other = sim_object(m->with, is->key);
-	if (!other)
-		blame(m->c, &m->c->v->lost, "a healthy tenant lacks an object", is->key);
-	else if (strcmp(is->etag, other->etag) != 0)
-		blame(m->c, &m->c->v->mismatched, "a healthy tenant's object differs", is->key);
+	of = footprint_of(arg, "/tenant=", o->key);
+	of->objects += mix64(fnv1a64(key) ^ mix64(fnv1a64(sv_of(o->etag))));
+	of->n_objects++;
 }
 
-static size_t
-compare_series(struct chaos *c, const struct receiver *a, const struct receiver *b)
+static uint64_t
+digest(const struct db_series *db)
 {
-	size_t n = 0;
+	uint64_t h = fnv1a64(sv_of(db->key));
 
-	for (size_t i = 0; i < a->n_series; i++) {
-		const struct db_series *x = &a->db[i], *y;
+	for (size_t i = 0; i < db->n; i++) {
+		uint64_t bits;
 
-		if (is_victim(c, ";tenant=", x->key))
-			continue;
-		n++;
-		y = db_find(b, x->key);
-		if (!y || y->n != x->n ||
-		    memcmp(x->samples, y->samples, x->n * sizeof(*x->samples)) != 0)
-			blame(c, &c->v->mismatched, "a healthy tenant's series differs", x->key);
+		memcpy(&bits, &db->samples[i].value, sizeof(bits));
+		h = mix64(mix64(h ^ (uint64_t)db->samples[i].ts) ^ bits);
 	}
-	return n;
+	return h;
 }
 
-/* Who is in no trouble has the same as in the calm world. */
+/* `of` has room for each tenant and one more. */
+static void
+take_footprints(const struct sim *s, struct footprint *of)
+{
+	struct footprints f = {s, of};
+
+	memset(of, 0, (s->tenants + 1) * sizeof(*of));
+	map_each(&s->objects, add_object, &f);
+	for (size_t i = 0; i < s->receiver->n_series; i++) {
+		const struct db_series *db = &s->receiver->db[i];
+		struct footprint *to = footprint_of(&f, ";tenant=", db->key);
+
+		to->series += digest(db);
+		to->n_series++;
+	}
+}
+
+static struct footprint *
+new_footprints(size_t tenants)
+{
+	struct footprint *f = calloc(tenants + 1, sizeof(*f));
+
+	if (!f)
+		abort();
+	return f;
+}
+
+/* Who was in no trouble has the same as in the calm world. */
 static void
 compare(struct chaos *c)
 {
-	struct comparison all = {c, c->s, 0}, back = {c, c->calm, 0};
+	const struct footprint *want = c->calm->after[c->turn];
+	char words[64];
 
-	map_each(&c->calm->objects, compare_object, &all);
-	map_each(&c->s->objects, compare_object, &back);
-	if (compare_series(c, c->calm->receiver, c->s->receiver) !=
-		compare_series(c, c->s->receiver, c->calm->receiver) ||
-	    all.n != back.n)
-		blame(c, &c->v->mismatched, "healthy tenants have more than without trouble", "");
+	counts.compared++;
+	take_footprints(c->s, c->is);
+	for (size_t i = 0; i < c->s->tenants; i++) {
+		const struct footprint *is = &c->is[i];
+
+		if (c->victims[i].was)
+			continue;
+		(void)snprintf(words, sizeof(words), "t%03zu after run %zu", i, c->turn + 1);
+		if (is->n_objects < want[i].n_objects || is->n_series < want[i].n_series)
+			blame(c, &c->v->lost, "a healthy tenant lacks something", words);
+		else if (is->objects != want[i].objects || is->n_objects != want[i].n_objects)
+			blame(c, &c->v->mismatched, "a healthy tenant's objects differ", words);
+		else if (is->series != want[i].series || is->n_series != want[i].n_series)
+			blame(c, &c->v->mismatched, "a healthy tenant's series differ", words);
+	}
 }
 
 static const char *
@@ -590,6 +663,13 @@ text_of(const json_t *doc, const char *key)
 	const char *text = json_string_value(json_object_get(doc, key));
 
 	return text ? text : "";
+}
+
+/* It is in trouble, or was a few runs ago. */
+static bool
+may_fail(const struct victim *v)
+{
+	return v->was && v->quiet < CALM_RUNS;
 }
 
 /* Each stream that failed is one of a tenant in trouble, and says why. Returns how many there are.
@@ -608,7 +688,7 @@ check_streams(struct chaos *c, const json_t *streams)
 		if (!strcmp(state, "done"))
 			continue;
 		failed++;
-		if (!c->victims[tenant].kinds && !c->of_all)
+		if (!may_fail(&c->victims[tenant]) && !c->of_all)
 			blame(c, &c->v->lost, "a healthy tenant failed", why);
 		if (strcmp(state, "failed") != 0 || !*why)
 			blame(c, &c->v->mismatched, "no cause in the report", state);
@@ -643,16 +723,35 @@ check_run(struct chaos *c, int status)
 		compare(c);
 }
 
+/* So many runs of the calm world. */
+static void
+live_calm(struct calm *w, size_t turns, int64_t each_ms)
+{
+	for (; w->turns < turns; w->turns++) {
+		counts.calm++;
+		(void)sim_run(w->s, SIM_RUN, 16);
+		json_decref(sim_take_report(w->s));
+		w->after[w->turns] = new_footprints(w->s->tenants);
+		take_footprints(w->s, w->after[w->turns]);
+		w->s->now_ms += each_ms;
+	}
+}
+
 static int
-run_both(struct chaos *c, size_t workers)
+run_once(struct chaos *c, size_t workers)
 {
 	int status;
 
-	(void)sim_run(c->calm, SIM_RUN, workers);
+	if (!c->of_all)
+		live_calm(c->calm, c->turn + 1, EACH);
 	status = sim_run(c->s, SIM_RUN, workers);
+	counts.runs++;
+	counts.hostile += !c->over;
 	check_run(c, status);
+	for (size_t i = 0; i < c->s->tenants; i++)
+		c->victims[i].quiet = c->victims[i].kinds && !c->over ? 0 : c->victims[i].quiet + 1;
 	c->s->now_ms += EACH;
-	c->calm->now_ms = c->s->now_ms;
+	c->turn++;
 	return status;
 }
 
@@ -661,31 +760,35 @@ live(struct chaos *c)
 {
 	uint64_t r = mix64(c->seed ^ 0x11fe);
 	size_t workers = 8 + r % 25; /* so that a few that stall leave some to the others */
+	size_t runs = c->s->tenants > MANY ? LONG_RUNS : 1 + (r >> 8) % TROUBLED_RUNS;
 	int status = 1;
 
-	for (uint64_t n = 0; n < 1 + (r >> 8) % TROUBLED_RUNS; n++)
-		(void)run_both(c, workers);
-	c->over = true;
-	for (int n = 0; n < CALM_RUNS && status; n++)
-		status = run_both(c, workers);
-	c->s->now_ms -= EACH;
-	if (status) {
-		blame(c, &c->v->lost, "no run came to a good end", "");
-		return;
+	for (size_t n = 0; n < runs && !c->v->what[0]; n++) {
+		if (n % SPELL == 0)
+			choose_victims(c, c->seed ^ mix64(n));
+		(void)run_once(c, workers);
 	}
+	c->over = true;
+	for (int n = 0; n < CALM_RUNS && status && !c->v->what[0]; n++)
+		status = run_once(c, workers);
+	c->s->now_ms -= EACH;
+	if (status)
+		blame(c, &c->v->lost, "no run came to a good end", "");
 	if (!c->v->what[0])
 		sim_check(c->s, c->v);
 }
 
+/* A long one has one new cell a run, and a short one three. */
 static struct sim *
 open_world(uint64_t seed, size_t tenants)
 {
 	static const enum sim_jobs jobs[] = {SIM_USUAL, SIM_USUAL, SIM_TRACES, SIM_ALARMS};
-	struct sim *s = sim_new(seed, tenants, 5 * SIM_MIN, seed % 2 ? HABIT_WHOLE : HABIT_KEEPER,
-				jobs[mix64(seed) % 4]);
+	bool many = tenants > MANY;
+	struct sim *s = sim_new(seed, tenants, many ? EACH : 5 * SIM_MIN,
+				seed % 2 ? HABIT_WHOLE : HABIT_KEEPER, jobs[mix64(seed) % 4]);
 
 	s->now_ms = SIM_EPOCH + 60 * SIM_MIN + (int64_t)(mix64(seed ^ 7) % 4096) * SIM_MIN;
-	s->call_ms = tenants > 100 ? 1 : 10; /* one after the other here, and many at once there */
+	s->call_ms = many ? 1 : 10; /* one after the other here, and many at once there */
 	s->receiver->window_ms = 24 * 60 * SIM_MIN;
 	receiver_make_room(s->receiver, tenants * PLANTED + RECEIVER_SERIES);
 	s->run_conf = ", deadline: 8m";
@@ -693,34 +796,70 @@ open_world(uint64_t seed, size_t tenants)
 	return s;
 }
 
+/* The same one again, as long as it is the same that is asked for; with 0 tenants none any more. */
+static struct calm *
+calm_world(uint64_t seed, size_t tenants)
+{
+	static struct calm w;
+
+	if (w.s && w.s->seed == seed && w.s->tenants == tenants)
+		return &w;
+	for (size_t i = 0; i < w.turns; i++)
+		free(w.after[i]);
+	if (w.s)
+		sim_free(w.s);
+	w = (struct calm){.s = tenants ? open_world(seed, tenants) : NULL};
+	return &w;
+}
+
 void
 sim_chaos(uint64_t seed, size_t tenants, bool trace, struct sim_verdict *v)
 {
+	uint64_t world = tenants > MANY ? seed / SAME_WORLD : seed;
 	struct chaos c = {
-	    .s = open_world(seed, tenants),
-	    .calm = open_world(seed, tenants),
+	    .s = open_world(world, tenants),
+	    .calm = calm_world(world, tenants),
 	    .seed = mix64(seed ^ 0xc4a05),
-	    .victims = calloc(tenants, sizeof(*c.victims)),
+	    .victims = calloc(tenants + 1, sizeof(*c.victims)),
+	    .is = new_footprints(tenants),
 	    .v = v,
 	};
 
 	if (!c.victims)
 		abort();
 	*v = (struct sim_verdict){0};
-	c.of_all = seed % 4 == 3 ? 1 + (unsigned)(c.seed % 100) : 0;
-	choose_victims(&c);
+	c.of_all = seed % (tenants > MANY ? 8 : 4) == 3 ? 1 + (unsigned)(c.seed % 100) : 0;
 	c.s->trace = trace;
 	c.s->gaps = true;
 	c.s->meddle = meddle;
 	c.s->meddle_arg = &c;
-	for (size_t i = 0; trace && i < tenants; i++)
-		if (c.victims[i].kinds)
-			(void)printf("t%03zu: kinds %06x, %u %%\n", i, c.victims[i].kinds,
-				     c.victims[i].odds);
 	live(&c);
+	counts.worlds++;
+	counts.calls += c.s->calls;
 	sim_free(c.s);
-	sim_free(c.calm);
 	for (size_t i = 0; i < tenants; i++)
 		free(c.victims[i].last);
 	free(c.victims);
+	free(c.is);
+}
+
+void
+sim_chaos_end(void)
+{
+	(void)calm_world(0, 0);
+}
+
+void
+sim_chaos_say(size_t tenants)
+{
+	(void)printf("tenants=%zu worlds=%llu runs=%llu hostile=%llu compared=%llu calm=%llu "
+		     "calls=%llu\n",
+		     tenants, (unsigned long long)counts.worlds, (unsigned long long)counts.runs,
+		     (unsigned long long)counts.hostile, (unsigned long long)counts.compared,
+		     (unsigned long long)counts.calm, (unsigned long long)counts.calls);
+	for (size_t i = 0; i < TROUBLES; i++)
+		(void)printf("%s%s=%llu", i ? " " : "troubles: ", trouble_names[i],
+			     (unsigned long long)counts.troubles[i]);
+	(void)printf("\n");
+	(void)fflush(stdout);
 }

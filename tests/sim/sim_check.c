@@ -984,7 +984,6 @@ sim_take_report(struct sim *s)
 	if (!o)
 		return NULL;
 	doc = json_loadb(o->bytes, o->n, JSON_REJECT_DUPLICATES, NULL);
-	(void)map_del(&s->objects, sv_of(o->key));
-	sim_object_free(o);
+	sim_object_remove(s, o->key);
 	return doc;
 }

@@ -7,7 +7,8 @@
 #include "base/hash.h"
 #include "fmt/uri.h"
 
-#define META "x-amz-meta-"
+#define META   "x-amz-meta-"
+#define FOLDER 5 /* parts of a key: bucket, lake, job, tenant and region */
 
 static const char *
 header(const struct http_req *req, const char *name)
@@ -43,14 +44,30 @@ copy(const void *p, size_t n)
 	return c;
 }
 
+/* "": what it begins with may be in any folder. */
+static struct sv
+folder_of(const char *key)
+{
+	const char *end = key;
+
+	for (int i = 0; end && i < FOLDER; i++) {
+		end = strchr(end, '/');
+		end += end != NULL;
+	}
+	return (struct sv){key, end ? (size_t)(end - key) : 0};
+}
+
 static struct sim_object *
 insert(struct sim *s, const char *key)
 {
 	struct sim_object *o = calloc(1, sizeof(*o));
+	void *others;
 
-	if (!o || map_put(&s->objects, sv_of(key), o, NULL, NULL))
+	if (!o || map_put(&s->objects, sv_of(key), o, NULL, NULL) ||
+	    map_put(&s->folders, folder_of(key), o, &others, NULL))
 		abort();
 	o->key = copy(key, strlen(key));
+	o->next = others;
 	return o;
 }
 
@@ -65,6 +82,22 @@ sim_object_free(void *object)
 	free(o->bytes);
 	free(o->meta);
 	free(o);
+}
+
+void
+sim_object_remove(struct sim *s, const char *key)
+{
+	struct sim_object *o = map_del(&s->objects, sv_of(key));
+	struct sv folder = folder_of(key);
+	struct sim_object *first = map_get(&s->folders, folder), **at = &first;
+
+	while (*at && *at != o)
+		at = &(*at)->next;
+	if (*at)
+		*at = o->next;
+	if (map_put(&s->folders, folder, first, NULL, NULL))
+		abort();
+	sim_object_free(o);
 }
 
 static char *
@@ -150,6 +183,19 @@ by_key(const void *a, const void *b)
 	return strcmp((*x)->key, (*y)->key);
 }
 
+static void
+find_listed(const struct sim *s, struct listing *l)
+{
+	struct sv folder = folder_of(l->prefix.p);
+	const struct sim_object *o = map_get(&s->folders, folder);
+
+	if (!folder.n)
+		map_each(&s->objects, add_listed, l);
+	for (; folder.n && o; o = o->next)
+		if (sv_starts(sv_of(o->key), l->prefix))
+			l->v[l->n++] = o;
+}
+
 /* All in one page. */
 static void
 list(const struct sim *s, const char *query, struct http_resp *resp)
@@ -164,8 +210,8 @@ list(const struct sim *s, const char *query, struct http_resp *resp)
 	buf_str(&prefix, "sim/");
 	if (!uri_decode(&prefix, (struct sv){at, strcspn(at, "&")}, true))
 		abort();
-	l.prefix = buf_view(&prefix);
-	map_each(&s->objects, add_listed, &l);
+	l.prefix = (struct sv){buf_cstr(&prefix), prefix.n};
+	find_listed(s, &l);
 	qsort(l.v, l.n, sizeof(*l.v), by_key);
 	resp->status = 200;
 	buf_str(&resp->body, "<ListBucketResult><EncodingType>url</EncodingType>"
@@ -199,7 +245,7 @@ remove_object(struct sim *s, const struct http_req *req, const char *key, struct
 		return;
 	}
 	resp->status = 204;
-	sim_object_free(map_del(&s->objects, sv_of(key)));
+	sim_object_remove(s, key);
 }
 
 /* The bucket and key of a path-style URL: http://sim/BUCKET/KEY?query */

@@ -276,6 +276,7 @@ void
 sim_free(struct sim *s)
 {
 	map_done(&s->objects, sim_object_free);
+	map_done(&s->folders, NULL);
 	map_done(&s->spans, NULL);
 	free(s->queries);
 	transport_free(&s->receiver->base);

@@ -250,10 +250,8 @@ forget(struct sim *s)
 
 	s->judge_from_ms = (s->now_ms - KEPT) / DAY * DAY;
 	map_each(&s->objects, drop_old, &old);
-	for (size_t i = 0; i < old.n; i++) {
-		(void)map_del(&s->objects, sv_of(old.v[i]->key));
-		sim_object_free(old.v[i]);
-	}
+	for (size_t i = 0; i < old.n; i++)
+		sim_object_remove(s, old.v[i]->key);
 	free(old.v);
 	for (size_t i = 0; i < r->n_series; i++) {
 		struct db_series *db = &r->db[i];

@@ -871,7 +871,11 @@ sweep_chaos(uint64_t first, uint64_t n, size_t tenants)
 		(void)snprintf(again, sizeof(again), "chaos-plan %llu %zu",
 			       (unsigned long long)seed, tenants);
 		judge(&v, again);
+		/* Such a one takes minutes. */
+		if (tenants > CHAOS_TENANTS || seed + 1 == first + n)
+			sim_chaos_say(tenants);
 	}
+	sim_chaos_end();
 }
 
 static void
@@ -924,8 +928,10 @@ show_plan(const char *mode, int argc, char **argv)
 	struct sim_verdict v = {0};
 	unsigned jobs = 0;
 
-	if (!strcmp(mode, "chaos-plan"))
+	if (!strcmp(mode, "chaos-plan")) {
 		sim_chaos(seed, argc > 1 ? strtoull(argv[1], NULL, 10) : CHAOS_TENANTS, true, &v);
+		sim_chaos_end();
+	}
 	if (!strcmp(mode, "year-plan"))
 		sim_year(seed, argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : YEAR, true, &v);
 	if (!strcmp(mode, "day-plan"))
