@@ -225,7 +225,7 @@ load_one(struct profiles *p, const char *path, enum profile_file file, struct er
 		r = parse_file(p, buf_view(&text), path, file, &own);
 	else if (own.kind == ERR_NOTFOUND)
 		r = 0;
-	else if (!text.no_memory)
+	else if (!errnum_is_trouble(own.errnum))
 		own.kind = ERR_USAGE;
 	secret_wipe_buf(&text);
 	if (r && err)

@@ -132,8 +132,10 @@ buf_check(const struct buf *b, const char *what, struct err *err)
 {
 	if (!b->failed)
 		return 0;
-	if (b->no_memory)
-		return err_set(err, ERR_LOCAL, "%s: out of memory", what);
+	if (b->no_memory) {
+		(void)err_nomem(err);
+		return err_wrap(err, "%s", what);
+	}
 	return err_set(err, ERR_LOCAL, "%s: larger than %zu bytes", what, b->max);
 }
 

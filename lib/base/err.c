@@ -1,6 +1,7 @@
 /* Errors as values; see err.h. */
 #include "base/err.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +65,20 @@ err_sys(struct err *err, int errnum, const char *fmt, ...)
 	va_end(ap);
 	n = strlen(err->msg);
 	(void)snprintf(err->msg + n, sizeof(err->msg) - n, ": %s", why ? why : "unknown error");
+	err->errnum = errnum;
 	return -1;
+}
+
+bool
+errnum_is_trouble(int errnum)
+{
+	static const int troubles[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS, EAGAIN, ENOSPC,	  EDQUOT,
+				       EIO,    ENXIO,  ENODEV, ESTALE,	EROFS,	ETIMEDOUT};
+
+	for (size_t i = 0; i < sizeof(troubles) / sizeof(troubles[0]); i++)
+		if (errnum == troubles[i])
+			return true;
+	return false;
 }
 
 int
@@ -89,10 +103,13 @@ err_wrap(struct err *err, const char *fmt, ...)
 int
 err_nomem(struct err *err)
 {
-	return err_set(err, ERR_LOCAL, "out of memory");
+	(void)err_set(err, ERR_LOCAL, "out of memory");
+	if (err)
+		err->errnum = ENOMEM;
+	return -1;
 }
 
-static struct err no_room = {.kind = ERR_LOCAL, .msg = "out of memory"};
+static struct err no_room = {.kind = ERR_LOCAL, .errnum = ENOMEM, .msg = "out of memory"};
 
 void
 err_keep(struct err_kept *k, const struct err *err)

@@ -12,6 +12,7 @@
 #define MUSTER_BASE_ERR_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 
 enum err_kind {
 	ERR_NONE = 0,
@@ -32,6 +33,7 @@ enum err_kind {
 struct err {
 	enum err_kind kind;
 	int http_status;          /* 0 if no answer came */
+	int errnum;               /* the system's, 0 if it was not that */
 	unsigned retry_after_ms;  /* what the service asked for, 0 if nothing */
 	char code[64];            /* the service's own code, e.g. AccessDenied */
 	char request_id[64];
@@ -45,13 +47,17 @@ void err_clear(struct err *err);
 int err_set(struct err *err, enum err_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* As err_set, with the text of errno value `errnum` behind: "open x: Permission denied". */
+/* As err_set(ERR_LOCAL), with errno value `errnum` and its text behind: "open x: Permission denied". */
 int err_sys(struct err *err, int errnum, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* Put "text: " in front; the kind stays. Always returns -1. */
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* "out of memory", ERR_LOCAL, -1. */
+/* Of an errno value: the machine has run out of something, or something of it is broken (descriptors, memory, space, a
+ * disk), so that it is not for the one at the keyboard to mend a path or a permission. */
+bool errnum_is_trouble(int errnum);
+
+/* "out of memory", ERR_LOCAL, ENOMEM, -1. */
 int err_nomem(struct err *err);
 
 /* An error that is kept for long: of the many that there could be most are not, so it takes memory only where it is

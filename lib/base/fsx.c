@@ -356,6 +356,20 @@ fsx_write(int dirfd, const char *path, struct sv data, const struct fsx_how *how
 }
 
 int
+fsx_output(const char *path, const char *what, struct sv data, const struct spool *more,
+	   struct err *err)
+{
+	const struct fsx_how how = {.tmp_dirfd = -1, .more = more};
+	struct to_fd to = {STDOUT_FILENO, what};
+
+	if (strcmp(path, "-") != 0)
+		return fsx_write(AT_FDCWD, path, data, &how, err);
+	if (fsx_write_fd(to.fd, what, data, err))
+		return -1;
+	return more ? spool_each(more, write_piece, &to, err) : 0;
+}
+
+int
 fsx_replace(int dirfd, const char *path, struct sv data, struct err *err)
 {
 	const struct fsx_how how = {.tmp_dirfd = -1};

@@ -50,6 +50,9 @@ struct fsx_how {
  * entry is on disk. */
 int fsx_write(int dirfd, const char *path, struct sv data, const struct fsx_how *how,
 	      struct err *err);
+/* The data and what is in `more` (NULL: nothing) to the file of that path, in place of what was there, or, "-", to
+ * stdout; `what` it is, in errors. */
+int fsx_output(const char *path, const char *what, struct sv data, const struct spool *more, struct err *err);
 /* All of it, to an open file, pipe or terminal; `path` is its name in errors. */
 int fsx_write_fd(int fd, const char *path, struct sv data, struct err *err);
 /* The rest of an open file into out. */

@@ -89,9 +89,7 @@ conf_load(const char *path, struct arena *a, const struct conf_apart *apart, str
 	conf_faults_file(f, path);
 	if (errnum == EFBIG)
 		conf_fault_at(f, path, 1, 1, "larger than %zu MiB", CONF_FILE_MAX >> 20);
-	else if (errnum == ENOMEM)
-		conf_nomem(f);
 	else
-		conf_fault_at(f, path, 1, 1, "cannot be read: %s", strerrordesc_np(errnum));
+		conf_unreadable(f, NULL, path, errnum);
 	return NULL;
 }

@@ -49,7 +49,11 @@ void conf_fault_missing(struct conf_faults *f, const struct conf_node *node, con
 			const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 /* There was no memory, which is nobody's fault: what else is told may come of that alone. */
 void conf_nomem(struct conf_faults *f);
-bool conf_faults_nomem(const struct conf_faults *f);
+/* `path` could not be read. Where the machine is to blame for that (errnum_is_trouble) it is as without memory; else it
+ * is a fault at `node`, or (NULL) of that file. */
+void conf_unreadable(struct conf_faults *f, const struct conf_node *node, const char *path, int errnum);
+/* ERR_LOCAL if either was the machine's doing; else 0. `path`: of the whole configuration. */
+int conf_faults_local(const struct conf_faults *f, const char *path, struct err *err);
 /* What a reader of a value said: one about `node`, or that there was no memory. */
 void conf_fault_err(struct conf_faults *f, const struct conf_node *node, const struct err *err);
 

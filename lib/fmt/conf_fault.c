@@ -5,6 +5,7 @@
  */
 #include "fmt/conf_node.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
@@ -26,8 +27,9 @@ struct fault_list {
 	struct fault *v;
 	size_t n, cap;
 	bool sorted;
-	bool lost;    /* one could not be kept */
-	char **files; /* names of their own: faults outlive the nodes */
+	bool lost;	  /* one could not be kept */
+	struct err local; /* another trouble of the machine, the first; ERR_NONE: none */
+	char **files;	  /* names of their own: faults outlive the nodes */
 	size_t n_files;
 };
 
@@ -68,7 +70,7 @@ conf_faults_free(struct conf_faults *f)
 size_t
 conf_faults_count(const struct conf_faults *f)
 {
-	return f ? f->l->n + f->l->lost : 1;
+	return f ? f->l->n + (f->l->lost || f->l->local.kind != ERR_NONE) : 1;
 }
 
 static int
@@ -89,8 +91,10 @@ compare_faults(const void *a, const void *b)
 const char *
 conf_faults_get(const struct conf_faults *f, size_t i)
 {
-	if (!f || i >= f->l->n)
+	if (!f || (i >= f->l->n && f->l->lost))
 		return "out of memory while reading the configuration";
+	if (i >= f->l->n)
+		return f->l->local.msg;
 	if (!f->l->sorted)
 		qsort(f->l->v, f->l->n, sizeof(*f->l->v), compare_faults);
 	f->l->sorted = true;
@@ -128,10 +132,16 @@ conf_nomem(struct conf_faults *f)
 		f->l->lost = true;
 }
 
-bool
-conf_faults_nomem(const struct conf_faults *f)
+int
+conf_faults_local(const struct conf_faults *f, const char *path, struct err *err)
 {
-	return !f || f->l->lost;
+	if (!f || f->l->lost)
+		return err_set(err, ERR_LOCAL, "%s: out of memory while reading it", path);
+	if (f->l->local.kind == ERR_NONE)
+		return 0;
+	if (err)
+		*err = f->l->local;
+	return -1;
 }
 
 /* A fault is one line that says what it says, whatever the file holds: control characters (C0, DEL,
@@ -284,6 +294,19 @@ conf_fault_missing(struct conf_faults *f, const struct conf_node *node, const ch
 	add_fault(f, node->file, node->line, node->column, &path, fmt, ap);
 	va_end(ap);
 	buf_done(&path);
+}
+
+void
+conf_unreadable(struct conf_faults *f, const struct conf_node *node, const char *path, int errnum)
+{
+	if (errnum == ENOMEM)
+		conf_nomem(f);
+	else if (f && errnum_is_trouble(errnum) && f->l->local.kind == ERR_NONE)
+		(void)err_sys(&f->l->local, errnum, "%s: cannot be read", path);
+	else if (node)
+		conf_fault(f, node, "cannot be read: %s", strerrordesc_np(errnum));
+	else
+		conf_fault_at(f, path, 1, 1, "cannot be read: %s", strerrordesc_np(errnum));
 }
 
 /* Readers of values have no other trouble of this machine than that. */

@@ -300,7 +300,6 @@ write_report(const struct compacting *c, const struct compact_counts *sum, int s
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(REPORT_MAX);
 	CLEANUP(json_decrefp) json_t *doc = NULL;
-	const char *path = c->s->options->report;
 	char started[TIME_TEXT_MAX], now[TIME_TEXT_MAX];
 	json_t *streams = json_array();
 
@@ -317,9 +316,7 @@ write_report(const struct compacting *c, const struct compact_counts *sum, int s
 		return err_nomem(err);
 	if (json_dump(doc, true, &text, err) || buf_check(&text, "report", err))
 		return -1;
-	return strcmp(path, "-") == 0
-		   ? fsx_write_fd(STDOUT_FILENO, "the report", buf_view(&text), err)
-		   : fsx_replace(AT_FDCWD, path, buf_view(&text), err);
+	return fsx_output(c->s->options->report, "the report", buf_view(&text), NULL, err);
 }
 
 static int

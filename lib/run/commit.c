@@ -60,9 +60,24 @@ lease_is_live(const struct commit *c, const struct ckpt_lease *l)
 	       l->until_ms > shared_now_ms(c);
 }
 
+/* It may have been written although it failed here; nothing was begun under it. What is written now
+ * replaces only what was loaded, or that write: where it does not come about either, the lease ends
+ * by itself. */
+static void
+lease_give_back(struct commit *c, int64_t begun_through_ms)
+{
+	struct ckpt_lease *l = &c->locked.ckpt->lease;
+	struct err ignored = {0};
+
+	l->begun_through_ms = begun_through_ms;
+	if (!ckpt_set_str(&l->owner, NULL, &ignored))
+		(void)save_locked(c, &ignored);
+}
+
 static int
 lease_take(struct commit *c, int64_t due_end_ms, struct err *err)
 {
+	int64_t begun_before_ms = c->locked.ckpt->lease.begun_through_ms;
 	struct ckpt_lease *l = &c->locked.ckpt->lease;
 
 	/* A checkpoint that was mended is older than what was done: anything due may have been
@@ -78,7 +93,11 @@ lease_take(struct commit *c, int64_t due_end_ms, struct err *err)
 	l->since_ms = shared_now_ms(c);
 	if (due_end_ms > l->begun_through_ms)
 		l->begun_through_ms = due_end_ms;
-	return save_locked(c, err);
+	if (!save_locked(c, err))
+		return 0;
+	if (err->kind == ERR_LOCAL && *c->locked.ckpt->tried)
+		lease_give_back(c, begun_before_ms);
+	return -1;
 }
 
 /* The checkpoint stays as it is in this run, whatever the stream's begin looks at. */

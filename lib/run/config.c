@@ -208,8 +208,8 @@ config_load(const char *path, struct config **ret, struct conf_faults *f, struct
 		return 0;
 	}
 	config_free(c);
-	if (conf_faults_nomem(f))
-		return err_set(err, ERR_LOCAL, "%s: out of memory while reading it", path);
+	if (conf_faults_local(f, path, err))
+		return -1;
 	return err_set(err, ERR_USAGE, "%s: %zu fault%s in the configuration", path, n,
 		       n == 1 ? "" : "s");
 }

@@ -266,7 +266,7 @@ read_password(struct config_read *r, const struct sink_read *s)
 	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
 		n--;
 	if (errnum)
-		conf_fault(r->f, s->file_node, "cannot be read: %s", strerrordesc_np(errnum));
+		conf_unreadable(r->f, s->file_node, s->password_file, errnum);
 	else if (n == 0 || n > PASSWORD_MAX || memchr(text, '\n', n) || memchr(text, '\0', n))
 		conf_fault(r->f, s->file_node, "holds no password of one line");
 	else

@@ -212,11 +212,12 @@ add_file(struct tenants_read *t, const char *path, const struct tenant_given *co
 	add_tenants(t, root, from);
 }
 
-/* A folder that is not there has no files; one that cannot be read may have. */
+/* A folder that is not there has no files; one that cannot be read may have: errno says why. */
 static int
 glob_trouble(const char *path, int errnum)
 {
 	(void)path;
+	errno = errnum;
 	return errnum != ENOENT && errnum != ENOTDIR;
 }
 
@@ -239,6 +240,8 @@ add_pattern(struct tenants_read *t, const struct conf_node *node, const char *pa
 		conf_nomem(t->r->f);
 	else if (rc == GLOB_NOMATCH)
 		conf_fault(t->r->f, node, "no such file: %s", buf_cstr(&full));
+	else if (rc && errnum_is_trouble(errno))
+		conf_unreadable(t->r->f, node, buf_cstr(&full), errno);
 	else if (rc)
 		conf_fault(t->r->f, node, "cannot be searched: %s", buf_cstr(&full));
 	for (size_t i = 0; rc == 0 && i < g.gl_pathc; i++)

@@ -31,23 +31,6 @@ log_summary(const struct session *s, const char *command, const struct report_to
 		  LOG_I("duration_ms", wall_ms));
 }
 
-static int
-write_piece(void *arg, struct sv piece, struct err *err)
-{
-	(void)arg;
-	return fsx_write_fd(STDOUT_FILENO, "the report", piece, err);
-}
-
-static int
-write_report_file(const char *path, const struct spool *text, struct err *err)
-{
-	const struct fsx_how how = {.tmp_dirfd = -1, .more = text};
-
-	if (!strcmp(path, "-"))
-		return spool_each(text, write_piece, NULL, err);
-	return fsx_write(AT_FDCWD, path, SV(""), &how, err);
-}
-
 /* Into the state store always, and to --report FILE. A report that cannot be written is said, and
  * changes nothing else. */
 static void
@@ -61,7 +44,8 @@ write_report(const struct session *s, const struct report_input *in)
 	report_key(&s->env, &key);
 	if (report_json(in, &text, &err))
 		log_event(LOG_ERROR, "no report", LOG_E(&err));
-	else if (s->options->report && write_report_file(s->options->report, &text, &err))
+	else if (s->options->report &&
+		 fsx_output(s->options->report, "the report", SV(""), &text, &err))
 		log_event(LOG_ERROR, "report not written", LOG_E(&err));
 	else if (!s->options->dry_run &&
 		 store_put_spool(s->state, buf_cstr(&key), &text, &put, NULL, &err))

@@ -32,10 +32,10 @@ status_page_save(const char *path, struct sv text, struct err *err)
 {
 	mode_t mask;
 
-	if (strcmp(path, "-") == 0)
-		return fsx_write_fd(STDOUT_FILENO, "the page", text, err);
-	if (fsx_replace(AT_FDCWD, path, text, err))
+	if (fsx_output(path, "the page", text, NULL, err))
 		return err_wrap(err, "status page");
+	if (strcmp(path, "-") == 0)
+		return 0;
 	mask = umask(077);
 	(void)umask(mask);
 	if (chmod(path, 0666 & ~mask))

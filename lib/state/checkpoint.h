@@ -143,8 +143,8 @@ int ckpt_list(struct store *s, const char *base,
 	      int (*fn)(const char *tenant, const char *job, enum ckpt_part part, void *arg),
 	      void *arg, struct err *err);
 /* Compare-and-swap: generation + 1, new nonce, If-Match the etag it was loaded with (create if it
- * was new). When the answer is ERR_CONFLICT or unknown (ERR_TRANSIENT) the stored one is read back:
- * our nonce means success. ERR_CONFLICT: another run moved it; nothing was changed in *c. */
+ * was new). When the answer is ERR_CONFLICT or unknown (ERR_TRANSIENT; ERR_LOCAL, when this machine may have failed
+ * after its bytes had left) the stored one is read back: our nonce means success. ERR_CONFLICT: another run moved it; nothing was changed in *c. */
 int ckpt_save(struct store *s, const char *base, struct ckpt *c, struct err *err);
 /* Copy the stored document to prev (once, at the start of a run; nothing to do for a new one, or
  * where prev was what could be used). */

@@ -276,17 +276,18 @@ save_write(struct save *v, struct err *err)
 
 		if (save_put(v, &why) == 0)
 			return 0;
-		if (why.kind != ERR_CONFLICT && why.kind != ERR_TRANSIENT)
+		if (why.kind != ERR_CONFLICT && why.kind != ERR_TRANSIENT && why.kind != ERR_LOCAL)
 			return err_move(err, &why);
 		o = save_read_back(v);
 		if (o == WRITTEN)
 			return 0;
 		if (o == OVERTAKEN)
 			return err_set(err, ERR_CONFLICT, "%s: another run has moved it", key);
-		if (o == UNKNOWN || (o == NOT_WRITTEN && why.kind == ERR_TRANSIENT))
+		if (o == UNKNOWN || (o == NOT_WRITTEN && why.kind != ERR_CONFLICT))
 			break;
 	}
-	why.kind = ERR_TRANSIENT;
+	if (why.kind == ERR_CONFLICT)
+		why.kind = ERR_TRANSIENT;
 	(void)err_move(err, &why);
 	return err_wrap(err, "%s: it could not be written for certain", key);
 }

@@ -2,6 +2,7 @@
  * Configuration by tables: every type, every fault with its exact line, and documents that mean
  * harm.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -650,6 +651,41 @@ test_load(void **state)
 	arena_done(&a);
 }
 
+/* Whose doing it is that a file cannot be read. */
+static void
+test_unreadable(void **state)
+{
+	static const int troubles[] = {EMFILE, ENFILE, EIO, ENOMEM},
+			 faults[] = {ENOENT, EACCES, EISDIR};
+	struct err err = {0};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(troubles); i++) {
+		struct conf_faults *f = conf_faults_new();
+
+		conf_unreadable(f, NULL, "x.yaml", troubles[i]);
+		assert_int_equal(conf_faults_count(f), 1);
+		assert_int_equal(conf_faults_local(f, "all.yaml", &err), -1);
+		assert_int_equal(err.kind, ERR_LOCAL);
+		assert_string_equal(
+		    err.msg, troubles[i] == EMFILE ? "x.yaml: cannot be read: Too many open files"
+			     : troubles[i] == ENFILE
+				 ? "x.yaml: cannot be read: Too many open files in system"
+			     : troubles[i] == EIO ? "x.yaml: cannot be read: Input/output error"
+						  : "all.yaml: out of memory while reading it");
+		conf_faults_free(f);
+	}
+	for (size_t i = 0; i < ARRAY_LEN(faults); i++) {
+		struct conf_faults *f = conf_faults_new();
+
+		conf_unreadable(f, NULL, "x.yaml", faults[i]);
+		assert_int_equal(conf_faults_count(f), 1);
+		assert_non_null(strstr(conf_faults_get(f, 0), "x.yaml:1:1: cannot be read: "));
+		assert_int_equal(conf_faults_local(f, "all.yaml", &err), 0);
+		conf_faults_free(f);
+	}
+}
+
 static void
 test_without_memory(void **state)
 {
@@ -748,6 +784,7 @@ main(void)
 	    cmocka_unit_test(test_size_limit),
 	    cmocka_unit_test(test_every_prefix),
 	    cmocka_unit_test(test_load),
+	    cmocka_unit_test(test_unreadable),
 	    cmocka_unit_test(test_without_memory),
 	    cmocka_unit_test(test_nearest),
 	    cmocka_unit_test(test_names),

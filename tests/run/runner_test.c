@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -865,13 +866,21 @@ struct balky {
 	struct store base;
 	struct store *inner;
 	bool refuses_last; /* the write that gives up t1's lease */
+	bool forgets;	   /* what came of the next write, and then cannot look */
+	bool blind;
 };
 
 static int
 balky_get(struct store *s, const char *key, const char *const *want, struct buf *out,
 	  struct store_info *info, struct err *err)
 {
-	return store_get(((struct balky *)s)->inner, key, want, out, info, err);
+	struct balky *b = (struct balky *)s;
+
+	if (b->blind) {
+		b->blind = false;
+		return err_sys(err, EMFILE, "socket");
+	}
+	return store_get(b->inner, key, want, out, info, err);
 }
 
 static int
@@ -883,6 +892,13 @@ balky_put(struct store *s, const char *key, struct sv body, const struct store_p
 	if (b->refuses_last && strstr(key, "/t1/ecs.json") &&
 	    memmem(body.p, body.n, "\"owner\": null", strlen("\"owner\": null")))
 		return err_set(err, ERR_TRANSIENT, "503 Slow Down");
+	if (b->forgets) {
+		b->forgets = false;
+		b->blind = true;
+		if (store_put(b->inner, key, body, opt, NULL, err))
+			return -1;
+		return err_sys(err, EMFILE, "read the answer");
+	}
 	return store_put(b->inner, key, body, opt, etag, err);
 }
 
@@ -965,6 +981,34 @@ what_is_not_written_down_is_not_done(void **state)
 	assert_int_equal(s[1][0].state, STREAM_DONE);
 	assert_received(&w, 1, T0 + 35 * MIN, T0 + 70 * MIN);
 	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	w.state = b.inner;
+	world_close(&w);
+}
+
+/* Another run need not wait for it. */
+static void
+a_lease_that_may_have_been_taken_is_given_back(void **state)
+{
+	struct commit *c = NULL;
+	struct commit_env env;
+	struct err err = {0};
+	struct balky b;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	use_balky(&w, &b);
+	env = (struct commit_env){
+	    .state = w.state, .base = "", .clock = w.clock, .run_id = "one", .host = "here"};
+	b.forgets = true;
+	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, NULL, 0, &c, &err),
+			 COMMIT_BROKEN);
+	assert_non_null(strstr(err.msg, "read the answer"));
+	env.run_id = "other";
+	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, NULL, 0, &c, &err),
+			 COMMIT_OPENED);
+	assert_int_equal(c->begun_before_ms, 0); /* nothing was begun under it */
+	assert_int_equal(commit_close(c, &err), 0);
 	w.state = b.inner;
 	world_close(&w);
 }
@@ -1337,6 +1381,7 @@ main(void)
 	    cmocka_unit_test(what_is_too_long_ago_is_a_gap_on_record),
 	    cmocka_unit_test(a_run_that_was_overtaken_leaves_all_streams_of_it_alone),
 	    cmocka_unit_test(what_is_not_written_down_is_not_done),
+	    cmocka_unit_test(a_lease_that_may_have_been_taken_is_given_back),
 	    cmocka_unit_test(a_sink_that_was_removed_holds_nothing_up),
 	    cmocka_unit_test(who_freezes_first_wins),
 	    cmocka_unit_test(a_cell_whose_samples_are_not_all_accounted_for_is_not_done),

@@ -1321,12 +1321,12 @@ save_as_other(struct store *real)
 static void
 test_lost_reply(void **state)
 {
-	static const enum err_kind kinds[] = {ERR_TRANSIENT, ERR_CONFLICT};
+	static const enum err_kind kinds[] = {ERR_TRANSIENT, ERR_CONFLICT, ERR_LOCAL};
 	struct ckpt *c = load(*state), *d;
 	struct err err;
 
-	for (int i = 0; i < 4; i++) { /* creating, then replacing */
-		struct flaky f = flaky_on(*state, kinds[i % 2], true);
+	for (int i = 0; i < 6; i++) { /* creating, then replacing */
+		struct flaky f = flaky_on(*state, kinds[i % 3], true);
 
 		ok(ckpt_save(&f.base, "", c, &err));
 		assert_int_equal(c->generation, i + 1);
