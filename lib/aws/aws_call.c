@@ -103,6 +103,7 @@ aws_call_send(const struct aws_call *c, const struct aws_target *to, struct http
 	    .no_retry = c->once,
 	    .deadline_mono_ms = to->deadline_mono_ms,
 	    .grace_ms = c->grace_ms,
+	    .arrived = c->arrived,
 	};
 
 	if (buf_check(&c->body, "request", err))

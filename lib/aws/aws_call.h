@@ -20,7 +20,8 @@ struct aws_call {
 	int64_t first_byte_ms; /* 0: default */
 	bool once;	       /* it is billed each time: as no_retry in struct http_req */
 	bool optional;	       /* the kind can do without: it is told when this is not allowed, too */
-	int64_t grace_ms;      /* as in struct http_req; set by the runner */
+	int64_t grace_ms;      /* as in struct http_req; set by the runner, */
+	atomic_size_t *arrived; /* and so is this */
 };
 void aws_call_init(struct aws_call *c, size_t max_body);
 void aws_call_reset(struct aws_call *c);

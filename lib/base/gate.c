@@ -39,36 +39,91 @@ wait_locked(struct gate *g)
 	(void)pthread_cond_timedwait(&g->changed, &g->mu, &at);
 }
 
-static bool
-fits(const struct gate *g, size_t bytes)
+/* What those inside have room for and do not need yet. */
+static size_t
+idle_locked(const struct gate *g, int64_t now_ms)
 {
-	return g->used == 0 || (g->used < g->max && bytes <= g->max - g->used);
+	size_t idle = 0;
+
+	for (const struct gate_guest *guest = g->guests; guest; guest = guest->next) {
+		size_t needed = 2 * atomic_load(&guest->arrived);
+
+		if (now_ms - guest->since_ms >= GATE_PATIENCE_MS && needed < guest->bytes)
+			idle += guest->bytes - needed;
+	}
+	return idle;
 }
 
-int
-gate_enter(struct gate *g, size_t bytes, struct clock *clock, struct err *err)
+static bool
+fits_locked(const struct gate *g, size_t bytes, int64_t now_ms)
+{
+	size_t used = g->used - idle_locked(g, now_ms);
+
+	return used == 0 || (used < g->max && bytes <= g->max - used);
+}
+
+static int
+enter(struct gate *g, struct gate_guest *guest, size_t bytes, struct clock *clock, struct err *err)
 {
 	uint64_t mine;
 	int r = 0;
 
 	(void)pthread_mutex_lock(&g->mu);
 	mine = g->next++;
-	while (mine != g->serving || (!(r = clock_check(clock, err)) && !fits(g, bytes)))
+	while (mine != g->serving ||
+	       (!(r = clock_check(clock, err)) && !fits_locked(g, bytes, clock_mono_ms(clock))))
 		wait_locked(g);
 	/* Who gives up lets the next one have its turn all the same. */
 	g->serving++;
 	if (!r)
 		g->used += bytes;
+	if (!r && guest) {
+		*guest = (struct gate_guest){
+		    .bytes = bytes, .since_ms = clock_mono_ms(clock), .next = g->guests};
+		g->guests = guest;
+	}
 	(void)pthread_cond_broadcast(&g->changed);
 	(void)pthread_mutex_unlock(&g->mu);
 	return r;
+}
+
+int
+gate_enter(struct gate *g, size_t bytes, struct clock *clock, struct err *err)
+{
+	return enter(g, NULL, bytes, clock, err);
+}
+
+int
+gate_enter_guest(struct gate *g, struct gate_guest *guest, size_t bytes, struct clock *clock,
+		 struct err *err)
+{
+	return enter(g, guest, bytes, clock, err);
+}
+
+static void
+leave_locked(struct gate *g, size_t bytes)
+{
+	g->used -= bytes;
+	(void)pthread_cond_broadcast(&g->changed);
 }
 
 void
 gate_leave(struct gate *g, size_t bytes)
 {
 	(void)pthread_mutex_lock(&g->mu);
-	g->used -= bytes;
-	(void)pthread_cond_broadcast(&g->changed);
+	leave_locked(g, bytes);
+	(void)pthread_mutex_unlock(&g->mu);
+}
+
+void
+gate_leave_guest(struct gate *g, struct gate_guest *guest)
+{
+	struct gate_guest **at = &g->guests;
+
+	(void)pthread_mutex_lock(&g->mu);
+	while (*at != guest)
+		at = &(*at)->next;
+	*at = guest->next;
+	leave_locked(g, guest->bytes);
 	(void)pthread_mutex_unlock(&g->mu);
 }

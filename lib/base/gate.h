@@ -3,21 +3,35 @@
  *
  * Small requests need no gate. Large ones take turns, in the order in which they came; one that is larger than all there
  * is enters when nobody else is inside. Whoever is inside waits for nobody at this gate.
+ *
+ * Who waits for the network inside is a guest: after a while it has no more room than what has come takes, or a few that get
+ * no answer would keep everybody out.
  */
 #ifndef MUSTER_BASE_GATE_H
 #define MUSTER_BASE_GATE_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/clock.h"
+
+#define GATE_PATIENCE_MS 3000 /* so long a guest has all of its room */
+
+struct gate_guest {
+	atomic_size_t arrived; /* bytes, told by whoever receives them */
+	size_t bytes;
+	int64_t since_ms;
+	struct gate_guest *next;
+};
 
 struct gate {
 	pthread_mutex_t mu;
 	pthread_cond_t changed;
 	size_t max, used;
 	uint64_t next, serving; /* numbers drawn, and the one whose turn it is */
+	struct gate_guest *guests;
 };
 
 void gate_init(struct gate *g, size_t max);
@@ -25,5 +39,9 @@ void gate_done(struct gate *g);
 /* Waits for room; ERR_CANCELLED if the run ends first. Thread-safe. */
 int gate_enter(struct gate *g, size_t bytes, struct clock *clock, struct err *err);
 void gate_leave(struct gate *g, size_t bytes);
+/* The same for a guest, which stays where it is until it leaves. What it makes of what has come is taken to need as much
+ * memory again. */
+int gate_enter_guest(struct gate *g, struct gate_guest *guest, size_t bytes, struct clock *clock, struct err *err);
+void gate_leave_guest(struct gate *g, struct gate_guest *guest);
 
 #endif

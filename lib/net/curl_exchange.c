@@ -197,6 +197,8 @@ on_body(char *p, size_t size, size_t n, void *arg)
 	    announced > 0 && (uint64_t)announced <= x->limits.max_body)
 		(void)buf_reserve(body, (size_t)announced);
 	buf_add(body, p, n);
+	if (x->req->arrived)
+		atomic_store(x->req->arrived, body->n);
 	return buf_ok(body) ? n : 0;
 }
 

@@ -12,6 +12,7 @@
 #ifndef MUSTER_NET_TRANSPORT_H
 #define MUSTER_NET_TRANSPORT_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -85,6 +86,7 @@ struct http_req {
 	/* So long after a cancellation it still goes on, with its retries: for the last words of a run, which has to end
 	 * by then. 0: it ends at once. */
 	int64_t grace_ms;
+	atomic_size_t *arrived; /* told how many bytes of the answer's body have come; NULL: nobody asks */
 };
 
 struct http_resp {

@@ -126,14 +126,16 @@ exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct 
 {
 	size_t bytes = mem->call.expect;
 	struct gate *gate = bytes > FEW_BYTES ? s->env->pages : NULL;
+	struct gate_guest inside;
 	int r;
 
-	if (gate && gate_enter(gate, bytes, s->env->clock, err))
+	if (gate && gate_enter_guest(gate, &inside, bytes, s->env->clock, err))
 		return -1;
+	mem->call.arrived = gate ? &inside.arrived : NULL;
 	r = ask(s, mem, p, err);
 	trim(mem);
 	if (gate)
-		gate_leave(gate, bytes);
+		gate_leave_guest(gate, &inside);
 	return r;
 }
 

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 
@@ -123,6 +124,83 @@ test_cancelled(void **state)
 	clock_fake_free(s.clock);
 }
 
+struct waiting {
+	struct shared *s;
+	size_t bytes;
+};
+
+static void *
+enter_some(void *arg)
+{
+	struct waiting *w = arg;
+
+	if (gate_enter(&w->s->gate, w->bytes, w->s->clock, NULL))
+		return arg;
+	(void)atomic_fetch_add(&w->s->entered, 1);
+	gate_leave(&w->s->gate, w->bytes);
+	return NULL;
+}
+
+/* Guests that get no answer keep nobody out for long; what has come for them counts. */
+static void
+test_guests(void **state)
+{
+	struct shared s = {.clock = clock_fake_new(0)};
+	struct gate_guest stalled, slow;
+	struct waiting fits = {&s, MAX - 40}, too_many = {&s, MAX - 39};
+	struct err err;
+	pthread_t thread;
+	void *bad;
+
+	(void)state;
+	gate_init(&s.gate, MAX);
+	assert_int_equal(gate_enter_guest(&s.gate, &stalled, MAX / 2, s.clock, &err), 0);
+	assert_int_equal(gate_enter_guest(&s.gate, &slow, MAX / 2, s.clock, &err), 0);
+	atomic_store(&slow.arrived, 20);
+	clock_fake_advance(s.clock, GATE_PATIENCE_MS);
+	assert_int_equal(pthread_create(&thread, NULL, enter_some, &fits), 0);
+	assert_int_equal(pthread_join(thread, &bad), 0);
+	assert_null(bad);
+	assert_int_equal(s.entered, 1);
+
+	assert_int_equal(pthread_create(&thread, NULL, enter_some, &too_many), 0);
+	(void)usleep(20000);
+	assert_int_equal(s.entered, 1);
+	gate_leave_guest(&s.gate, &slow);
+	assert_int_equal(pthread_join(thread, &bad), 0);
+	assert_null(bad);
+	gate_leave_guest(&s.gate, &stalled);
+	assert_int_equal(s.gate.used, 0);
+	gate_done(&s.gate);
+	clock_fake_free(s.clock);
+}
+
+/* As long as they are new there they have all of their room. */
+static void
+test_new_guests(void **state)
+{
+	struct shared s = {.clock = clock_fake_new(0)};
+	struct gate_guest guest;
+	struct waiting one = {&s, 1};
+	struct err err;
+	pthread_t thread;
+	void *refused;
+
+	(void)state;
+	gate_init(&s.gate, MAX);
+	assert_int_equal(gate_enter_guest(&s.gate, &guest, MAX, s.clock, &err), 0);
+	clock_fake_advance(s.clock, GATE_PATIENCE_MS - 1);
+	assert_int_equal(pthread_create(&thread, NULL, enter_some, &one), 0);
+	(void)usleep(20000);
+	clock_cancel(s.clock, 15);
+	assert_int_equal(pthread_join(thread, &refused), 0);
+	assert_non_null(refused);
+	gate_leave_guest(&s.gate, &guest);
+	assert_int_equal(s.gate.used, 0);
+	gate_done(&s.gate);
+	clock_fake_free(s.clock);
+}
+
 int
 main(void)
 {
@@ -130,6 +208,8 @@ main(void)
 	    cmocka_unit_test(test_never_more_than_there_is),
 	    cmocka_unit_test(test_too_large),
 	    cmocka_unit_test(test_cancelled),
+	    cmocka_unit_test(test_guests),
+	    cmocka_unit_test(test_new_guests),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -533,8 +533,21 @@ check_late_cell(struct place *p, int64_t from)
 	return n;
 }
 
-/* Returns whether there is an object. */
-static bool
+/* What could not be had when a cell was frozen, and came later. */
+static size_t
+late_objects(const struct place *p, int64_t from)
+{
+	char key[SIM_WORDS];
+	size_t n = 0;
+
+	do
+		cell_key(p, from, (unsigned)n + 1, key);
+	while (sim_object(p->s, key) && ++n);
+	return n;
+}
+
+/* Returns how many objects there are. */
+static size_t
 check_cell(const struct place *p, int64_t from)
 {
 	const struct sim_object *o;
@@ -544,11 +557,11 @@ check_cell(const struct place *p, int64_t from)
 	cell_key(p, from, 0, key);
 	o = sim_object(p->s, key);
 	if (in_gap(p, "lake", from, from + p->s->every_ms))
-		return o != NULL;
+		return late_objects(p, from) + (o != NULL);
 	if (!o) {
 		if (wanted_lines(p, from))
 			wrong(p, &p->v->lost, "no object", from);
-		return false;
+		return 0;
 	}
 	h = mix64(fnv1a64(sv_of(key)) ^ fnv1a64(sv_of(o->etag)) ^ mix64(p->s->seed)) | 1;
 	if (!remember(h) && !object_is_good(p, o, from)) {
@@ -557,7 +570,7 @@ check_cell(const struct place *p, int64_t from)
 	}
 	if (o->writes != 1)
 		wrong(p, &p->v->duplicated, "object written again", from);
-	return true;
+	return 1;
 }
 
 /* ---- receiver ---- */
