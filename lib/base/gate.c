@@ -62,6 +62,16 @@ fits_locked(const struct gate *g, size_t bytes, int64_t now_ms)
 	return used == 0 || (used < g->max && bytes <= g->max - used);
 }
 
+static void
+take_locked(struct gate *g, struct gate_guest *guest, size_t bytes, int64_t now_ms)
+{
+	g->used += bytes;
+	if (!guest)
+		return;
+	*guest = (struct gate_guest){.bytes = bytes, .since_ms = now_ms, .next = g->guests};
+	g->guests = guest;
+}
+
 static int
 enter(struct gate *g, struct gate_guest *guest, size_t bytes, struct clock *clock, struct err *err)
 {
@@ -76,12 +86,7 @@ enter(struct gate *g, struct gate_guest *guest, size_t bytes, struct clock *cloc
 	/* Who gives up lets the next one have its turn all the same. */
 	g->serving++;
 	if (!r)
-		g->used += bytes;
-	if (!r && guest) {
-		*guest = (struct gate_guest){
-		    .bytes = bytes, .since_ms = clock_mono_ms(clock), .next = g->guests};
-		g->guests = guest;
-	}
+		take_locked(g, guest, bytes, clock_mono_ms(clock));
 	(void)pthread_cond_broadcast(&g->changed);
 	(void)pthread_mutex_unlock(&g->mu);
 	return r;

@@ -35,7 +35,7 @@ cmd_init(int argc, char **argv)
 				      path);
 		else
 			(void)fprintf(stderr, "muster: %s cannot be written: %s\n", path, err.msg);
-		return errnum_is_trouble(err.errnum) ? EXIT_CENTRAL : EXIT_USAGE;
+		return exit_for_file(&err);
 	}
 	(void)printf("wrote %s: read it, fill in the tenants, then run `muster check%s%s`\n", path,
 		     o.config ? " -c " : "", o.config ? path : "");

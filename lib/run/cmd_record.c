@@ -204,7 +204,7 @@ record(struct recorder *r, const char *path, int argc, char **argv)
 
 	if (tape_command_keep(r->rec.cassette, argc, argv, &err)) {
 		(void)fprintf(stderr, "muster: %s\n", err.msg);
-		return errnum_is_trouble(err.errnum) ? EXIT_CENTRAL : EXIT_USAGE;
+		return exit_for_file(&err);
 	}
 	session_hook(&hooks);
 	status = tape_command_run(argc, argv);

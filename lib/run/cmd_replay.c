@@ -502,7 +502,7 @@ replay(struct replay *r)
 
 	if (prepare(r, &err)) {
 		(void)fprintf(stderr, "muster: %s\n", err.msg);
-		return errnum_is_trouble(err.errnum) ? EXIT_CENTRAL : EXIT_USAGE;
+		return exit_for_file(&err);
 	}
 	status = run_command(r);
 	if (status > EXIT_SOME_FAILED && status != EXIT_CENTRAL)

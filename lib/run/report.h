@@ -9,6 +9,12 @@
 #include "run/runner.h"
 
 enum exit_status { EXIT_OK = 0, EXIT_SOME_FAILED = 1, EXIT_USAGE = 2, EXIT_CENTRAL = 3 };
+/* Of a command that could not make or use a file it was told of: is it that file, or this machine? */
+static inline int
+exit_for_file(const struct err *err)
+{
+	return errnum_is_trouble(err->errnum) ? EXIT_CENTRAL : EXIT_USAGE;
+}
 
 struct report_input {
 	const struct runner *runner;

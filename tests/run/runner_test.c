@@ -137,6 +137,7 @@ struct fake_pull {
 };
 static atomic_int pulls_made;
 static atomic_bool never_complete; /* whatever is asked */
+static size_t page_bytes;	   /* that an answer takes */
 static double revised;		   /* what the service answers now differs from the truth by this */
 
 static double
@@ -183,6 +184,7 @@ fake_next(struct pull *pull, struct aws_call *call, struct err *err)
 	call->service = "monitoring";
 	call->operation = "GetMetricData";
 	call->proto = PROTO_AWS_JSON;
+	call->expect = page_bytes;
 	buf_str(&call->body, "{}");
 	return 1;
 }
@@ -317,7 +319,7 @@ struct world {
 	size_t workers;	   /* 0: three */
 	char url[96];
 	struct run_env env;
-	struct gate lines;
+	struct gate lines, pages;
 	struct commit_env commit_env;
 	struct tenant_run runs[TENANTS];
 	struct runner runner;
@@ -457,7 +459,9 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				  .cell_deadline_ms = 3 * MIN,
 				  .transport = &w->transport.base,
 				  .outlets = w->outlets,
-				  .lines = &w->lines};
+				  .lines = &w->lines,
+				  .pages = page_bytes ? &w->pages : NULL};
+	gate_init(&w->pages, page_bytes);
 	w->commit_env = (struct commit_env){
 	    .state = w->state, .base = "", .clock = w->clock, .run_id = "run", .host = "here"};
 	w->runner = (struct runner){.env = &w->env,
@@ -481,6 +485,8 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 	}
 	assert_int_equal(w->lines.used, 0); /* whatever became of the cells */
 	gate_done(&w->lines);
+	assert_int_equal(w->pages.used, 0);
+	gate_done(&w->pages);
 	outlets_free(w->outlets, 2);
 	return r;
 }
@@ -604,6 +610,49 @@ no_cell_is_in_the_gate_for_lines_while_it_is_sent(void **state)
 		assert_true(s[0][0].stats.acked > 0);
 		assert_false(w.receiver.in_gate);
 	}
+	world_close(&w);
+}
+
+struct stalled {
+	struct world *w;
+	bool passed; /* others have had answers meanwhile */
+};
+
+static int
+calls_of_others(const struct world *w)
+{
+	return w->transport.calls[0] + w->transport.calls[2] + w->transport.calls[3];
+}
+
+static void
+stall(void *arg)
+{
+	struct stalled *s = arg;
+	int before = calls_of_others(s->w);
+
+	clock_fake_advance(s->w->clock, GATE_PATIENCE_MS);
+	for (int i = 0; i < 5000 && calls_of_others(s->w) == before; i++)
+		(void)usleep(1000);
+	s->passed = calls_of_others(s->w) > before;
+}
+
+static void
+who_gets_no_answer_keeps_nobody_from_theirs(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct stalled stalled = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	stalled.w = &w;
+	w.transport.meanwhile = stall;
+	w.transport.meanwhile_arg = &stalled;
+	page_bytes = (size_t)1 << 20;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	page_bytes = 0;
+	assert_true(stalled.passed);
+	assert_int_equal(s[1][0].state, STREAM_DONE);
 	world_close(&w);
 }
 
@@ -1369,6 +1418,7 @@ main(void)
 	    cmocka_unit_test(a_passing_trouble_is_tried_again_in_the_same_run),
 	    cmocka_unit_test(a_receiver_that_is_down_holds_up_only_itself),
 	    cmocka_unit_test(no_cell_is_in_the_gate_for_lines_while_it_is_sent),
+	    cmocka_unit_test(who_gets_no_answer_keeps_nobody_from_theirs),
 	    cmocka_unit_test(nothing_is_asked_for_while_the_lake_is_closed),
 	    cmocka_unit_test(a_lost_answer_is_not_a_refused_sample),
 	    cmocka_unit_test(what_a_receiver_was_never_sent_is_refused_not_there_already),

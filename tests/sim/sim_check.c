@@ -538,11 +538,10 @@ static size_t
 late_objects(const struct place *p, int64_t from)
 {
 	char key[SIM_WORDS];
-	size_t n = 0;
+	unsigned n = 0;
 
-	do
-		cell_key(p, from, (unsigned)n + 1, key);
-	while (sim_object(p->s, key) && ++n);
+	for (cell_key(p, from, 1, key); sim_object(p->s, key); n++)
+		cell_key(p, from, n + 2, key);
 	return n;
 }
 
