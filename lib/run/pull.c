@@ -10,6 +10,8 @@
 #define KEPT_MAX	((size_t)8 << 10)  /* of a worker's buffers, from call to call */
 #define FEW_BYTES	((size_t)64 << 10) /* no gate is asked for them */
 #define LEAVE_GRACE_MS	3000		   /* of the 5 s in which a run has to end after a signal */
+#define ANSWER_MS	3000		   /* healthy services take less for a page */
+#define POLL_MS		30000		   /* and for what has to be asked for again and again */
 
 static int64_t
 span_deadline(const struct stream *s)
@@ -182,11 +184,42 @@ tell_scanned(struct stream *s, struct pull *p)
 		    commit_memos(s->commit, s->js.region, s->job->kind->scanned, s->env->now_ms));
 }
 
+/* Says from when on the worker only waits; *polling: since when it asks the same again, or 0. */
+static void
+begin_waiting(const struct stream *s, struct worker_mem *mem, int64_t *polling)
+{
+	int64_t now = clock_mono_ms(s->env->clock), at = now + mem->call.wait_ms + ANSWER_MS;
+
+	if (!mem->call.wait_ms)
+		*polling = 0;
+	else if (!*polling)
+		*polling = now;
+	if (*polling && *polling + POLL_MS < at)
+		at = *polling + POLL_MS;
+	atomic_store(&mem->away_at_ms, at);
+}
+
+/* Waits if the kind says so, asks, and reads the answer. */
+static int
+call_once(struct stream *s, struct worker_mem *mem, struct pull *p, int64_t *polling,
+	  struct err *err)
+{
+	int r;
+
+	begin_waiting(s, mem, polling);
+	r = wait_for_call(s, p, mem->call.wait_ms, err);
+	if (!r)
+		r = exchange(s, mem, p, err);
+	atomic_store(&mem->away_at_ms, 0);
+	return r;
+}
+
 static int
 pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	struct err ignored;
 	uint64_t kept = 0;
+	int64_t polling = 0;
 
 	for (unsigned calls = 0; calls < PULL_MAX_CALLS; calls++) {
 		int more;
@@ -198,7 +231,7 @@ pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *
 		more = s->job->kind->next(p, &mem->call, err);
 		if (more <= 0)
 			return more;
-		if (wait_for_call(s, p, mem->call.wait_ms, err) || exchange(s, mem, p, err))
+		if (call_once(s, mem, p, &polling, err))
 			return -1;
 		if (keep_urgent(s, p, &kept, err))
 			return -1;

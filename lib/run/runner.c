@@ -21,10 +21,19 @@
 
 /* Tenants open beside those that keep the workers busy: each holds its checkpoint in memory. */
 #define WINDOW_SPARE	  8
+#define WINDOW_SLOW	  128 /* and beside those that only wait, or are tried again */
+#define SPARE_WORKERS	  32  /* in the place of others who only wait */
 #define TICK_MS		  200
 #define TRIM_ABOVE_KIB	  (36L << 10) /* of the 48 MiB that a run may take at its peak */
 #define DEADLINE_GRACE_MS 5000	      /* for what is in flight when the run's deadline comes */
 #define WORKER_STACK	  (512u * 1024)
+
+struct worker {
+	struct sched *sc;
+	pthread_t thread;
+	struct worker_mem mem;
+	struct tenant_run *on; /* whose stream it has; NULL: none */
+};
 
 struct sched {
 	struct runner *r;
@@ -32,8 +41,10 @@ struct sched {
 	pthread_cond_t changed; /* work has come, or has ended */
 	enum plan_pass pass;
 	struct tenant_run **open; /* the window */
-	size_t n_open, window;
-	size_t next_tenant; /* to be opened */
+	size_t n_open;
+	struct worker *workers; /* room for r->workers and the spare ones */
+	size_t n_workers;	/* started in this pass */
+	size_t next_tenant;	/* to be opened */
 	size_t turn;
 	size_t busy; /* streams picked */
 	size_t tenants_done;
@@ -44,7 +55,7 @@ struct sched {
 	size_t streams_failed;
 	size_t streams, streams_seen; /* all; those of which it is known what is due */
 	struct trouble trouble;
-	size_t workers_left;
+	size_t workers_left; /* not ended yet */
 };
 
 /* ---- one tenant's life ---- */
@@ -174,10 +185,43 @@ tenant_open(struct sched *sc, struct tenant_run *t)
 
 /* ---- the schedule (sc->mu held) ---- */
 
+/* It has a stream, and waits for somebody who does not answer. */
+static bool
+away(const struct worker *w, int64_t now)
+{
+	int64_t at = w->on ? atomic_load(&w->mem.away_at_ms) : 0;
+
+	return at && now >= at;
+}
+
+static size_t
+count_away_locked(const struct sched *sc)
+{
+	int64_t now = clock_mono_ms(sc->r->env->clock);
+	size_t n = 0;
+
+	for (size_t i = 0; i < sc->n_workers; i++)
+		n += away(&sc->workers[i], now);
+	return n;
+}
+
+/* Those that are kept waiting take no room from the others, up to a bound. */
+static size_t
+window_locked(const struct sched *sc)
+{
+	size_t slow = count_away_locked(sc);
+
+	for (size_t i = 0; i < sc->n_open; i++)
+		slow += sc->open[i]->trouble.waiting > 0;
+	return sc->r->workers + WINDOW_SPARE + (slow < WINDOW_SLOW ? slow : WINDOW_SLOW);
+}
+
 static void
 fill_window_locked(struct sched *sc)
 {
-	while (!sc->stop && sc->n_open < sc->window && sc->next_tenant < sc->r->n_tenants) {
+	size_t window = window_locked(sc);
+
+	while (!sc->stop && sc->n_open < window && sc->next_tenant < sc->r->n_tenants) {
 		struct tenant_run *t = &sc->r->tenants[sc->next_tenant++];
 
 		if (tenant_open(sc, t))
@@ -241,17 +285,23 @@ pick_of_tenant(const struct sched *sc, struct tenant_run *t, int64_t now, int64_
 	return NULL;
 }
 
-static struct stream *
-pick_locked(struct sched *sc, int64_t *soonest, struct tenant_job **ret_job)
+/* Of a tenant that was not heard of yet one stream at a time finds out whether it answers, and what
+ * is in trouble comes after all others. */
+static bool
+comes_first(const struct tenant_run *t)
 {
-	int64_t now = clock_mono_ms(sc->r->env->clock);
+	return !t->trouble.waiting && (t->answered || !t->in_flight);
+}
 
-	*soonest = 0;
+static struct stream *
+pick_among_locked(struct sched *sc, bool first, int64_t now, int64_t *soonest,
+		  struct tenant_job **ret_job)
+{
 	for (size_t n = 0; n < sc->n_open; n++) {
 		struct tenant_run *t = sc->open[(sc->turn + n) % sc->n_open];
 		struct stream *s;
 
-		if (t->in_flight >= sc->r->tenant_workers)
+		if (t->in_flight >= sc->r->tenant_workers || comes_first(t) != first)
 			continue;
 		s = pick_of_tenant(sc, t, now, soonest, ret_job);
 		if (!s)
@@ -263,6 +313,24 @@ pick_locked(struct sched *sc, int64_t *soonest, struct tenant_job **ret_job)
 		return s;
 	}
 	return NULL;
+}
+
+/* A worker that only waits leaves its place to another. While all the spare ones have such a place,
+ * nobody begins anything that may be kept waiting, too. */
+static struct stream *
+pick_locked(struct sched *sc, int64_t *soonest, struct tenant_job **ret_job)
+{
+	int64_t now = clock_mono_ms(sc->r->env->clock);
+	size_t waiting = count_away_locked(sc);
+	struct stream *s;
+
+	*soonest = 0;
+	if (sc->busy >= sc->r->workers + waiting)
+		return NULL;
+	s = pick_among_locked(sc, true, now, soonest, ret_job);
+	if (!s && waiting < SPARE_WORKERS)
+		s = pick_among_locked(sc, false, now, soonest, ret_job);
+	return s;
 }
 
 static void
@@ -559,15 +627,18 @@ job_through_locked(struct sched *sc, struct tenant_job *tj)
 }
 
 static void
-work_on(struct sched *sc, struct stream *s, struct tenant_job *tj, struct worker_mem *mem)
+work_on(struct worker *w, struct stream *s, struct tenant_job *tj)
 {
+	struct sched *sc = w->sc;
 	struct stream_stats before = s->stats;
 	enum err_kind trying = s->trying;
 	bool unseen = !s->begun;
-	bool through = take_turn(sc, s, tj, mem);
+	bool through = take_turn(sc, s, tj, &w->mem);
 	bool last;
 
 	(void)pthread_mutex_lock(&sc->mu);
+	w->on = NULL;
+	tj->owner->answered |= s->trying == ERR_NONE && s->state != STREAM_FAILED;
 	add_stats(&sc->sum, &s->stats, &before);
 	sc->streams_seen += unseen && (s->begun || through);
 	trouble_waits(&sc->trouble, &tj->owner->trouble, s->tenant->id, trying, s->trying);
@@ -623,8 +694,9 @@ idle_locked(struct sched *sc, int64_t until_mono_ms)
 /* The next stream for this worker, waiting for one if need be. NULL: the pass is over, or stopped.
  */
 static struct stream *
-next_stream(struct sched *sc, struct tenant_job **tj)
+next_stream(struct worker *w, struct tenant_job **tj)
 {
+	struct sched *sc = w->sc;
 	struct stream *s = NULL;
 	int64_t soonest;
 
@@ -638,6 +710,7 @@ next_stream(struct sched *sc, struct tenant_job **tj)
 		else
 			wait_locked(sc, TICK_MS);
 	}
+	w->on = s ? (*tj)->owner : NULL;
 	(void)pthread_mutex_unlock(&sc->mu);
 	return s;
 }
@@ -645,15 +718,15 @@ next_stream(struct sched *sc, struct tenant_job **tj)
 static void *
 worker_main(void *arg)
 {
-	struct sched *sc = arg;
+	struct worker *w = arg;
+	struct sched *sc = w->sc;
 	struct tenant_job *tj = NULL;
-	struct worker_mem mem;
 	struct stream *s;
 
-	worker_mem_init(&mem);
-	while ((s = next_stream(sc, &tj)))
-		work_on(sc, s, tj, &mem);
-	worker_mem_done(&mem);
+	worker_mem_init(&w->mem);
+	while ((s = next_stream(w, &tj)))
+		work_on(w, s, tj);
+	worker_mem_done(&w->mem);
 	(void)pthread_mutex_lock(&sc->mu);
 	sc->workers_left--;
 	(void)pthread_cond_broadcast(&sc->changed);
@@ -661,26 +734,40 @@ worker_main(void *arg)
 	return NULL;
 }
 
-/* As many as there can be; *ret_why: the number of the error that kept one from it. */
-static size_t
-start_workers(struct sched *sc, pthread_t *threads, int *ret_why)
+/* Up to so many, as many as there can be. Returns the number of the error that kept one from it, or
+ * 0. */
+static int
+start_workers_locked(struct sched *sc, size_t up_to)
 {
 	pthread_attr_t attr;
-	size_t n = 0;
+	int why = 0;
 
 	(void)pthread_attr_init(&attr);
 	(void)pthread_attr_setstacksize(&attr, WORKER_STACK);
-	sc->workers_left = sc->r->workers;
-	*ret_why = 0;
-	while (n < sc->r->workers && !*ret_why) {
-		*ret_why = pthread_create(&threads[n], &attr, worker_main, sc);
-		n += !*ret_why;
+	while (sc->n_workers < up_to && !why) {
+		struct worker *w = &sc->workers[sc->n_workers];
+
+		*w = (struct worker){.sc = sc};
+		why = pthread_create(&w->thread, &attr, worker_main, w);
+		sc->n_workers += !why;
+		sc->workers_left += !why;
 	}
 	(void)pthread_attr_destroy(&attr);
-	(void)pthread_mutex_lock(&sc->mu);
-	sc->workers_left -= sc->r->workers - n;
-	(void)pthread_mutex_unlock(&sc->mu);
-	return n;
+	return why;
+}
+
+/* So that as many work as were asked for; where there can be no more, it goes on with those there
+ * are. */
+static void
+replace_waiting_locked(struct sched *sc)
+{
+	size_t waiting = count_away_locked(sc);
+
+	if (!waiting || !sc->n_open)
+		return;
+	fill_window_locked(sc);
+	(void)start_workers_locked(sc, sc->r->workers +
+					   (waiting < SPARE_WORKERS ? waiting : SPARE_WORKERS));
 }
 
 /* Gives back what is free in the midst of heaps, which free() never does. It costs a small run a
@@ -703,6 +790,8 @@ wait_for_workers(struct sched *sc)
 	(void)pthread_mutex_lock(&sc->mu);
 	while (sc->workers_left) {
 		wait_locked(sc, TICK_MS);
+		if (!stopping(sc))
+			replace_waiting_locked(sc);
 		if (env->deadline_mono_ms && clock_mono_ms(env->clock) >= env->deadline_mono_ms)
 			sc->stop = true;
 		if (env->deadline_mono_ms &&
@@ -718,25 +807,23 @@ wait_for_workers(struct sched *sc)
 }
 
 static int
-run_pass(struct sched *sc, pthread_t *threads, struct err *err)
+run_pass(struct sched *sc, struct err *err)
 {
-	size_t n;
-	int why;
+	int why = 0;
 
 	(void)pthread_mutex_lock(&sc->mu);
 	sc->next_tenant = 0;
 	sc->tenants_done = 0;
+	sc->n_workers = 0;
 	fill_window_locked(sc);
-	n = sc->n_open;
+	if (sc->n_open)
+		why = start_workers_locked(sc, sc->r->workers);
 	(void)pthread_mutex_unlock(&sc->mu);
-	if (!n)
-		return 0;
-	n = start_workers(sc, threads, &why);
-	if (!n)
-		return err_sys(err, why, "no worker thread could be started");
+	if (!sc->n_workers)
+		return why ? err_sys(err, why, "no worker thread could be started") : 0;
 	wait_for_workers(sc);
-	for (size_t i = 0; i < n; i++)
-		(void)pthread_join(threads[i], NULL);
+	for (size_t i = 0; i < sc->n_workers; i++)
+		(void)pthread_join(sc->workers[i].thread, NULL);
 	return 0;
 }
 
@@ -788,10 +875,14 @@ sched_init(struct sched *sc, struct runner *r, struct err *err)
 {
 	pthread_condattr_t attr;
 
-	*sc = (struct sched){.r = r, .window = r->workers + WINDOW_SPARE};
-	sc->open = calloc(sc->window, sizeof(struct tenant_run *));
-	if (!sc->open)
+	*sc = (struct sched){.r = r};
+	sc->open = calloc(r->workers + WINDOW_SPARE + WINDOW_SLOW, sizeof(struct tenant_run *));
+	sc->workers = calloc(r->workers + SPARE_WORKERS, sizeof(*sc->workers));
+	if (!sc->open || !sc->workers) {
+		free(sc->open);
+		free(sc->workers);
 		return err_nomem(err);
+	}
 	(void)pthread_mutex_init(&sc->mu, NULL);
 	(void)pthread_condattr_init(&attr);
 	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -806,27 +897,23 @@ sched_done(struct sched *sc)
 	(void)pthread_cond_destroy(&sc->changed);
 	(void)pthread_mutex_destroy(&sc->mu);
 	free(sc->open);
+	free(sc->workers);
 }
 
 int
 runner_run(struct runner *r, struct err *err)
 {
-	pthread_t *threads = calloc(r->workers, sizeof(*threads));
 	struct sched sc;
 	int rc = 0;
 
-	if (!threads)
-		return err_nomem(err);
-	if (sched_init(&sc, r, err)) {
-		free(threads);
+	if (sched_init(&sc, r, err))
 		return -1;
-	}
 	for (size_t i = 0; i < r->n_tenants; i++)
 		for (size_t j = 0; j < r->tenants[i].n_jobs; j++)
 			sc.streams += r->tenants[i].jobs[j].n_streams;
 	r->sched = &sc;
 	for (sc.pass = PLAN_FRESH; !rc && sc.pass < PLAN_PASSES && !stopping(&sc); sc.pass++)
-		rc = run_pass(&sc, threads, err);
+		rc = run_pass(&sc, err);
 	for (size_t i = 0; i < r->n_tenants; i++)
 		close_tenant(&sc, &r->tenants[i]);
 	if (!rc && sc.central) {
@@ -835,7 +922,6 @@ runner_run(struct runner *r, struct err *err)
 	}
 	r->sched = NULL;
 	sched_done(&sc);
-	free(threads);
 	return rc;
 }
 

@@ -2,9 +2,10 @@
  * The runner: N workers over the streams of all tenants, fair between tenants.
  *
  * Tenants are opened a window at a time (so that memory does not grow with their number) and served
- * in turn, at most `tenant_workers` streams of one tenant at once. A tenant whose calls fail is put
- * back and tried later; it never holds a worker while others have work. Two passes: first what
- * receivers still take, then the rest (plan.h).
+ * in turn, at most `tenant_workers` streams of one tenant at once, and one until it is known that it
+ * answers. A tenant whose calls fail is put back and tried when no other has work. A worker that
+ * waits for long leaves its place to another: N work, and a few may wait beside them. Two passes:
+ * first what receivers still take, then the rest (plan.h).
  *
  * The slices of a backfill are jobs of the same tenant, in the order in which they should come: an
  * earlier one is always picked first, so that few are open at a time.
@@ -43,6 +44,7 @@ struct tenant_run {
 	size_t open_jobs;
 	size_t in_flight;
 	size_t turn; /* where the next look for a stream begins */
+	bool answered; /* a stream of it got on in this run */
 	struct trouble_of trouble;
 };
 

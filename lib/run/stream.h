@@ -49,6 +49,9 @@ struct run_env {
 struct worker_mem {
 	struct aws_call call;
 	struct http_resp resp;
+	/* By the run's clock: from then on the worker is taken to wait for somebody who does not answer, and others may have its
+	 * place. 0: it waits for nobody. Written by the worker, read by the runner. */
+	_Atomic int64_t away_at_ms;
 };
 void worker_mem_init(struct worker_mem *m);
 void worker_mem_done(struct worker_mem *m);

@@ -35,7 +35,7 @@ struct receiver {
 	double values[TENANTS][REGIONS][SLOTS];
 	int64_t max_age_ms;
 	int64_t bound_ms;	  /* samples before this are out of bounds, be they there or not */
-	const struct gate *lines; /* of a world with one worker; else NULL */
+	const struct gate *lines; /* where one worker has the world to itself; else NULL */
 	bool in_gate;		  /* something came while it was inside */
 };
 
@@ -269,6 +269,8 @@ struct told {
 	enum err_kind kind[TENANTS]; /* ERR_NONE: answers */
 	atomic_int left[TENANTS];    /* so many failures; -1: for good */
 	atomic_int calls[TENANTS];
+	size_t order[16]; /* who was asked, one after the other: the first calls */
+	atomic_size_t n_order;
 	struct clock *clock;
 	int64_t takes_ms;	   /* how long each call takes */
 	void (*meanwhile)(void *); /* what happens during t1's first call */
@@ -280,7 +282,10 @@ told_send(struct transport *t, const struct http_req *req, struct http_resp *res
 {
 	struct told *told = (struct told *)t;
 	size_t i = (size_t)(req->account[11] - '0');
+	size_t n = atomic_fetch_add(&told->n_order, 1);
 
+	if (n < sizeof(told->order) / sizeof(told->order[0]))
+		told->order[n] = i;
 	if (atomic_fetch_add(&told->calls[i], 1) == 0 && i == 1 && told->meanwhile)
 		told->meanwhile(told->meanwhile_arg);
 	clock_fake_advance(told->clock, told->takes_ms);
@@ -317,6 +322,8 @@ struct world {
 	size_t n_sinks;	   /* 0: all that follow */
 	bool lake_closed;  /* it could not be opened */
 	size_t workers;	   /* 0: three */
+	bool clock_stands; /* else it moves while the runner waits */
+	bool alone;	   /* there is one worker, and nobody waits */
 	char url[96];
 	struct run_env env;
 	struct gate lines, pages;
@@ -413,7 +420,6 @@ make_streams(struct world *w, struct stream streams[TENANTS][REGIONS],
 	}
 }
 
-/* The fake clock moves while the runner waits. */
 static void
 pass_time(const struct runner *r, void *arg)
 {
@@ -450,7 +456,7 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				.sinks = w->plan_sinks + w->first_sink,
 				.n_sinks = w->n_sinks ? w->n_sinks : 2 - w->first_sink};
 	gate_init(&w->lines, 1);
-	w->receiver.lines = w->workers == 1 ? &w->lines : NULL;
+	w->receiver.lines = w->alone ? &w->lines : NULL;
 	w->env = (struct run_env){.config = &w->config,
 				  .clock = w->clock,
 				  .run_id = "run",
@@ -470,7 +476,7 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				    .n_tenants = TENANTS,
 				    .workers = w->workers ? w->workers : 3,
 				    .tenant_workers = 2,
-				    .tick = pass_time,
+				    .tick = w->clock_stands ? NULL : pass_time,
 				    .tick_arg = w->clock};
 	forget_errors(w);
 	make_streams(w, streams, jobs);
@@ -605,6 +611,7 @@ no_cell_is_in_the_gate_for_lines_while_it_is_sent(void **state)
 	(void)state;
 	world_open(&w);
 	w.workers = 1;
+	w.alone = true;
 	for (w.first_sink = 0; w.first_sink < 2; w.first_sink++) {
 		assert_int_equal(run_at(&w, T0 + (65 + 15 * (int64_t)w.first_sink) * MIN, 0, s), 0);
 		assert_true(s[0][0].stats.acked > 0);
@@ -653,6 +660,80 @@ who_gets_no_answer_keeps_nobody_from_theirs(void **state)
 	page_bytes = 0;
 	assert_true(stalled.passed);
 	assert_int_equal(s[1][0].state, STREAM_DONE);
+	world_close(&w);
+}
+
+/* There is only one, and another takes its place. */
+static void
+a_worker_that_gets_no_answer_leaves_its_place(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct stalled stalled = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.workers = 1;
+	stalled.w = &w;
+	w.transport.meanwhile = stall;
+	w.transport.meanwhile_arg = &stalled;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_true(stalled.passed);
+	for (size_t i = 0; i < TENANTS; i++)
+		assert_int_equal(s[i][0].state, STREAM_DONE);
+	world_close(&w);
+}
+
+/* t1's first call: until the others were all asked for what they have. */
+static void
+stall_for_all(void *arg)
+{
+	struct stalled *s = arg;
+
+	for (int i = 0; i < 5000 && calls_of_others(s->w) < (TENANTS - 1) * REGIONS; i++)
+		(void)usleep(1000);
+}
+
+/* A second worker would wait there, too, while others have had nothing. */
+static void
+of_a_tenant_that_was_not_heard_of_one_stream_is_asked(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct stalled stalled = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.workers = 2;
+	w.clock_stands = true; /* or a third would come */
+	stalled.w = &w;
+	w.transport.meanwhile = stall_for_all;
+	w.transport.meanwhile_arg = &stalled;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(w.transport.calls[1], REGIONS);
+	assert_int_equal(w.transport.order[TENANTS * REGIONS - 1], 1);
+	world_close(&w);
+}
+
+/* Neither is its stream tried again nor the other one asked before all others were. */
+static void
+what_is_in_trouble_comes_after_the_others(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.workers = 1;
+	w.transport.kind[0] = ERR_TRANSIENT;
+	w.transport.left[0] = 2;
+	w.transport.takes_ms = 2 * 1000; /* so that its pause is over at once */
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(w.transport.order[0], 0);
+	for (size_t i = 1; i <= (TENANTS - 1) * REGIONS; i++)
+		assert_int_not_equal(w.transport.order[i], 0);
+	assert_int_equal(s[0][0].state, STREAM_DONE);
+	assert_int_equal(s[0][1].state, STREAM_DONE);
 	world_close(&w);
 }
 
@@ -768,6 +849,7 @@ a_long_first_pass_leaves_the_second_its_time(void **state)
 	world_open(&w);
 	assert_int_equal(run_at(&w, T0 + 35 * MIN, 60 * MIN, s), 0);
 	w.transport.takes_ms = MIN / 3;
+	w.workers = 1; /* each call moves the clock of all */
 	assert_int_equal(run_at(&w, T0 + 335 * MIN, 60 * MIN, s), 0);
 	for (size_t i = 0; i < TENANTS; i++)
 		for (size_t g = 0; g < REGIONS; g++) {
@@ -1419,6 +1501,9 @@ main(void)
 	    cmocka_unit_test(a_receiver_that_is_down_holds_up_only_itself),
 	    cmocka_unit_test(no_cell_is_in_the_gate_for_lines_while_it_is_sent),
 	    cmocka_unit_test(who_gets_no_answer_keeps_nobody_from_theirs),
+	    cmocka_unit_test(a_worker_that_gets_no_answer_leaves_its_place),
+	    cmocka_unit_test(of_a_tenant_that_was_not_heard_of_one_stream_is_asked),
+	    cmocka_unit_test(what_is_in_trouble_comes_after_the_others),
 	    cmocka_unit_test(nothing_is_asked_for_while_the_lake_is_closed),
 	    cmocka_unit_test(a_lost_answer_is_not_a_refused_sample),
 	    cmocka_unit_test(what_a_receiver_was_never_sent_is_refused_not_there_already),

@@ -17,7 +17,7 @@
 
 #include "base/hash.h"
 
-#define MAX_TASKS   64
+#define MAX_TASKS   128
 #define TICK_MS	    100 /* that a wait took which nothing but its time limit could end */
 #define MAX_TICKS   (24 * 3600 * 1000 / TICK_MS) /* nobody sleeps longer */
 #define LOCK_ODDS   8				 /* one lock in so many lets others go first */
