@@ -46,6 +46,17 @@ endpoint_of(const struct stream *s, const struct aws_call *call)
 	return also && !strcmp(also, call->service) ? s->endpoint_also : s->endpoint;
 }
 
+/* From when on a worker that asks now only waits. */
+static int64_t
+away_at(const struct stream *s, const struct worker_mem *mem)
+{
+	int64_t at = clock_mono_ms(s->env->clock) + ANSWER_MS;
+
+	if (mem->polling_ms && mem->polling_ms + POLL_MS < at)
+		return mem->polling_ms + POLL_MS;
+	return at;
+}
+
 /* Send one call; expired credentials are worth one more try than the retry layer gave them. */
 static int
 send_call(const struct stream *s, struct worker_mem *mem, int64_t deadline_mono_ms, struct err *err)
@@ -62,11 +73,13 @@ send_call(const struct stream *s, struct worker_mem *mem, int64_t deadline_mono_
 	int r;
 
 	resp_reset(&mem->resp);
+	atomic_store(&mem->away_at_ms, away_at(s, mem));
 	r = aws_call_send(&mem->call, &to, &mem->resp, err);
 	if (r && err->kind == ERR_EXPIRED) {
 		resp_reset(&mem->resp);
 		r = aws_call_send(&mem->call, &to, &mem->resp, err);
 	}
+	atomic_store(&mem->away_at_ms, 0);
 	return r ? err_wrap(err, "%s", mem->call.operation) : 0;
 }
 
@@ -184,34 +197,21 @@ tell_scanned(struct stream *s, struct pull *p)
 		    commit_memos(s->commit, s->js.region, s->job->kind->scanned, s->env->now_ms));
 }
 
-/* Says from when on the worker only waits; *polling: since when it asks the same again, or 0. */
-static void
-begin_waiting(const struct stream *s, struct worker_mem *mem, int64_t *polling)
-{
-	int64_t now = clock_mono_ms(s->env->clock), at = now + mem->call.wait_ms + ANSWER_MS;
-
-	if (!mem->call.wait_ms)
-		*polling = 0;
-	else if (!*polling)
-		*polling = now;
-	if (*polling && *polling + POLL_MS < at)
-		at = *polling + POLL_MS;
-	atomic_store(&mem->away_at_ms, at);
-}
-
-/* Waits if the kind says so, asks, and reads the answer. */
+/* A wait for what was asked before; who goes on with that for long only waits, too. */
 static int
-call_once(struct stream *s, struct worker_mem *mem, struct pull *p, int64_t *polling,
-	  struct err *err)
+wait_and_ask(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
+	int64_t wait_ms = mem->call.wait_ms;
 	int r;
 
-	begin_waiting(s, mem, polling);
-	r = wait_for_call(s, p, mem->call.wait_ms, err);
-	if (!r)
-		r = exchange(s, mem, p, err);
+	if (!wait_ms)
+		mem->polling_ms = 0;
+	else if (!mem->polling_ms)
+		mem->polling_ms = clock_mono_ms(s->env->clock);
+	atomic_store(&mem->away_at_ms, mem->polling_ms ? mem->polling_ms + POLL_MS : 0);
+	r = wait_for_call(s, p, wait_ms, err);
 	atomic_store(&mem->away_at_ms, 0);
-	return r;
+	return r ? r : exchange(s, mem, p, err);
 }
 
 static int
@@ -219,8 +219,8 @@ pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *
 {
 	struct err ignored;
 	uint64_t kept = 0;
-	int64_t polling = 0;
 
+	mem->polling_ms = 0;
 	for (unsigned calls = 0; calls < PULL_MAX_CALLS; calls++) {
 		int more;
 
@@ -231,7 +231,7 @@ pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *
 		more = s->job->kind->next(p, &mem->call, err);
 		if (more <= 0)
 			return more;
-		if (call_once(s, mem, p, &polling, err))
+		if (wait_and_ask(s, mem, p, err))
 			return -1;
 		if (keep_urgent(s, p, &kept, err))
 			return -1;

@@ -52,6 +52,7 @@ struct worker_mem {
 	/* By the run's clock: from then on the worker is taken to wait for somebody who does not answer, and others may have its
 	 * place. 0: it waits for nobody. Written by the worker, read by the runner. */
 	_Atomic int64_t away_at_ms;
+	int64_t polling_ms; /* since when it asks for the same again; 0: it does not */
 };
 void worker_mem_init(struct worker_mem *m);
 void worker_mem_done(struct worker_mem *m);
