@@ -53,7 +53,7 @@ class Faults(Case):
 
     def test_met_for_ever_it_costs_its_tenant_and_heals(self):
         lab = self.lab(tenants=len(ALWAYS) + 5)
-        lab.settings["run"] = {"deadline": "20s", "workers": 64}
+        lab.settings["run"] = {"deadline": "20s", "workers": 6}
         victims = list(zip(lab.world.tenants, ALWAYS))
         healthy = {tenant["id"] for tenant in lab.world.tenants[len(ALWAYS):]}
         start, end = lab.window()
