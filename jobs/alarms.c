@@ -32,7 +32,6 @@
 #define SPAN_MAX_MS    (60 * MINUTE_MS)
 #define PAGES_MAX      10000
 #define RESTARTS_MAX   3
-#define TOKEN_MAX      ((size_t)64 << 10)
 #define PULL_ARENA_MAX ((size_t)1 << 30)
 #define PAGE_ARENA_MAX ((size_t)64 << 20)
 #define ARN_MAX	       2048
@@ -391,7 +390,7 @@ alarms_open(const struct job_stream *s, const json_t *memo, const struct cell *c
 	    .mem = ARENA_INIT(PULL_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .proto = cw_alarms_proto(s->region),
-	    .token_buf = BUF_INIT(TOKEN_MAX),
+	    .token_buf = BUF_INIT(PAGE_TOKEN_MAX),
 	    .by_name = MAP_INIT,
 	};
 	leave_out_old(p, cells, n, now_ms);

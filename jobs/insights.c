@@ -45,6 +45,7 @@
 #define UNKNOWN_MEMORY ((size_t)3 << 20)   /* where no cell before tells what to expect, */
 #define GUESSED_MEMORY ((size_t)512 << 10) /* and where pages do, at least */
 #define PAGE_MAX       ((size_t)10 << 20)  /* larger ones are asked for again with fewer rows */
+#define PEEK_BYTES     ((size_t)16 << 10)  /* of either end of a page, for its token */
 
 void
 insights_close(struct pull *p)
@@ -84,7 +85,7 @@ pages_begin(struct pull *p)
 int
 pages_go_on(struct pull *p, struct sv token, struct err *err)
 {
-	CLEANUP(buf_done) struct buf text = BUF_INIT(TOKEN_MAX);
+	CLEANUP(buf_done) struct buf text = BUF_INIT(PAGE_TOKEN_MAX);
 
 	json_unescape(&text, token);
 	if (buf_check(&text, "nextToken", err))
@@ -421,6 +422,33 @@ poll_reply(struct pull *p, struct sv body, struct err *err)
 	return 0;
 }
 
+/* The token of the next page, in a page of any size: it stands in front of the rows or behind them.
+ */
+static bool
+peek_token(struct sv body, struct buf *token)
+{
+	size_t tail = body.n < PEEK_BYTES ? body.n : PEEK_BYTES;
+	struct err ignored = {0};
+	const struct sv ends[] = {{body.p + body.n - tail, tail}, {body.p, tail}};
+
+	for (size_t i = 0; i < ARRAY_LEN(ends); i++)
+		if (page_token_peek(PROTO_AWS_JSON, ends[i], "nextToken", token) == PAGE_TOKEN)
+			return !buf_check(token, "nextToken", &ignored);
+	return false;
+}
+
+/* The next page of the same result. */
+static bool
+insights_following(struct pull *p, const struct http_resp *resp, struct aws_call *call)
+{
+	CLEANUP(buf_done) struct buf token = BUF_INIT(PAGE_TOKEN_MAX);
+	struct err ignored = {0};
+
+	return p->phase == ASK && p->doing == POLLING &&
+	       peek_token(buf_view(&resp->body), &token) &&
+	       results_next(p, buf_cstr(&token), call, &ignored) > 0;
+}
+
 /* Refusals */
 
 static bool
@@ -642,6 +670,7 @@ const struct job_kind job_insights = {
     .open_again = insights_open_again,
     .next = insights_next,
     .reply = insights_reply,
+    .following = insights_following,
     .missing = insights_missing,
     .harvest = insights_harvest,
     .memo = insights_memo,

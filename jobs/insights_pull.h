@@ -5,6 +5,7 @@
 #ifndef MUSTER_JOBS_INSIGHTS_PULL_H
 #define MUSTER_JOBS_INSIGHTS_PULL_H
 
+#include "aws/page_token.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/timefmt.h"
@@ -12,7 +13,6 @@
 #include "model/row_runs.h"
 
 #define POLL_FIRST_MS 500 /* a query takes a second or so */
-#define TOKEN_MAX     ((size_t)64 << 10)
 
 enum phase { LIST, ASK, DONE };
 enum doing { LISTING, LOOKING, STARTING, POLLING };

@@ -16,6 +16,7 @@
  */
 #include <stdlib.h>
 
+#include "base/cleanup.h"
 #include "jobs/metrics_pull.h"
 
 #define MINUTE_MS 60000LL
@@ -90,11 +91,17 @@ pages_go_on(struct pull *p, const char *token, struct err *err)
 /* Data */
 
 static size_t
-chunk_size(const struct pull *p)
+chunk_size_at(const struct pull *p, size_t at)
 {
-	size_t left = p->n_todo - p->todo_at;
+	size_t left = p->n_todo - at;
 
 	return left < CW_QUERIES_MAX ? left : CW_QUERIES_MAX;
+}
+
+static size_t
+chunk_size(const struct pull *p)
+{
+	return chunk_size_at(p, p->todo_at);
 }
 
 /* Whatever an earlier try of these left is forgotten: the new answer is the answer. */
@@ -202,10 +209,11 @@ round_pause_ms(const struct pull *p)
 	return ms < AGAIN_MAX_MS ? ms : AGAIN_MAX_MS;
 }
 
+/* The chunk that begins at `at`; `token` of its page, NULL: the first. */
 static int
-data_next(struct pull *p, struct aws_call *call, struct err *err)
+data_call(struct pull *p, size_t at, const char *token, struct aws_call *call, struct err *err)
 {
-	size_t n = chunk_size(p);
+	size_t n = chunk_size_at(p, at);
 	struct cw_query *queries = arena_array(&p->page, n, sizeof(*queries));
 	struct cw_data_req q = {
 	    .queries = queries,
@@ -214,24 +222,30 @@ data_next(struct pull *p, struct aws_call *call, struct err *err)
 	    .end_ms = p->end_ms,
 	    .period_ms = p->o->period_ms,
 	    .account = p->s->linked_account,
-	    .token = p->token,
+	    .token = token,
 	};
 	int r;
 
 	if (!queries)
 		return err_nomem(err);
 	for (size_t i = 0; i < n; i++) {
-		size_t id = p->todo[p->todo_at + i];
+		size_t id = p->todo[at + i];
 
 		queries[i] = (struct cw_query){
 		    .id = id, .metric = p->plan.v[id].metric, .stat = p->plan.v[id].stat};
 	}
 	call->expect = n * p->slots * POINT_BYTES;
-	if (p->round && !p->todo_at && !p->token)
-		call->wait_ms = round_pause_ms(p);
 	r = cw_data_call(p->proto, &q, call, err);
 	arena_done(&p->page);
 	return r;
+}
+
+static int
+data_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	if (p->round && !p->todo_at && !p->token)
+		call->wait_ms = round_pause_ms(p);
+	return data_call(p, p->todo_at, p->token, call, err);
 }
 
 static bool
@@ -314,16 +328,22 @@ math_reply(struct pull *p, struct sv body, struct err *err)
 /* The list */
 
 static int
-list_next(struct pull *p, struct aws_call *call, struct err *err)
+list_call(const struct pull *p, const char *token, struct aws_call *call, struct err *err)
 {
 	const struct cw_list_req q = {
 	    .ns = p->namespaces[p->namespace_at],
 	    .account = p->s->linked_account,
 	    .recent = p->recent,
-	    .token = p->token,
+	    .token = token,
 	};
 
 	return cw_list_call(p->proto, &q, call, err);
+}
+
+static int
+list_next(struct pull *p, struct aws_call *call, struct err *err)
+{
+	return list_call(p, p->token, call, err);
 }
 
 static bool
@@ -390,6 +410,29 @@ metrics_next(struct pull *p, struct aws_call *call, struct err *err)
 	if (p->phase == DONE)
 		return 0;
 	return next[p->phase](p, call, err) ? -1 : 1;
+}
+
+/* A page's successor, or where it has none the next chunk of this round. */
+static bool
+metrics_following(struct pull *p, const struct http_resp *resp, struct aws_call *call)
+{
+	CLEANUP(buf_done) struct buf token = BUF_INIT(PAGE_TOKEN_MAX);
+	enum page_token found;
+	struct err ignored = {0};
+	size_t at = p->todo_at;
+
+	if (p->phase != LIST && p->phase != DATA)
+		return false;
+	found = cw_token_peek(p->proto, buf_view(&resp->body), &token);
+	if (found == PAGE_TOKEN_UNSURE || buf_check(&token, "NextToken", &ignored) ||
+	    map_get(&p->tokens, buf_view(&token)))
+		return false;
+	if (p->phase == LIST)
+		return found == PAGE_TOKEN && !list_call(p, buf_cstr(&token), call, &ignored);
+	if (found == PAGE_TOKEN)
+		return !data_call(p, at, buf_cstr(&token), call, &ignored);
+	at += chunk_size(p);
+	return at < p->n_todo && !data_call(p, at, NULL, call, &ignored);
 }
 
 /* Refusals */
@@ -543,6 +586,7 @@ const struct job_kind job_metrics = {
     .open = metrics_open,
     .next = metrics_next,
     .reply = metrics_reply,
+    .following = metrics_following,
     .missing = metrics_missing,
     .make_do = metrics_make_do,
     .harvest = metrics_harvest,

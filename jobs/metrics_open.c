@@ -17,7 +17,6 @@
  * and delays. */
 #define RECENT_MS      (150 * MINUTE_MS)
 #define DEFINITION_MAX ((size_t)1 << 20)
-#define TOKEN_MAX      ((size_t)64 << 10)
 #define PAGE_ARENA_MAX ((size_t)512 << 20)
 
 DEFINE_FREEP(struct pull, metrics_close)
@@ -143,7 +142,7 @@ metrics_open(const struct job_stream *s, const json_t *memo, const struct cell *
 	    .mem = ARENA_INIT(PULL_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .proto = cw_proto_of(s->region),
-	    .token_buf = BUF_INIT(TOKEN_MAX),
+	    .token_buf = BUF_INIT(PAGE_TOKEN_MAX),
 	    .tokens = MAP_INIT,
 	};
 	(void)metrics_from_list(p->o, &n_from);

@@ -17,6 +17,7 @@
  */
 #include <stdlib.h>
 
+#include "aws/page_token.h"
 #include "aws/xray.h"
 #include "base/cleanup.h"
 #include "base/grow.h"
@@ -30,7 +31,6 @@
 #define WINDOW_MS      INT64_C(3600000) /* of one GetTraceSummaries */
 #define PAGES_MAX      10000
 #define RESTARTS_MAX   3
-#define TOKEN_MAX      ((size_t)64 << 10)
 #define AGAIN_FIRST_MS 1000 /* before what was left unprocessed is asked for again; doubled, */
 #define AGAIN_MAX_MS   20000
 #define IDS_ARENA_MAX  ((size_t)256 << 20)
@@ -139,7 +139,7 @@ open_pull(const struct job_stream *s, bool again, const json_t *memo, const stru
 	    .gaps = calloc(n, sizeof(*p->gaps)),
 	    .n_cells = n,
 	    .from_ms = cells[0].start_ms,
-	    .token_buf = BUF_INIT(TOKEN_MAX),
+	    .token_buf = BUF_INIT(PAGE_TOKEN_MAX),
 	    .ids_mem = ARENA_INIT(IDS_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .by_id = MAP_INIT,

@@ -45,6 +45,12 @@ cw_data_call(enum cw_proto p, const struct cw_data_req *q, struct aws_call *call
 	return buf_check(&call->body, "GetMetricData request", err);
 }
 
+enum page_token
+cw_token_peek(enum cw_proto p, struct sv body, struct buf *ret)
+{
+	return page_token_peek(codecs[p]->proto, body, "NextToken", ret);
+}
+
 int
 cw_list_read(enum cw_proto p, struct sv body, struct arena *a, struct cw_list_page *ret,
 	     struct err *err)

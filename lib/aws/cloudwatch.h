@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "aws/aws_call.h"
+#include "aws/page_token.h"
 #include "base/arena.h"
 
 #define CW_QUERIES_MAX	  500	 /* queries in one GetMetricData (service limit) */
@@ -99,6 +100,9 @@ int cw_list_read(enum cw_proto p, struct sv body, struct arena *a, struct cw_lis
 		 struct err *err);
 int cw_data_read(enum cw_proto p, struct sv body, struct arena *a, struct cw_data_page *ret,
 		 struct err *err);
+
+/* The token in an answer that was not read; see page_token.h. */
+enum page_token cw_token_peek(enum cw_proto p, struct sv body, struct buf *ret);
 
 /* The protocol to begin with for a region (and so for an endpoint) in this process: CW_CBOR until
  * cw_proto_avoid() was called for it, or what cw_proto_begin() said. Thread-safe. */

@@ -105,6 +105,23 @@ gate_enter_guest(struct gate *g, struct gate_guest *guest, size_t bytes, struct 
 	return enter(g, guest, bytes, clock, err);
 }
 
+bool
+gate_try_guest(struct gate *g, struct gate_guest *guest, const struct gate_guest *beside,
+	       size_t bytes, struct clock *clock)
+{
+	int64_t now_ms = clock_mono_ms(clock);
+	bool ok;
+
+	(void)pthread_mutex_lock(&g->mu);
+	ok = g->next == g->serving &&
+	     (fits_locked(g, bytes, now_ms) ||
+	      (beside && g->used == beside->bytes && bytes <= GATE_ALONE_MAX));
+	if (ok)
+		take_locked(g, guest, bytes, now_ms);
+	(void)pthread_mutex_unlock(&g->mu);
+	return ok;
+}
+
 static void
 leave_locked(struct gate *g, size_t bytes)
 {

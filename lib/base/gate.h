@@ -12,12 +12,15 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "base/clock.h"
 
 #define GATE_PATIENCE_MS 3000 /* so long a guest has all of its room */
+#define GATE_ALONE_MAX	 ((size_t)24 << 20) /* two of the largest pages of Logs Insights */
+#define GATE_FEW_BYTES	 ((size_t)64 << 10) /* what is small: it need not enter */
 
 struct gate_guest {
 	atomic_size_t arrived; /* bytes, told by whoever receives them */
@@ -42,6 +45,10 @@ void gate_leave(struct gate *g, size_t bytes);
 /* The same for a guest, which stays where it is until it leaves. What it makes of what has come is taken to need as much
  * memory again. */
 int gate_enter_guest(struct gate *g, struct gate_guest *guest, size_t bytes, struct clock *clock, struct err *err);
+/* Waits for nobody: false if there is no room now, or others wait for it. Who is alone inside, as `beside` (NULL: it is
+ * not), may have as much as GATE_ALONE_MAX again. */
+bool gate_try_guest(struct gate *g, struct gate_guest *guest, const struct gate_guest *beside, size_t bytes,
+		    struct clock *clock);
 void gate_leave_guest(struct gate *g, struct gate_guest *guest);
 
 #endif

@@ -194,6 +194,7 @@ record(struct recorder *r, const char *path, int argc, char **argv)
 	CLEANUP(freep) char *copy = sv_dup(sv_of(path));
 	const struct session_hooks hooks = {
 	    .fixed_now = true,
+	    .one_by_one = true,
 	    .folders = {copy ? dirname(copy) : NULL},
 	    .bottom = put_recorder,
 	    .opened = session_opened,

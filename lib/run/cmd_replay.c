@@ -404,6 +404,7 @@ run_command(struct replay *r)
 	    .clock = r->clock,
 	    .offline = true,
 	    .fixed_now = true,
+	    .one_by_one = true,
 	    .stdout_fd = r->stdout_fd,
 	    .folders = {r->scratch, r->outputs, r->expect},
 	    .configure = redirect,

@@ -152,6 +152,10 @@ struct job_kind {
 	 * it: 0 when the kind knows another way (a page token ran out, another protocol), and
 	 * next() is asked; -1, *err untouched, when it does not. */
 	int (*reply)(struct pull *p, const struct http_resp *resp, struct err *err);
+	/* What next() will ask for once this answer, a 2xx that reply() is given next, was read: fill *call (reset before),
+	 * as next() will, if that is all but certain; else false. It is asked for meanwhile, and what comes is taken if
+	 * it was the right guess. Looks at *resp briefly, and changes nothing. NULL: never. */
+	bool (*following)(struct pull *p, const struct http_resp *resp, struct aws_call *call);
 	/* The last request, one that is sent once, had no answer, or none that makes sense: it may
 	 * have been done. 0: the kind will find out, and next() is asked; -1: it cannot. NULL: the
 	 * kind has no such requests. */

@@ -7,11 +7,9 @@
 #include "base/timefmt.h"
 
 #define LEAVE_MAX_CALLS 100
-#define KEPT_MAX	((size_t)8 << 10)  /* of a worker's buffers, from call to call */
-#define FEW_BYTES	((size_t)64 << 10) /* no gate is asked for them */
-#define LEAVE_GRACE_MS	3000		   /* of the 5 s in which a run has to end after a signal */
-#define ANSWER_MS	3000		   /* healthy services take less for a page */
-#define POLL_MS		30000		   /* and for what has to be asked for again and again */
+#define LEAVE_GRACE_MS	3000  /* of the 5 s in which a run has to end after a signal */
+#define ANSWER_MS	3000  /* healthy services take less for a page */
+#define POLL_MS		30000 /* and for what has to be asked for again and again */
 
 static int64_t
 span_deadline(const struct stream *s)
@@ -38,14 +36,6 @@ wait_for_call(const struct stream *s, struct pull *p, int64_t wait_ms, struct er
 		       missing);
 }
 
-static const char *
-endpoint_of(const struct stream *s, const struct aws_call *call)
-{
-	const char *also = s->job->kind->also;
-
-	return also && !strcmp(also, call->service) ? s->endpoint_also : s->endpoint;
-}
-
 /* From when on a worker that asks now only waits. */
 static int64_t
 away_at(const struct stream *s, const struct worker_mem *mem)
@@ -57,41 +47,19 @@ away_at(const struct stream *s, const struct worker_mem *mem)
 	return at;
 }
 
-/* Send one call; expired credentials are worth one more try than the retry layer gave them. */
+/* Asks, or takes what was asked ahead. */
 static int
-send_call(const struct stream *s, struct worker_mem *mem, int64_t deadline_mono_ms, struct err *err)
+get_answer(struct stream *s, struct worker_mem *mem, int64_t deadline_mono_ms, struct err *err)
 {
-	const struct aws_target to = {
-	    .t = s->env->transport,
-	    .creds = s->creds,
-	    .endpoint = endpoint_of(s, &mem->call),
-	    /* Calls about a linked account are this one's, and so are their quotas. */
-	    .account = s->js.linked_account ? s->env->account : s->tenant->account,
-	    .region = s->js.region,
-	    .deadline_mono_ms = deadline_mono_ms,
-	};
 	int r;
 
-	resp_reset(&mem->resp);
 	atomic_store(&mem->away_at_ms, away_at(s, mem));
-	r = aws_call_send(&mem->call, &to, &mem->resp, err);
-	if (r && err->kind == ERR_EXPIRED) {
-		resp_reset(&mem->resp);
-		r = aws_call_send(&mem->call, &to, &mem->resp, err);
-	}
+	if (mem->now->ahead)
+		r = asked_take(mem->now, s, err);
+	else
+		r = asked_send(mem->now, s, deadline_mono_ms, err);
 	atomic_store(&mem->away_at_ms, 0);
-	return r ? err_wrap(err, "%s", mem->call.operation) : 0;
-}
-
-/* Large bodies are not kept from span to span: 32 workers would hold 32 of the largest there was.
- */
-static void
-trim(struct worker_mem *mem)
-{
-	if (mem->resp.body.cap > KEPT_MAX)
-		buf_done(&mem->resp.body);
-	if (mem->call.body.cap > KEPT_MAX)
-		buf_done(&mem->call.body);
+	return r;
 }
 
 /* A refusal that the kind has an answer to (an expired token, another protocol, no free slot) is
@@ -101,11 +69,11 @@ refused(const struct stream *s, struct worker_mem *mem, struct pull *p, struct e
 {
 	struct err own = *err;
 
-	if (mem->resp.status == 0 ||
+	if (mem->now->resp.status == 0 ||
 	    (err->kind != ERR_REJECTED && err->kind != ERR_NOTFOUND && err->kind != ERR_DATA &&
-	     err->kind != ERR_THROTTLED && !(err->kind == ERR_AUTH && mem->call.optional)))
+	     err->kind != ERR_THROTTLED && !(err->kind == ERR_AUTH && mem->now->call.optional)))
 		return -1;
-	if (s->job->kind->reply(p, &mem->resp, &own))
+	if (s->job->kind->reply(p, &mem->now->resp, &own))
 		return -1;
 	err_clear(err);
 	return 0;
@@ -115,42 +83,74 @@ refused(const struct stream *s, struct worker_mem *mem, struct pull *p, struct e
 static int
 lost(const struct stream *s, const struct worker_mem *mem, struct pull *p, struct err *err)
 {
-	if (!mem->call.once || (err->kind != ERR_TRANSIENT && err->kind != ERR_DATA) ||
+	if (!mem->now->call.once || (err->kind != ERR_TRANSIENT && err->kind != ERR_DATA) ||
 	    s->job->kind->lost(p))
 		return -1;
 	err_clear(err);
 	return 0;
 }
 
+static void
+forget_ahead(struct stream *s, struct worker_mem *mem)
+{
+	atomic_store(&mem->away_at_ms, away_at(s, mem));
+	asked_drop(mem->next, s);
+	atomic_store(&mem->away_at_ms, 0);
+}
+
+/* What follows the answer that is about to be read is on its way meanwhile. */
+static void
+look_ahead(struct stream *s, struct worker_mem *mem, struct pull *p)
+{
+	struct asked *next = mem->next;
+
+	if (!s->env->ahead || !s->job->kind->following || next->ahead ||
+	    mem->now->took_ms < ASKED_WORTH_MS)
+		return;
+	aws_call_reset(&next->call);
+	if (s->job->kind->following(p, &mem->now->resp, &next->call))
+		asked_ahead(next, mem->now, s, span_deadline(s));
+}
+
 /* A reply that makes no sense is asked for once more: a proxy's page or a cut-off body passes. */
 static int
-ask(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+ask(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
 	for (int attempt = 0;; attempt++) {
-		if (send_call(s, mem, span_deadline(s), err))
+		if (get_answer(s, mem, span_deadline(s), err))
 			return lost(s, mem, p, err) ? refused(s, mem, p, err) : 0;
-		if (!s->job->kind->reply(p, &mem->resp, err) || !lost(s, mem, p, err))
+		look_ahead(s, mem, p);
+		if (!s->job->kind->reply(p, &mem->now->resp, err) || !lost(s, mem, p, err))
 			return 0;
 		if (err->kind != ERR_DATA || attempt > 0)
-			return err_wrap(err, "%s", mem->call.operation);
+			return err_wrap(err, "%s", mem->now->call.operation);
 	}
 }
 
-static int
-exchange(const struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+/* What was asked ahead, if it is what is asked now; else it is forgotten. */
+static void
+take_up(struct stream *s, struct worker_mem *mem)
 {
-	size_t bytes = mem->call.expect;
-	struct gate *gate = bytes > FEW_BYTES ? s->env->pages : NULL;
-	struct gate_guest inside;
+	struct asked *ahead = mem->next;
+
+	if (!asked_same(ahead, &mem->now->call)) {
+		forget_ahead(s, mem);
+		return;
+	}
+	mem->next = mem->now;
+	mem->now = ahead;
+}
+
+static int
+exchange(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
+{
 	int r;
 
-	if (gate && gate_enter_guest(gate, &inside, bytes, s->env->clock, err))
+	take_up(s, mem);
+	if (!mem->now->ahead && asked_enter(mem->now, s, err))
 		return -1;
-	mem->call.arrived = gate ? &inside.arrived : NULL;
 	r = ask(s, mem, p, err);
-	trim(mem);
-	if (gate)
-		gate_leave_guest(gate, &inside);
+	asked_leave(mem->now, s);
 	return r;
 }
 
@@ -201,7 +201,7 @@ tell_scanned(struct stream *s, struct pull *p)
 static int
 wait_and_ask(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 {
-	int64_t wait_ms = mem->call.wait_ms;
+	int64_t wait_ms = mem->now->call.wait_ms;
 	int r;
 
 	if (!wait_ms)
@@ -226,9 +226,9 @@ pull_loop(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *
 
 		if (clock_check(s->env->clock, err))
 			return -1;
-		aws_call_reset(&mem->call);
+		aws_call_reset(&mem->now->call);
 		tell_scanned(s, p);
-		more = s->job->kind->next(p, &mem->call, err);
+		more = s->job->kind->next(p, &mem->now->call, err);
 		if (more <= 0)
 			return more;
 		if (wait_and_ask(s, mem, p, err))
@@ -257,23 +257,23 @@ static bool
 out_of_time(const struct stream *s, const struct worker_mem *mem)
 {
 	return clock_cancelled(s->env->clock) == CLOCK_DEADLINE ||
-	       clock_mono_ms(s->env->clock) + mem->call.wait_ms > span_deadline(s);
+	       clock_mono_ms(s->env->clock) + mem->now->call.wait_ms > span_deadline(s);
 }
 
 /* Best effort: whatever still runs over there for a pull that is given up is told to end, also by a
  * run that was told to end itself. */
 static void
-leave(const struct stream *s, struct worker_mem *mem, struct pull *p)
+leave(struct stream *s, struct worker_mem *mem, struct pull *p)
 {
 	int64_t until = clock_mono_ms(s->env->clock) + LEAVE_GRACE_MS;
 	struct err ignored;
 
 	for (int i = 0; s->job->kind->leave && i < LEAVE_MAX_CALLS; i++) {
-		aws_call_reset(&mem->call);
-		if (s->job->kind->leave(p, &mem->call) <= 0)
+		aws_call_reset(&mem->now->call);
+		if (s->job->kind->leave(p, &mem->now->call) <= 0)
 			return;
-		mem->call.grace_ms = LEAVE_GRACE_MS;
-		(void)send_call(s, mem, until, &ignored);
+		mem->now->call.grace_ms = LEAVE_GRACE_MS;
+		(void)get_answer(s, mem, until, &ignored);
 	}
 }
 
@@ -376,7 +376,7 @@ enter_lines(struct stream *s, const struct cell_data *d, struct err *err)
 {
 	size_t most = CELL_MEMORY_MAX, bytes = s->lines_before ? s->lines_before : most;
 
-	if (d->rows_only || !s->env->lines || bytes <= FEW_BYTES)
+	if (d->rows_only || !s->env->lines || bytes <= GATE_FEW_BYTES)
 		return 0;
 	if (gate_enter(s->env->lines, bytes < most ? bytes : most, s->env->clock, err))
 		return -1;
@@ -434,6 +434,7 @@ pull_cells(struct stream *s, struct worker_mem *mem, const struct pull_span *spa
 							   s->env->now_ms, &p, err);
 	if (!r) {
 		r = pull_loop(s, mem, p, err);
+		forget_ahead(s, mem);
 		if (r)
 			r = make_do(s, p, span, err);
 		if (r && !comes_back(err->kind) && !out_of_time(s, mem))

@@ -620,6 +620,7 @@ fill_env(struct session *s)
 	s->env.transport = s->top;
 	s->env.pages = &s->pages;
 	s->env.lines = &s->lines;
+	s->env.ahead = session_hooks()->one_by_one ? NULL : &s->ahead;
 	s->commit_env = (struct commit_env){
 	    .state = s->state,
 	    .base = s->backfill.base,
@@ -645,6 +646,7 @@ session_begin(struct session *s, const struct config *config, const struct optio
 	s->started_wall_ms = clock_wall_ms(clock);
 	gate_init(&s->pages, PAGES_AT_ONCE);
 	gate_init(&s->lines, LINES_AT_ONCE);
+	ahead_init(&s->ahead);
 	/* What was typed is judged before anything is touched. */
 	if (check_globs(s, err) || read_now(s, s->started_wall_ms, err) || make_run_id(s, err) ||
 	    open_transports(s, err))
@@ -769,6 +771,7 @@ free_tenants(struct session *s)
 void
 session_close(struct session *s)
 {
+	ahead_done(&s->ahead);
 	free_tenants(s);
 	map_done(&s->endpoints, free);
 	for (size_t i = 0; s->plans && i < s->config->n_jobs; i++) {

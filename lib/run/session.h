@@ -44,6 +44,7 @@ struct session {
 	int64_t started_wall_ms, aws_wall_ms;
 	struct run_env env;
 	struct gate pages, lines;
+	struct ahead ahead;
 	struct commit_env commit_env;
 	struct sink_env sink_env;
 	struct runner runner;
@@ -59,6 +60,7 @@ struct session_hooks {
 	struct clock *clock; /* instead of the machine's */
 	bool offline;	     /* no network: `bottom` makes a transport of its own */
 	bool fixed_now;	     /* the present does not move while the run lasts */
+	bool one_by_one;     /* a stream asks for nothing while it reads */
 	int stdout_fd;	     /* where stdout sinks write */
 	const char *folders[4]; /* where it writes beside what the configuration names */
 	/* After the configuration was read. */

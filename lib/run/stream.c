@@ -24,20 +24,21 @@
 #define BACKOFF_MAX_MS 20000
 #define SINK_TRIES                                                                                 \
 	3 /* more of one stream's cells to a failing sink in one run: after 1, 2 and 4 s */
-#define CALL_BODY_MAX (4u << 20)
 
 void
 worker_mem_init(struct worker_mem *m)
 {
-	aws_call_init(&m->call, CALL_BODY_MAX);
-	resp_init(&m->resp, HTTP_MAX_BODY);
+	asked_init(&m->asked[0]);
+	asked_init(&m->asked[1]);
+	m->now = &m->asked[0];
+	m->next = &m->asked[1];
 }
 
 void
 worker_mem_done(struct worker_mem *m)
 {
-	aws_call_done(&m->call);
-	resp_done(&m->resp);
+	asked_done(&m->asked[0]);
+	asked_done(&m->asked[1]);
 }
 
 int64_t

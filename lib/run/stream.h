@@ -16,6 +16,7 @@
 #include "run/commit.h"
 #include "run/config.h"
 #include "base/gate.h"
+#include "run/asked.h"
 #include "run/job.h"
 #include "run/outlet.h"
 #include "run/plan.h"
@@ -43,12 +44,13 @@ struct run_env {
 	struct outlet *outlets; /* in the order of config->sinks */
 	struct gate *pages;	/* large answers that are being read; NULL: no bound */
 	struct gate *lines;	/* lines that are being written and compressed; NULL: no bound */
+	struct ahead *ahead;	/* who asks for the next page while one is read; NULL: nobody */
 };
 
 /* What a worker keeps between spans. */
 struct worker_mem {
-	struct aws_call call;
-	struct http_resp resp;
+	struct asked asked[2];
+	struct asked *now, *next; /* one each: what is asked and read, and what may be asked ahead meanwhile */
 	/* By the run's clock: from then on the worker is taken to wait for somebody who does not answer, and others may have its
 	 * place. 0: it waits for nobody. Written by the worker, read by the runner. */
 	_Atomic int64_t away_at_ms;

@@ -163,6 +163,7 @@ struct sim {
 	int64_t skew_ms;       /* of the machine's clock */
 	bool out_of_order;     /* the program knows that the receiver takes what is old */
 	bool gaps;	      /* are allowed, and what they cover is not looked for */
+	bool pages;	      /* points come one series a page, log events three a page */
 	/* What comes of a call, instead of sim_answer; NULL: that. */
 	int (*meddle)(struct sim_proc *p, const struct http_req *req, struct http_resp *resp,
 		      struct err *err);

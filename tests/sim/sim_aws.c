@@ -117,7 +117,7 @@ metric_data(const struct sim *s, const struct http_req *req, struct http_resp *r
 	const json_t *queries = json_object_get(doc, "MetricDataQueries");
 	int64_t from = (int64_t)json_number_value(json_object_get(doc, "StartTime")) * 1000;
 	int64_t to = (int64_t)json_number_value(json_object_get(doc, "EndTime")) * 1000;
-	size_t tenant, region;
+	size_t tenant, region, page = strtoul(str(doc, "NextToken"), NULL, 10), n = 0;
 	bool any = false;
 
 	if (!sim_place(s, req, &tenant, &region))
@@ -129,12 +129,17 @@ metric_data(const struct sim *s, const struct http_req *req, struct http_resp *r
 		if (json_is_false(json_object_get(query, "ReturnData")) ||
 		    !strcmp(str(query, "ReturnData"), "false"))
 			continue;
+		if (s->pages && n++ != page)
+			continue;
 		if (any)
 			buf_ch(&resp->body, ',');
 		any = true;
 		one_result(s, tenant, region, query, from, to, &resp->body);
 	}
-	buf_str(&resp->body, "],\"Messages\":[]}");
+	buf_str(&resp->body, "],\"Messages\":[]");
+	if (page + 1 < n)
+		buf_fmt(&resp->body, ",\"NextToken\":\"%zu\"", page + 1);
+	buf_ch(&resp->body, '}');
 }
 
 void
@@ -205,10 +210,15 @@ start_query(struct sim *s, const struct http_req *req, struct http_resp *resp)
 	buf_fmt(&resp->body, "{\"queryId\":\"q-%zu\"}", s->n_queries++);
 }
 
+#define PAGE_ROWS 3
+
 struct rows {
 	struct buf *out;
 	int64_t now_ms;
 	size_t n;
+	size_t skip,
+	    most; /* of log events: what pages before had, and what this one has room for */
+	size_t all;
 };
 
 static void
@@ -228,7 +238,7 @@ add_row(void *arg, const struct sim_event *e)
 	struct rows *r = arg;
 	char message[64];
 
-	if (e->found_ms > r->now_ms)
+	if (e->found_ms > r->now_ms || r->all++ < r->skip || r->n == r->most)
 		return;
 	sim_message(e, message);
 	row_time(r, "@timestamp", e->ms);
@@ -284,7 +294,9 @@ query_results(struct sim *s, const struct http_req *req, struct http_resp *resp)
 {
 	CLEANUP(json_decrefp) json_t *doc = parsed(req);
 	size_t at = strtoul(str(doc, "queryId") + 2, NULL, 10);
-	struct rows rows = {&resp->body, 0, 0};
+	size_t skip = strtoul(str(doc, "nextToken"), NULL, 10);
+	struct rows rows = {
+	    .out = &resp->body, .skip = skip, .most = s->pages ? PAGE_ROWS : SIZE_MAX};
 
 	if (at >= s->n_queries) {
 		refuse(resp, "ResourceNotFoundException");
@@ -301,8 +313,11 @@ query_results(struct sim *s, const struct http_req *req, struct http_resp *resp)
 			   s->queries[at].to_ms, add_row, &rows);
 	buf_fmt(&resp->body,
 		"],\"statistics\":{\"recordsMatched\":%zu.0,\"recordsScanned\":1.0,"
-		"\"bytesScanned\":%zu.0},\"status\":\"Complete\"}",
-		rows.n, rows.n * 100);
+		"\"bytesScanned\":%zu.0},\"status\":\"Complete\"",
+		rows.all ? rows.all : rows.n, rows.n * 100);
+	if (rows.skip + rows.n < rows.all)
+		buf_fmt(&resp->body, ",\"nextToken\":\"%zu\"", rows.skip + rows.n);
+	buf_ch(&resp->body, '}');
 }
 
 /* Of the last hour's queries those that are asked for: all are Complete here. */

@@ -67,6 +67,7 @@ struct plan_of_faults {
 	int64_t first_now;
 	struct sim_fault faults[SIM_MAX_FAULTS];
 	size_t n;
+	bool pages;
 	bool trace;
 };
 static struct totals totals;
@@ -112,6 +113,7 @@ open_world(const struct plan_of_faults *p)
 		sim_take_ways(s, p->ways);
 	s->now_ms = p->first_now;
 	s->receiver->window_ms = WINDOW;
+	s->pages = p->pages;
 	s->trace = p->trace;
 	memcpy(s->faults, p->faults, sizeof(s->faults));
 	s->n_faults = p->n;
@@ -505,7 +507,7 @@ random_plan(uint64_t seed, struct plan_of_faults *p)
 	uint64_t r = mix64(seed ^ 0x5eed);
 
 	*p = (struct plan_of_faults){
-	    .seed = seed, .tenants = 1 + r % 3, .workers = 1 + (r >> 24) % 4};
+	    .seed = seed, .tenants = 1 + r % 3, .workers = 1 + (r >> 24) % 4, .pages = r >> 60 & 1};
 	p->first_now = SIM_EPOCH + (int64_t)(r >> 8 & 0xfff) * SIM_MIN;
 	p->n = 1 + (r >> 32) % 12;
 	for (size_t i = 0; i < p->n; i++) {
