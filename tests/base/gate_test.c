@@ -124,6 +124,52 @@ test_cancelled(void **state)
 	clock_fake_free(s.clock);
 }
 
+/* It waits for nobody, and takes no room from those who do. */
+static void
+test_only_if_there_is_room(void **state)
+{
+	struct gate_guest first, second, third;
+	struct shared s = {.clock = clock_fake_new(0)};
+	struct err err;
+
+	(void)state;
+	gate_init(&s.gate, MAX);
+	assert_int_equal(gate_enter_guest(&s.gate, &first, MAX / 2, s.clock, &err), 0);
+	assert_false(gate_try_guest(&s.gate, &second, NULL, MAX, s.clock));
+	assert_true(gate_try_guest(&s.gate, &second, NULL, MAX / 2, s.clock));
+	assert_false(gate_try_guest(&s.gate, &third, NULL, 1, s.clock));
+	gate_leave_guest(&s.gate, &second);
+	s.gate.next++; /* somebody waits */
+	assert_false(gate_try_guest(&s.gate, &second, NULL, 1, s.clock));
+	s.gate.next--;
+	gate_leave_guest(&s.gate, &first);
+	assert_int_equal(s.gate.used, 0);
+	gate_done(&s.gate);
+	clock_fake_free(s.clock);
+}
+
+/* With nobody else inside it has room for a second one, up to a bound. */
+static void
+test_alone_it_may_have_more(void **state)
+{
+	struct gate_guest first, second, third;
+	struct shared s = {.clock = clock_fake_new(0)};
+	struct err err;
+
+	(void)state;
+	gate_init(&s.gate, MAX);
+	assert_int_equal(gate_enter_guest(&s.gate, &first, 5 * MAX, s.clock, &err), 0);
+	assert_false(gate_try_guest(&s.gate, &second, NULL, 5 * MAX, s.clock));
+	assert_false(gate_try_guest(&s.gate, &second, &first, GATE_ALONE_MAX + 1, s.clock));
+	assert_true(gate_try_guest(&s.gate, &second, &first, 5 * MAX, s.clock));
+	assert_false(gate_try_guest(&s.gate, &third, &first, 5 * MAX, s.clock));
+	gate_leave_guest(&s.gate, &first);
+	gate_leave_guest(&s.gate, &second);
+	assert_int_equal(s.gate.used, 0);
+	gate_done(&s.gate);
+	clock_fake_free(s.clock);
+}
+
 struct waiting {
 	struct shared *s;
 	size_t bytes;
@@ -215,6 +261,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_never_more_than_there_is),
 	    cmocka_unit_test(test_too_large),
+	    cmocka_unit_test(test_only_if_there_is_room),
+	    cmocka_unit_test(test_alone_it_may_have_more),
 	    cmocka_unit_test(test_cancelled),
 	    cmocka_unit_test(test_guests),
 	    cmocka_unit_test(test_new_guests),

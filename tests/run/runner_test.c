@@ -132,10 +132,13 @@ static const struct sink_ops receiver_ops = {
 struct fake_pull {
 	const struct job_stream *s;
 	struct cell cells[256];
-	size_t n;
-	bool asked;
+	size_t n, page;
 };
 static atomic_int pulls_made;
+static size_t pages_of_a_pull = 1;
+static size_t guessed_pages = 1; /* that is so much further than the last one: 1 is right */
+static bool (*reading)(size_t page, void *arg); /* while a page is read; false: it makes no sense */
+static void *reading_arg;
 static atomic_bool never_complete; /* whatever is asked */
 static size_t page_bytes;	   /* that an answer takes */
 static double revised;		   /* what the service answers now differs from the truth by this */
@@ -172,29 +175,47 @@ fake_open(const struct job_stream *s, const json_t *memo, const struct cell *cel
 	return 0;
 }
 
+static void
+fake_call(size_t page, struct aws_call *call)
+{
+	call->service = "monitoring";
+	call->operation = "GetMetricData";
+	call->proto = PROTO_AWS_JSON;
+	call->expect = page_bytes;
+	buf_fmt(&call->body, "{\"page\":%zu}", page);
+}
+
 static int
 fake_next(struct pull *pull, struct aws_call *call, struct err *err)
 {
 	struct fake_pull *p = (struct fake_pull *)(void *)pull;
 
 	(void)err;
-	if (p->asked && !atomic_load(&never_complete))
+	if (p->page >= pages_of_a_pull && !atomic_load(&never_complete))
 		return 0;
-	call->wait_ms = p->asked ? 1000 : 0;
-	call->service = "monitoring";
-	call->operation = "GetMetricData";
-	call->proto = PROTO_AWS_JSON;
-	call->expect = page_bytes;
-	buf_str(&call->body, "{}");
+	fake_call(p->page, call);
+	call->wait_ms = p->page >= pages_of_a_pull ? 1000 : 0;
 	return 1;
 }
 
+static bool
+fake_following(struct pull *pull, const struct http_resp *resp, struct aws_call *call)
+{
+	size_t page = ((struct fake_pull *)(void *)pull)->page;
+
+	(void)resp;
+	fake_call(page + guessed_pages, call);
+	return page + 1 < pages_of_a_pull;
+}
 static int
 fake_reply(struct pull *pull, const struct http_resp *resp, struct err *err)
 {
-	(void)err;
+	struct fake_pull *p = (struct fake_pull *)(void *)pull;
+
 	(void)resp;
-	((struct fake_pull *)(void *)pull)->asked = true;
+	if (reading && !reading(p->page, reading_arg))
+		return err_set(err, ERR_DATA, "no sense in it");
+	p->page++;
 	atomic_fetch_add(&pulls_made, 1);
 	return 0;
 }
@@ -257,6 +278,7 @@ static const struct job_kind fake_kind = {
     .open = fake_open,
     .next = fake_next,
     .reply = fake_reply,
+    .following = fake_following,
     .harvest = fake_harvest,
     .close = fake_close,
     .adopt = fake_adopt,
@@ -268,6 +290,7 @@ struct told {
 	struct transport base;
 	enum err_kind kind[TENANTS]; /* ERR_NONE: answers */
 	atomic_int left[TENANTS];    /* so many failures; -1: for good */
+	int good[TENANTS];	     /* calls that are answered before that */
 	atomic_int calls[TENANTS];
 	size_t order[16]; /* who was asked, one after the other: the first calls */
 	atomic_size_t n_order;
@@ -284,6 +307,7 @@ told_send(struct transport *t, const struct http_req *req, struct http_resp *res
 	size_t i = (size_t)(req->account[11] - '0');
 	size_t n = atomic_fetch_add(&told->n_order, 1);
 
+	tally_add(tally_used(), "monitoring", "ListMetrics", "200", 1); /* a call that is billed */
 	if (n < sizeof(told->order) / sizeof(told->order[0]))
 		told->order[n] = i;
 	if (atomic_fetch_add(&told->calls[i], 1) == 0 && i == 1 && told->meanwhile)
@@ -291,7 +315,8 @@ told_send(struct transport *t, const struct http_req *req, struct http_resp *res
 	clock_fake_advance(told->clock, told->takes_ms);
 	if (req->deadline_mono_ms && clock_mono_ms(told->clock) >= req->deadline_mono_ms)
 		return err_set(err, ERR_TRANSIENT, "timed out");
-	if (told->kind[i] != ERR_NONE && atomic_load(&told->left[i]) != 0) {
+	if (told->kind[i] != ERR_NONE && told->calls[i] > told->good[i] &&
+	    atomic_load(&told->left[i]) != 0) {
 		atomic_fetch_sub(&told->left[i], 1);
 		return err_set(err, told->kind[i], "told to fail");
 	}
@@ -327,6 +352,8 @@ struct world {
 	char url[96];
 	struct run_env env;
 	struct gate lines, pages;
+	struct ahead ahead;
+	size_t ahead_threads; /* that the last run had */
 	struct commit_env commit_env;
 	struct tenant_run runs[TENANTS];
 	struct runner runner;
@@ -466,7 +493,9 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				  .transport = &w->transport.base,
 				  .outlets = w->outlets,
 				  .lines = &w->lines,
-				  .pages = page_bytes ? &w->pages : NULL};
+				  .pages = page_bytes ? &w->pages : NULL,
+				  .ahead = &w->ahead};
+	ahead_init(&w->ahead);
 	gate_init(&w->pages, page_bytes);
 	w->commit_env = (struct commit_env){
 	    .state = w->state, .base = "", .clock = w->clock, .run_id = "run", .host = "here"};
@@ -481,6 +510,9 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 	forget_errors(w);
 	make_streams(w, streams, jobs);
 	r = runner_run(&w->runner, &err);
+	assert_int_equal(w->ahead.taken, 0);
+	w->ahead_threads = w->ahead.n_threads;
+	ahead_done(&w->ahead);
 	for (size_t i = 0; i < TENANTS; i++) {
 		err_forget(&jobs[i].why);
 		for (size_t g = 0; g < REGIONS; g++) {
@@ -733,6 +765,186 @@ what_is_in_trouble_comes_after_the_others(void **state)
 	for (size_t i = 1; i <= (TENANTS - 1) * REGIONS; i++)
 		assert_int_not_equal(w.transport.order[i], 0);
 	assert_int_equal(s[0][0].state, STREAM_DONE);
+	assert_int_equal(s[0][1].state, STREAM_DONE);
+	world_close(&w);
+}
+
+/* ---- the next page ---- */
+
+struct reader {
+	const struct world *w;
+	size_t begun, overlapped; /* pages; of these how many while the next was asked for */
+	bool waited_in_vain;
+	int refuse; /* so many are taken to make no sense */
+};
+
+/* With one worker, whose calls are all taken up: there are as many as pages were begun to be read.
+ */
+static bool
+wait_for_next(size_t page, void *arg)
+{
+	struct reader *r = arg;
+	size_t calls = 0;
+
+	r->begun++;
+	if (page == 1 && r->refuse && r->refuse--)
+		return false;
+	if (r->waited_in_vain || page + 1 == pages_of_a_pull)
+		return true;
+	for (int i = 0; i < 5000 && calls <= r->begun; i++) {
+		calls = r->w->transport.n_order;
+		(void)usleep(calls <= r->begun ? 1000 : 0);
+	}
+	r->overlapped += calls > r->begun;
+	r->waited_in_vain = calls <= r->begun;
+	return true;
+}
+
+static void
+read_pages(struct world *w, struct reader *r, struct stream s[TENANTS][REGIONS])
+{
+	*r = (struct reader){.w = w, .refuse = r->refuse};
+	pages_of_a_pull = 3;
+	reading = wait_for_next;
+	reading_arg = r;
+	w->workers = 1;
+	w->clock_stands = true;
+	assert_int_equal(run_at(w, T0 + 65 * MIN, 0, s), 0);
+	pages_of_a_pull = guessed_pages = 1;
+	reading = NULL;
+	for (size_t i = 0; i < TENANTS; i++) {
+		assert_received(w, i, T0 + 35 * MIN, T0 + 60 * MIN);
+		for (size_t g = 0; g < REGIONS; g++)
+			assert_int_equal(s[i][g].state, STREAM_DONE);
+	}
+	assert_int_equal(w->receiver.refused_order + w->receiver.doubled, 0);
+}
+
+static void
+the_next_page_is_on_its_way_while_one_is_read(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct reader r = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.transport.takes_ms = ASKED_WORTH_MS;
+	read_pages(&w, &r, s);
+	assert_int_equal(r.begun, (size_t)3 * TENANTS * REGIONS);
+	assert_int_equal(r.overlapped, (size_t)2 * TENANTS * REGIONS);
+	assert_int_equal(w.transport.n_order, r.begun); /* and nothing was asked twice */
+	for (size_t i = 0; i < TENANTS; i++)
+		for (size_t g = 0; g < REGIONS; g++)
+			assert_int_equal(s[i][g].stats.calls_billed, 3);
+	world_close(&w);
+}
+
+/* What was asked ahead and is not what is asked then is not looked at. */
+static void
+a_wrong_guess_costs_a_call(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct reader r = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.transport.takes_ms = ASKED_WORTH_MS;
+	guessed_pages = 2;
+	read_pages(&w, &r, s);
+	assert_int_equal(r.begun, (size_t)3 * TENANTS * REGIONS);
+	assert_int_equal(w.transport.n_order, r.begun + (size_t)2 * TENANTS * REGIONS);
+	world_close(&w);
+}
+
+/* A quick one is had before a thread would have taken it, and a large one has no room beside this.
+ */
+static void
+nothing_is_asked_ahead_that_is_not_worth_it(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	pages_of_a_pull = 3;
+	w.clock_stands = true;
+	w.transport.takes_ms = ASKED_WORTH_MS - 1;
+	w.workers = 1; /* each call moves the clock of all */
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(w.ahead_threads, 0);
+	page_bytes = GATE_ALONE_MAX + 1;
+	w.transport.takes_ms = ASKED_WORTH_MS;
+	assert_int_equal(run_at(&w, T0 + 80 * MIN, 0, s), 0);
+	assert_int_equal(w.ahead_threads, 0);
+	page_bytes = 0;
+	assert_int_equal(run_at(&w, T0 + 95 * MIN, 0, s), 0);
+	assert_int_equal(w.ahead_threads, 1);
+	pages_of_a_pull = 1;
+	world_close(&w);
+}
+
+/* It is the error of the call that was made earlier: the span is tried again. */
+static void
+a_failure_of_what_was_asked_ahead_is_one_of_the_call(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	pages_of_a_pull = 3;
+	w.transport.takes_ms = ASKED_WORTH_MS;
+	w.transport.kind[2] = ERR_TRANSIENT;
+	w.transport.good[2] = 1;
+	w.transport.left[2] = 1;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	pages_of_a_pull = 1;
+	for (size_t i = 0; i < TENANTS; i++)
+		assert_received(&w, i, T0 + 35 * MIN, T0 + 60 * MIN);
+	assert_int_equal(w.transport.left[2], 0);
+	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	world_close(&w);
+}
+
+/* A page that makes no sense is asked for once more, and what follows it is known already. */
+static void
+what_follows_a_page_that_is_asked_for_again_is_kept(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct reader r = {.refuse = 1};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.transport.takes_ms = ASKED_WORTH_MS;
+	read_pages(&w, &r, s);
+	assert_int_equal(w.transport.n_order, (size_t)3 * TENANTS * REGIONS + 1);
+	world_close(&w);
+}
+
+/* The pull is over with its second page, and whoever began the third is waited for. */
+static void
+a_pull_that_fails_leaves_nothing_on_its_way(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct reader r = {.refuse = 2};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	r.w = &w;
+	w.transport.takes_ms = ASKED_WORTH_MS;
+	w.workers = 1;
+	w.clock_stands = true;
+	pages_of_a_pull = 3;
+	reading = wait_for_next;
+	reading_arg = &r;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	reading = NULL;
+	pages_of_a_pull = 1;
+	assert_int_equal(s[0][0].state, STREAM_FAILED);
 	assert_int_equal(s[0][1].state, STREAM_DONE);
 	world_close(&w);
 }
@@ -1504,6 +1716,12 @@ main(void)
 	    cmocka_unit_test(a_worker_that_gets_no_answer_leaves_its_place),
 	    cmocka_unit_test(of_a_tenant_that_was_not_heard_of_one_stream_is_asked),
 	    cmocka_unit_test(what_is_in_trouble_comes_after_the_others),
+	    cmocka_unit_test(the_next_page_is_on_its_way_while_one_is_read),
+	    cmocka_unit_test(a_wrong_guess_costs_a_call),
+	    cmocka_unit_test(nothing_is_asked_ahead_that_is_not_worth_it),
+	    cmocka_unit_test(a_failure_of_what_was_asked_ahead_is_one_of_the_call),
+	    cmocka_unit_test(what_follows_a_page_that_is_asked_for_again_is_kept),
+	    cmocka_unit_test(a_pull_that_fails_leaves_nothing_on_its_way),
 	    cmocka_unit_test(nothing_is_asked_for_while_the_lake_is_closed),
 	    cmocka_unit_test(a_lost_answer_is_not_a_refused_sample),
 	    cmocka_unit_test(what_a_receiver_was_never_sent_is_refused_not_there_already),
