@@ -6,9 +6,12 @@
 #include "base/cleanup.h"
 #include "base/grow.h"
 
-/* Of lines and of what is known of them. */
+/* Of lines and of what is known of them. More of a line than the former is in memory only while it
+ * is the row in front: where a thousand runs have a row of one millisecond, all of them are open.
+ */
 #define READ_LINES   ((size_t)16 << 10)
 #define READ_RECORDS ((size_t)2 << 10)
+#define COMPARED     ((size_t)4 << 10) /* at once, of what is not in memory */
 
 struct record { /* of each row, in front of the lines of its run */
 	int64_t ts_ms;
@@ -33,12 +36,18 @@ put_record(struct row_runs *r, const struct insights_row *row, struct err *err)
 	return spool_add(&r->spool, (struct sv){(const char *)&head, sizeof(head)}, err);
 }
 
-/* The same event, from another query. */
+/* The same event, from another query, if the lines are the same. */
+static bool
+may_double(const struct insights_row *row, const struct insights_row *before)
+{
+	return row->pointed && row->source != before->source && row->ts_ms == before->ts_ms &&
+	       row->n == before->n;
+}
+
 static bool
 doubles(const struct insights_row *row, const struct insights_row *before)
 {
-	return row->pointed && row->source != before->source && row->ts_ms == before->ts_ms &&
-	       row->n == before->n && !memcmp(row->line, before->line, row->n);
+	return may_double(row, before) && !memcmp(row->line, before->line, row->n);
 }
 
 static int
@@ -111,11 +120,14 @@ struct reader {
 	size_t used;
 };
 
-/* Where a run is read: `row` is its next one. */
+/* Where a run is read: `row` is its next one, of whose line the first `have` bytes are in memory.
+ */
 struct cursor {
 	const struct row_run *run; /* NULL: the rows in memory */
 	struct reader records, lines;
 	struct insights_row row;
+	size_t have;
+	uint64_t line_at; /* in the spool, if not all of it is */
 	const struct insights_row *rows;
 	size_t i, n;
 };
@@ -131,6 +143,7 @@ struct row_merge {
 	struct buf last_line;
 	bool any;
 	uint64_t doubles;
+	struct err unread; /* what a comparison could not read; ERR_NONE: nothing */
 };
 
 static void
@@ -171,6 +184,23 @@ reader_take(const struct row_merge *m, struct reader *r, size_t n, const char **
 	return 0;
 }
 
+/* Where what is taken next begins. */
+static uint64_t
+reader_at(const struct reader *r)
+{
+	return r->at - (r->bytes.n - r->used);
+}
+
+/* What was taken last stays where it is. */
+static void
+reader_skip(struct reader *r, size_t n)
+{
+	size_t have = r->bytes.n - r->used, now = n < have ? n : have;
+
+	r->used += now;
+	r->at += n - now;
+}
+
 static int
 next_in_run(const struct row_merge *m, struct cursor *c, struct err *err)
 {
@@ -184,8 +214,13 @@ next_in_run(const struct row_merge *m, struct cursor *c, struct err *err)
 	memcpy(&head, p, sizeof(head));
 	if (head.ts_ms >= c->run->cut_ms)
 		return 0;
-	if (reader_take(m, &c->lines, head.n, &p, err))
+	c->have = head.n < READ_LINES ? head.n : READ_LINES;
+	c->line_at = reader_at(&c->lines);
+	if (head.n > c->run->end - c->line_at)
+		return err_set(err, ERR_LOCAL, "a run of rows is cut off");
+	if (reader_take(m, &c->lines, c->have, &p, err))
 		return -1;
+	reader_skip(&c->lines, head.n - c->have);
 	c->i++;
 	c->row = (struct insights_row){.ts_ms = head.ts_ms,
 				       .line = p,
@@ -204,7 +239,60 @@ cursor_next(const struct row_merge *m, struct cursor *c, struct err *err)
 	if (c->i == c->n)
 		return 0;
 	c->row = c->rows[c->i++];
+	c->have = c->row.n;
 	return 1;
+}
+
+/* Part of a line, in `room` if it is not in memory. NULL: it cannot be read, which is kept. */
+static const char *
+part_of_line(struct row_merge *m, const struct cursor *c, size_t from, size_t n, char *room)
+{
+	if (from + n <= c->have)
+		return c->row.line + from;
+	if (!spool_read(&m->r->spool, c->line_at + from, room, n, &m->unread))
+		return room;
+	return NULL;
+}
+
+/* The first n bytes of two lines, as memcmp. `b` NULL: of the line given out last. */
+static int
+cmp_starts(struct row_merge *m, const struct cursor *a, const struct cursor *b, size_t n)
+{
+	char room[2][COMPARED];
+	int diff = 0;
+
+	for (size_t at = 0, now; !diff && at < n; at += now) {
+		size_t left = n - at;
+		bool inside = at < a->have && (!b || at < b->have);
+		size_t most = b && b->have < a->have ? b->have - at : a->have - at;
+		const char *x, *y;
+
+		now = inside ? most : COMPARED;
+		now = now < left ? now : left;
+		x = part_of_line(m, a, at, now, room[0]);
+		y = b ? part_of_line(m, b, at, now, room[1]) : m->last.line + at;
+		if (!x || !y)
+			return 0;
+		diff = memcmp(x, y, now);
+	}
+	return diff;
+}
+
+/* As insights_rows_cmp. */
+static int
+cmp_cursors(struct row_merge *m, const struct cursor *a, const struct cursor *b)
+{
+	const struct insights_row *x = &a->row, *y = &b->row;
+	int diff;
+
+	if (a->have == x->n && b->have == y->n)
+		return insights_rows_cmp(x, y);
+	if (x->ts_ms != y->ts_ms)
+		return x->ts_ms < y->ts_ms ? -1 : 1;
+	diff = cmp_starts(m, a, b, x->n < y->n ? x->n : y->n);
+	if (diff || x->n != y->n)
+		return diff ? diff : x->n < y->n ? -1 : 1;
+	return (x->source > y->source) - (x->source < y->source);
 }
 
 static void
@@ -216,7 +304,7 @@ heap_down(struct row_merge *m)
 
 		least = i;
 		for (size_t k = left; k < left + 2 && k < m->n_heap; k++)
-			if (insights_rows_cmp(&m->heap[k]->row, &m->heap[least]->row) < 0)
+			if (cmp_cursors(m, m->heap[k], m->heap[least]) < 0)
 				least = k;
 		if (least == i)
 			return;
@@ -231,7 +319,7 @@ heap_add(struct row_merge *m, struct cursor *c)
 {
 	size_t i = m->n_heap++;
 
-	while (i && insights_rows_cmp(&c->row, &m->heap[(i - 1) / 2]->row) < 0) {
+	while (i && cmp_cursors(m, c, m->heap[(i - 1) / 2]) < 0) {
 		m->heap[i] = m->heap[(i - 1) / 2];
 		i = (i - 1) / 2;
 	}
@@ -355,10 +443,41 @@ step(struct row_merge *m, int64_t before_ms, struct err *err)
 {
 	if (let_go(m, err) || open_runs(m, before_ms, err))
 		return -1;
+	if (m->unread.kind != ERR_NONE) {
+		*err = m->unread;
+		return -1;
+	}
 	if (!m->n_heap || m->heap[0]->row.ts_ms >= before_ms)
 		return 0;
 	m->held = m->heap[0];
 	return 1;
+}
+
+static bool
+doubles_last(struct row_merge *m, const struct cursor *c)
+{
+	return m->any && may_double(&c->row, &m->last) && !cmp_starts(m, c, NULL, c->row.n);
+}
+
+/* All of it, as the one given out last. */
+static int
+take_line(struct row_merge *m, const struct cursor *c, struct err *err)
+{
+	size_t n = c->row.n, rest = n - c->have;
+
+	buf_reset(&m->last_line);
+	buf_add(&m->last_line, c->row.line, c->have);
+	if (buf_reserve(&m->last_line, rest) && rest) {
+		if (spool_read(&m->r->spool, c->line_at + c->have, m->last_line.p + c->have, rest,
+			       err))
+			return -1;
+		m->last_line.n = n;
+	}
+	if (buf_check(&m->last_line, "a row", err))
+		return -1;
+	m->last = c->row;
+	m->last.line = m->last_line.p;
+	return 0;
 }
 
 int
@@ -366,16 +485,12 @@ row_merge_next(struct row_merge *m, int64_t before_ms, struct insights_row *ret,
 {
 	int more;
 
-	while ((more = step(m, before_ms, err)) > 0 && m->any && doubles(&m->held->row, &m->last))
+	while ((more = step(m, before_ms, err)) > 0 && doubles_last(m, m->held))
 		m->doubles++;
 	if (more <= 0)
 		return more;
-	buf_reset(&m->last_line);
-	buf_add(&m->last_line, m->held->row.line, m->held->row.n);
-	if (buf_check(&m->last_line, "a row", err))
+	if (take_line(m, m->held, err))
 		return -1;
-	m->last = m->held->row;
-	m->last.line = m->last_line.p;
 	m->any = true;
 	*ret = m->last;
 	return 1;
