@@ -94,11 +94,20 @@ check_up(struct outlet *o, struct err *err)
 	return r;
 }
 
+/* Then a disk that is full is full for all cells. A sink elsewhere knows nothing of a cell that
+ * found no room for its own temporary files. */
 static bool
-says_sink_is_down(enum err_kind kind)
+is_on_this_machine(const struct sink_conf *c)
+{
+	return c->kind == SINK_STDOUT || c->kind == SINK_OPENMETRICS ||
+	       (c->kind == SINK_OBJECTS && !strncmp(c->url, "file:", strlen("file:")));
+}
+
+static bool
+says_sink_is_down(const struct outlet *o, enum err_kind kind)
 {
 	return kind == ERR_TRANSIENT || kind == ERR_THROTTLED || kind == ERR_AUTH ||
-	       kind == ERR_LOCAL;
+	       (kind == ERR_LOCAL && is_on_this_machine(o->conf));
 }
 
 static void
@@ -110,7 +119,7 @@ note_result(struct outlet *o, int result, const struct err *err)
 		o->locked.cells_ok++;
 	} else {
 		o->locked.cells_failed++;
-		if (says_sink_is_down(err->kind) && ++o->locked.failures >= OUTLET_FAILURES) {
+		if (says_sink_is_down(o, err->kind) && ++o->locked.failures >= OUTLET_FAILURES) {
 			o->locked.last = *err;
 			o->locked.down_until_mono_ms = clock_mono_ms(o->clock) + OUTLET_DOWN_MS;
 		}

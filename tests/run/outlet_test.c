@@ -152,6 +152,80 @@ a_run_that_is_told_to_end_waits_for_nothing(void **state)
 	clock_fake_free(b.clock);
 }
 
+/* ---- cells that fail ---- */
+
+struct failing {
+	struct sink base;
+	enum err_kind kind;
+	unsigned tried;
+};
+
+static int
+fail_publish(struct sink *s, const struct publish *p, const struct cell_data *d,
+	     struct published *ret, struct err *err)
+{
+	struct failing *f = (struct failing *)s;
+
+	(void)p;
+	(void)d;
+	(void)ret;
+	f->tried++;
+	return err_set(err, f->kind, "told to fail");
+}
+
+static void
+free_nothing(struct sink *s)
+{
+	(void)s;
+}
+
+/* How many of the cells are tried that come after as many failures as make a sink count as down. */
+static unsigned
+tried_after_failures(const struct sink_conf *conf, enum err_kind kind)
+{
+	static const struct sink_ops ops = {.publish = fail_publish, .free = free_nothing};
+	struct failing sink = {.base = {.ops = &ops}, .kind = kind};
+	struct outlet o = {.conf = conf, .sink = &sink.base, .clock = clock_fake_new(0)};
+	struct publish p = {0};
+	struct cell_data d = {.n_lines = 0};
+	struct published ret;
+	struct err err = {0};
+
+	(void)pthread_mutex_init(&o.locked.mu, NULL);
+	for (int i = 0; i < OUTLET_FAILURES + 2; i++) {
+		assert_int_equal(outlet_publish(&o, &p, &d, &ret, &err), -1);
+		assert_int_equal(err.kind, kind);
+		err_clear(&err);
+	}
+	(void)pthread_mutex_destroy(&o.locked.mu);
+	clock_fake_free(o.clock);
+	return sink.tried - OUTLET_FAILURES;
+}
+
+/* What one cell has no room for here, others may: unless it is here that all of them go. */
+static void
+trouble_of_this_machine_is_not_the_bucket_s(void **state)
+{
+	static const struct {
+		struct sink_conf conf;
+		enum err_kind kind;
+		unsigned tried;
+	} cases[] = {
+	    {{.name = "s3", .kind = SINK_OBJECTS, .url = "s3://bucket"}, ERR_LOCAL, 2},
+	    {{.name = "s3", .kind = SINK_OBJECTS, .url = "s3://bucket"}, ERR_TRANSIENT, 0},
+	    {{.name = "amp", .kind = SINK_REMOTE_WRITE, .url = "https://a"}, ERR_LOCAL, 2},
+	    {{.name = "amp", .kind = SINK_REMOTE_WRITE, .url = "https://a"}, ERR_DATA, 2},
+	    {{.name = "disk", .kind = SINK_OBJECTS, .url = "file:///lake"}, ERR_LOCAL, 0},
+	    {{.name = "out", .kind = SINK_STDOUT}, ERR_LOCAL, 0},
+	    {{.name = "text", .kind = SINK_OPENMETRICS, .url = "file:///t"}, ERR_LOCAL, 0},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+		assert_int_equal(tried_after_failures(&cases[i].conf, cases[i].kind),
+				 cases[i].tried);
+}
+
 int
 main(void)
 {
@@ -161,6 +235,7 @@ main(void)
 	    cmocka_unit_test(silence_is_not_listened_to_for_ever),
 	    cmocka_unit_test(what_will_not_pass_is_not_waited_for),
 	    cmocka_unit_test(a_run_that_is_told_to_end_waits_for_nothing),
+	    cmocka_unit_test(trouble_of_this_machine_is_not_the_bucket_s),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
