@@ -106,6 +106,19 @@ $(FUZZ_BIN): $(B)/%: $(B)/%.o $(B)/libmuster.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/libmuster.a $(LDLIBS)
 
+# Its oracle reads what it wrote: protobuf-c, from a description of the format.
+ORACLE := $(B)/oracle/remote_write.pb-c
+$(ORACLE).c: tests/fuzz/remote_write.proto
+	$(call say,GEN,$@)
+	$(Q)mkdir -p $(@D)
+	$(Q)protoc-c --c_out=$(@D) --proto_path=$(<D) $<
+$(ORACLE).o: $(ORACLE).c
+	$(Q)$(CC) $(OPT) -c -o $@ $<
+$(B)/tests/fuzz/remote_write_fuzz.o $(B)/lint/tests/fuzz/remote_write_fuzz.tidy: $(ORACLE).c
+$(B)/tests/fuzz/remote_write_fuzz.o $(B)/lint/tests/fuzz/remote_write_fuzz.tidy: CPPFLAGS += -isystem $(B)/oracle
+$(B)/tests/fuzz/remote_write_fuzz: $(ORACLE).o
+$(B)/tests/fuzz/remote_write_fuzz: LDLIBS := $(ORACLE).o -lprotobuf-c $(LDLIBS)
+
 # Its threads take turns as the simulator says: tests/sim/sim_threads.c. Its memory may run out: tests/sim/sim_alloc.c.
 comma := ,
 $(B)/tests/run/no_memory_test: $(B)/tests/sim/sim_alloc.o
