@@ -301,9 +301,10 @@ conf_unreadable(struct conf_faults *f, const struct conf_node *node, const char 
 {
 	if (errnum == ENOMEM)
 		conf_nomem(f);
-	else if (f && errnum_is_trouble(errnum) && f->l->local.kind == ERR_NONE)
-		(void)err_sys(&f->l->local, errnum, "%s: cannot be read", path);
-	else if (node)
+	else if (f && errnum_is_trouble(errnum)) {
+		if (f->l->local.kind == ERR_NONE)
+			(void)err_sys(&f->l->local, errnum, "%s: cannot be read", path);
+	} else if (node)
 		conf_fault(f, node, "cannot be read: %s", strerrordesc_np(errnum));
 	else
 		conf_fault_at(f, path, 1, 1, "cannot be read: %s", strerrordesc_np(errnum));

@@ -664,6 +664,7 @@ test_unreadable(void **state)
 		struct conf_faults *f = conf_faults_new();
 
 		conf_unreadable(f, NULL, "x.yaml", troubles[i]);
+		conf_unreadable(f, NULL, "y.yaml", troubles[i]); /* the first one is told */
 		assert_int_equal(conf_faults_count(f), 1);
 		assert_int_equal(conf_faults_local(f, "all.yaml", &err), -1);
 		assert_int_equal(err.kind, ERR_LOCAL);

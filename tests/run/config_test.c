@@ -449,6 +449,20 @@ test_faults_at_the_top(void **state)
 		expect(with(cases[i].part, "", "", ""), cases[i].fault);
 }
 
+/* A folder that is there, and that nobody can look into. */
+static void
+test_folder_that_cannot_be_searched(void **state)
+{
+	char loop[64];
+
+	(void)state;
+	(void)snprintf(loop, sizeof(loop), "%s/loop", folder);
+	assert_int_equal(symlink("loop", loop), 0);
+	expect(with("tenants_from: [{file: loop/*.yaml}]\n", "", "", ""),
+	       "t.yaml:9:23: tenants_from[0].file: cannot be searched: loop/*.yaml\n");
+	assert_int_equal(unlink(loop), 0);
+}
+
 #define TAKEN_FOR_EARLIER                                                                          \
 	"its checkpoint would be taken for an earlier one of another job: give it a name that "    \
 	"does not end in .prev or hold .damaged- or .forgotten-\n"
@@ -1046,6 +1060,7 @@ main(void)
 	    cmocka_unit_test(test_defaults),
 	    cmocka_unit_test(test_big_example),
 	    cmocka_unit_test(test_faults_at_the_top),
+	    cmocka_unit_test(test_folder_that_cannot_be_searched),
 	    cmocka_unit_test(test_faults_in_jobs),
 	    cmocka_unit_test(test_faults_in_tenants),
 	    cmocka_unit_test(test_faults_in_sinks),
