@@ -104,6 +104,7 @@ aws_call_send(const struct aws_call *c, const struct aws_target *to, struct http
 	    .deadline_mono_ms = to->deadline_mono_ms,
 	    .grace_ms = c->grace_ms,
 	    .arrived = c->arrived,
+	    .arrived_arg = c->arrived_arg,
 	};
 
 	if (buf_check(&c->body, "request", err))

@@ -21,7 +21,8 @@ struct aws_call {
 	bool once;	       /* it is billed each time: as no_retry in struct http_req */
 	bool optional;	       /* the kind can do without: it is told when this is not allowed, too */
 	int64_t grace_ms;      /* as in struct http_req; set by the runner, */
-	atomic_size_t *arrived; /* and so is this */
+	void (*arrived)(void *arg, size_t have, size_t all); /* and so are these */
+	void *arrived_arg;
 };
 void aws_call_init(struct aws_call *c, size_t max_body);
 void aws_call_reset(struct aws_call *c);

@@ -48,8 +48,8 @@ idle_locked(const struct gate *g, int64_t now_ms)
 	for (const struct gate_guest *guest = g->guests; guest; guest = guest->next) {
 		size_t needed = 2 * atomic_load(&guest->arrived);
 
-		if (now_ms - guest->since_ms >= GATE_PATIENCE_MS && needed < guest->bytes)
-			idle += guest->bytes - needed;
+		if (now_ms - guest->since_ms >= GATE_PATIENCE_MS && needed < guest->counted)
+			idle += guest->counted - needed;
 	}
 	return idle;
 }
@@ -65,10 +65,15 @@ fits_locked(const struct gate *g, size_t bytes, int64_t now_ms)
 static void
 take_locked(struct gate *g, struct gate_guest *guest, size_t bytes, int64_t now_ms)
 {
-	g->used += bytes;
+	size_t counted = guest && bytes <= GATE_FEW_BYTES ? 0 : bytes;
+
+	g->used += counted;
 	if (!guest)
 		return;
-	*guest = (struct gate_guest){.bytes = bytes, .since_ms = now_ms, .next = g->guests};
+	*guest = (struct gate_guest){.bytes = counted ? bytes : GATE_FEW_BYTES,
+				     .counted = counted,
+				     .since_ms = now_ms,
+				     .next = g->guests};
 	g->guests = guest;
 }
 
@@ -98,11 +103,22 @@ gate_enter(struct gate *g, size_t bytes, struct clock *clock, struct err *err)
 	return enter(g, NULL, bytes, clock, err);
 }
 
+static void
+enter_small(struct gate *g, struct gate_guest *guest, size_t bytes, struct clock *clock)
+{
+	(void)pthread_mutex_lock(&g->mu);
+	take_locked(g, guest, bytes, clock_mono_ms(clock));
+	(void)pthread_mutex_unlock(&g->mu);
+}
+
 int
 gate_enter_guest(struct gate *g, struct gate_guest *guest, size_t bytes, struct clock *clock,
 		 struct err *err)
 {
-	return enter(g, guest, bytes, clock, err);
+	if (bytes > GATE_FEW_BYTES)
+		return enter(g, guest, bytes, clock, err);
+	enter_small(g, guest, bytes, clock);
+	return 0;
 }
 
 bool
@@ -113,9 +129,10 @@ gate_try_guest(struct gate *g, struct gate_guest *guest, const struct gate_guest
 	bool ok;
 
 	(void)pthread_mutex_lock(&g->mu);
-	ok = g->next == g->serving &&
-	     (fits_locked(g, bytes, now_ms) ||
-	      (beside && g->used == beside->bytes && bytes <= GATE_ALONE_MAX));
+	ok = bytes <= GATE_FEW_BYTES ||
+	     (g->next == g->serving &&
+	      (fits_locked(g, bytes, now_ms) ||
+	       (beside && g->used == beside->counted && bytes <= GATE_ALONE_MAX)));
 	if (ok)
 		take_locked(g, guest, bytes, now_ms);
 	(void)pthread_mutex_unlock(&g->mu);
@@ -146,6 +163,48 @@ gate_leave_guest(struct gate *g, struct gate_guest *guest)
 	while (*at != guest)
 		at = &(*at)->next;
 	*at = guest->next;
-	leave_locked(g, guest->bytes);
+	if (g->beyond == guest)
+		g->beyond = NULL;
+	leave_locked(g, guest->counted);
 	(void)pthread_mutex_unlock(&g->mu);
+}
+
+/* Room for so much more, or leave to do without. */
+static bool
+may_grow_locked(struct gate *g, struct gate_guest *guest, size_t more, int64_t now_ms)
+{
+	if (g->used - idle_locked(g, now_ms) + more <= g->max)
+		return true;
+	if (!g->beyond)
+		g->beyond = guest;
+	return g->beyond == guest;
+}
+
+static void
+grow(struct gate *g, struct gate_guest *guest, size_t more, struct clock *clock)
+{
+	int64_t until_ms = clock_mono_ms(clock) + GATE_GROW_MS, now_ms;
+	struct err ignored;
+
+	(void)pthread_mutex_lock(&g->mu);
+	while (!may_grow_locked(g, guest, more, now_ms = clock_mono_ms(clock)) &&
+	       now_ms < until_ms && !clock_check(clock, &ignored))
+		wait_locked(g);
+	guest->bytes += more;
+	guest->counted += more;
+	g->used += more;
+	(void)pthread_mutex_unlock(&g->mu);
+}
+
+void
+gate_arrived(struct gate *g, struct gate_guest *guest, size_t have, size_t all, struct clock *clock)
+{
+	size_t needed = 2 * all;
+
+	atomic_store(&guest->arrived, have);
+	if (needed <= guest->bytes)
+		return;
+	if (all == have)
+		needed += GATE_STEP;
+	grow(g, guest, needed - guest->bytes, clock);
 }

@@ -5,7 +5,8 @@
  * is enters when nobody else is inside. Whoever is inside waits for nobody at this gate.
  *
  * Who waits for the network inside is a guest: after a while it has no more room than what has come takes, or a few that get
- * no answer would keep everybody out.
+ * no answer would keep everybody out. Small guests enter at once. Where more comes than was expected, a guest waits with the
+ * first of it until there is room for all; one at a time goes on without, so that there will be.
  */
 #ifndef MUSTER_BASE_GATE_H
 #define MUSTER_BASE_GATE_H
@@ -20,11 +21,13 @@
 
 #define GATE_PATIENCE_MS 3000 /* so long a guest has all of its room */
 #define GATE_ALONE_MAX	 ((size_t)24 << 20) /* two of the largest pages of Logs Insights */
-#define GATE_FEW_BYTES	 ((size_t)64 << 10) /* what is small: it need not enter */
+#define GATE_FEW_BYTES	 ((size_t)64 << 10) /* what is small */
+#define GATE_STEP	 ((size_t)512 << 10) /* so much more is asked for, where nobody says how much will come */
+#define GATE_GROW_MS	 10000 /* after so long a guest goes on without room */
 
 struct gate_guest {
-	atomic_size_t arrived; /* bytes, told by whoever receives them */
-	size_t bytes;
+	atomic_size_t arrived; /* bytes */
+	size_t bytes, counted; /* what it has room for, and how much of that in the gate */
 	int64_t since_ms;
 	struct gate_guest *next;
 };
@@ -34,7 +37,7 @@ struct gate {
 	pthread_cond_t changed;
 	size_t max, used;
 	uint64_t next, serving; /* numbers drawn, and the one whose turn it is */
-	struct gate_guest *guests;
+	struct gate_guest *guests, *beyond; /* all; the one that went on without room, NULL: none */
 };
 
 void gate_init(struct gate *g, size_t max);
@@ -50,5 +53,8 @@ int gate_enter_guest(struct gate *g, struct gate_guest *guest, size_t bytes, str
 bool gate_try_guest(struct gate *g, struct gate_guest *guest, const struct gate_guest *beside, size_t bytes,
 		    struct clock *clock);
 void gate_leave_guest(struct gate *g, struct gate_guest *guest);
+/* `have` bytes have come for it, of `all` (as many, where that is not known). Waits where that is more than it has room for,
+ * but not in a run that was told to end. For the thread that receives. */
+void gate_arrived(struct gate *g, struct gate_guest *guest, size_t have, size_t all, struct clock *clock);
 
 #endif

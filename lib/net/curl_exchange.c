@@ -42,6 +42,7 @@ struct exchange {
 
 	int interim_status; /* of the header block being read */
 	bool headers_done;  /* the final answer's headers are complete: what follows are trailers */
+	size_t announced;   /* bytes of the body; 0: nobody said */
 	bool body_too_large, headers_too_large;
 	bool length_said, length_unclear; /* Content-Length */
 	int64_t length;
@@ -194,11 +195,14 @@ on_body(char *p, size_t size, size_t n, void *arg)
 	/* One allocation for a body whose length was announced. */
 	if (body->n == 0 &&
 	    !curl_easy_getinfo(x->h->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced) &&
-	    announced > 0 && (uint64_t)announced <= x->limits.max_body)
-		(void)buf_reserve(body, (size_t)announced);
+	    announced > 0 && (uint64_t)announced <= x->limits.max_body) {
+		x->announced = (size_t)announced;
+		(void)buf_reserve(body, x->announced);
+	}
 	buf_add(body, p, n);
 	if (x->req->arrived)
-		atomic_store(x->req->arrived, body->n);
+		x->req->arrived(x->req->arrived_arg, body->n,
+				x->announced > body->n ? x->announced : body->n);
 	return buf_ok(body) ? n : 0;
 }
 

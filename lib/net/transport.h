@@ -86,7 +86,10 @@ struct http_req {
 	/* So long after a cancellation it still goes on, with its retries: for the last words of a run, which has to end
 	 * by then. 0: it ends at once. */
 	int64_t grace_ms;
-	atomic_size_t *arrived; /* told how many bytes of the answer's body have come; NULL: nobody asks */
+	/* Called by the thread that sends, as the answer's body comes: how many bytes have come, and how many there will be
+	 * (as many, if nobody says). May take its time: the peer waits. NULL: nobody asks. */
+	void (*arrived)(void *arg, size_t have, size_t all);
+	void *arrived_arg;
 };
 
 struct http_resp {

@@ -22,29 +22,31 @@ asked_done(struct asked *a)
 	tally_done(&a->calls);
 }
 
-static struct gate *
-gate_of(const struct asked *a, const struct stream *s)
+static void
+on_arrived(void *arg, size_t have, size_t all)
 {
-	return a->call.expect > GATE_FEW_BYTES ? s->env->pages : NULL;
+	struct asked *a = arg;
+
+	gate_arrived(a->stream->env->pages, &a->guest, have, all, a->stream->env->clock);
 }
 
 static void
-entered(struct asked *a)
+entered(struct asked *a, const struct stream *s)
 {
 	a->inside = true;
-	a->call.arrived = &a->guest.arrived;
+	a->stream = s;
+	a->call.arrived = on_arrived;
+	a->call.arrived_arg = a;
 }
 
 int
 asked_enter(struct asked *a, const struct stream *s, struct err *err)
 {
-	struct gate *gate = gate_of(a, s);
-
-	if (!gate)
+	if (!s->env->pages)
 		return 0;
-	if (gate_enter_guest(gate, &a->guest, a->call.expect, s->env->clock, err))
+	if (gate_enter_guest(s->env->pages, &a->guest, a->call.expect, s->env->clock, err))
 		return -1;
-	entered(a);
+	entered(a, s);
 	return 0;
 }
 
@@ -112,13 +114,13 @@ void
 asked_ahead(struct asked *a, const struct asked *now, const struct stream *s,
 	    int64_t deadline_mono_ms)
 {
-	struct gate *gate = gate_of(a, s);
+	struct gate *gate = s->env->pages;
 
 	if (gate && !gate_try_guest(gate, &a->guest, now->inside ? &now->guest : NULL,
 				    a->call.expect, s->env->clock))
 		return;
 	if (gate)
-		entered(a);
+		entered(a, s);
 	a->stream = s;
 	a->deadline_mono_ms = deadline_mono_ms;
 	a->task = (struct ahead_task){.run = run, .arg = a};

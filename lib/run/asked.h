@@ -25,10 +25,10 @@ struct asked {
 	int64_t took_ms; /* from the request to the whole answer */
 	struct gate_guest guest;
 	bool inside; /* the gate for pages, as `guest` */
+	const struct stream *stream; /* that asks */
 	/* Of one that is asked ahead: */
 	bool ahead;
 	struct ahead_task task;
-	const struct stream *stream;
 	int64_t deadline_mono_ms;
 	struct tally calls;
 	int rc;

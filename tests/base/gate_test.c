@@ -11,7 +11,8 @@
 
 #include "base/cleanup.h"
 
-#define MAX	100
+#define MAX	(10 * GATE_FEW_BYTES)
+#define CAME	(2 * GATE_FEW_BYTES) /* less than half of what was expected */
 #define THREADS 8
 #define ROUNDS	300
 
@@ -28,7 +29,7 @@ go_in_and_out(void *arg)
 	uintptr_t bad = 0;
 
 	for (size_t i = 0; i < ROUNDS; i++) {
-		size_t bytes = 1 + (i * 37) % 70, now, most;
+		size_t bytes = 1 + (i * 37) % 70 * (MAX / 100), now, most;
 
 		bad += gate_enter(&s->gate, bytes, s->clock, NULL) != 0;
 		now = atomic_fetch_add(&s->inside, bytes) + bytes;
@@ -137,10 +138,12 @@ test_only_if_there_is_room(void **state)
 	assert_int_equal(gate_enter_guest(&s.gate, &first, MAX / 2, s.clock, &err), 0);
 	assert_false(gate_try_guest(&s.gate, &second, NULL, MAX, s.clock));
 	assert_true(gate_try_guest(&s.gate, &second, NULL, MAX / 2, s.clock));
-	assert_false(gate_try_guest(&s.gate, &third, NULL, 1, s.clock));
+	assert_false(gate_try_guest(&s.gate, &third, NULL, GATE_FEW_BYTES + 1, s.clock));
+	assert_true(gate_try_guest(&s.gate, &third, NULL, GATE_FEW_BYTES, s.clock));
+	gate_leave_guest(&s.gate, &third);
 	gate_leave_guest(&s.gate, &second);
 	s.gate.next++; /* somebody waits */
-	assert_false(gate_try_guest(&s.gate, &second, NULL, 1, s.clock));
+	assert_false(gate_try_guest(&s.gate, &second, NULL, GATE_FEW_BYTES + 1, s.clock));
 	s.gate.next--;
 	gate_leave_guest(&s.gate, &first);
 	assert_int_equal(s.gate.used, 0);
@@ -201,7 +204,7 @@ test_guests(void **state)
 {
 	struct shared s = {.clock = clock_fake_new(0)};
 	struct gate_guest stalled, slow;
-	struct waiting fits = {&s, MAX - 40}, too_many = {&s, MAX - 39};
+	struct waiting fits = {&s, MAX - 2 * CAME}, too_many = {&s, MAX - 2 * CAME + 1};
 	struct err err;
 	pthread_t thread;
 	void *bad;
@@ -210,7 +213,7 @@ test_guests(void **state)
 	gate_init(&s.gate, MAX);
 	assert_int_equal(gate_enter_guest(&s.gate, &stalled, MAX / 2, s.clock, &err), 0);
 	assert_int_equal(gate_enter_guest(&s.gate, &slow, MAX / 2, s.clock, &err), 0);
-	atomic_store(&slow.arrived, 20);
+	gate_arrived(&s.gate, &slow, CAME, CAME, s.clock);
 	clock_fake_advance(s.clock, GATE_PATIENCE_MS);
 	assert_int_equal(pthread_create(&thread, NULL, enter_some, &fits), 0);
 	assert_true(soon(&s, 1));
@@ -255,12 +258,111 @@ test_new_guests(void **state)
 	clock_fake_free(s.clock);
 }
 
+/* ---- more comes than was expected ---- */
+
+struct growing {
+	struct gate *gate;
+	struct gate_guest guest;
+	struct clock *clock;
+	size_t all;
+	atomic_bool done;
+};
+
+static void *
+receive(void *arg)
+{
+	struct growing *g = arg;
+
+	gate_arrived(g->gate, &g->guest, 1, g->all, g->clock);
+	g->done = true;
+	return NULL;
+}
+
+static bool
+done_soon(const struct growing *g)
+{
+	for (int i = 0; i < 5000 && !g->done; i++)
+		(void)usleep(1000);
+	return g->done;
+}
+
+/* Small ones that turn out large wait for each other, but for the first; and for nobody longer than
+ * a while, nor when the run ends. */
+static void
+test_more_than_expected(void **state)
+{
+	struct gate gate;
+	struct growing g[4];
+	pthread_t threads[4];
+
+	(void)state;
+	gate_init(&gate, MAX);
+	for (size_t i = 0; i < 4; i++) {
+		g[i] = (struct growing){
+		    .gate = &gate, .clock = clock_fake_new(0), .all = i ? MAX / 2 : 3 * MAX};
+		assert_int_equal(gate_enter_guest(&gate, &g[i].guest, 1, g[i].clock, NULL), 0);
+	}
+	assert_int_equal(gate.used, 0);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(pthread_create(&threads[i], NULL, receive, &g[i]), 0);
+		if (i == 0)
+			assert_true(done_soon(&g[0]));
+	}
+	(void)usleep(20000);
+	assert_false(g[1].done || g[2].done || g[3].done);
+	clock_fake_advance(g[1].clock, GATE_GROW_MS);
+	assert_true(done_soon(&g[1]));
+	clock_cancel(g[2].clock, 15);
+	assert_true(done_soon(&g[2]));
+	assert_false(g[3].done);
+	gate_leave_guest(&gate, &g[1].guest);
+	gate_leave_guest(&gate, &g[2].guest);
+	gate_leave_guest(&gate, &g[0].guest);
+	assert_true(done_soon(&g[3]));
+	assert_int_equal(gate.used, g[3].guest.counted);
+	gate_leave_guest(&gate, &g[3].guest);
+	assert_int_equal(gate.used, 0);
+	for (size_t i = 0; i < 4; i++) {
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+		clock_fake_free(g[i].clock);
+	}
+	gate_done(&gate);
+}
+
+/* Where nobody says how much will come, some more than what came is asked for. */
+static void
+test_more_and_more(void **state)
+{
+	struct gate_guest guest;
+	struct gate gate;
+	struct clock *clock = clock_fake_new(0);
+	size_t had;
+
+	(void)state;
+	gate_init(&gate, MAX);
+	assert_int_equal(gate_enter_guest(&gate, &guest, 1, clock, NULL), 0);
+	gate_arrived(&gate, &guest, GATE_FEW_BYTES / 2, GATE_FEW_BYTES / 2, clock);
+	assert_int_equal(gate.used, 0);
+	gate_arrived(&gate, &guest, GATE_FEW_BYTES, GATE_FEW_BYTES, clock);
+	had = gate.used;
+	assert_int_equal(had, 2 * GATE_FEW_BYTES + GATE_STEP - GATE_FEW_BYTES);
+	gate_arrived(&gate, &guest, GATE_FEW_BYTES + GATE_STEP / 2, GATE_FEW_BYTES + GATE_STEP / 2,
+		     clock);
+	assert_int_equal(gate.used, had);
+	gate_leave_guest(&gate, &guest);
+	assert_int_equal(gate.used, 0);
+	gate_done(&gate);
+	clock_fake_free(clock);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_never_more_than_there_is),
 	    cmocka_unit_test(test_too_large),
+	    cmocka_unit_test(test_more_than_expected),
+	    cmocka_unit_test(test_more_and_more),
 	    cmocka_unit_test(test_only_if_there_is_room),
 	    cmocka_unit_test(test_alone_it_may_have_more),
 	    cmocka_unit_test(test_cancelled),

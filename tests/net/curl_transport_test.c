@@ -101,17 +101,28 @@ request_has(struct fixture *f, size_t i, const char *text)
 	return r && strstr(r, text);
 }
 
+struct told {
+	size_t have, all;
+};
+
+static void
+on_arrived(void *arg, size_t have, size_t all)
+{
+	*(struct told *)arg = (struct told){have, all};
+}
+
 static void
 test_get(void **state)
 {
 	static const struct stub_script scripts[] = {{{READ, TEXT(OK_HELLO)}}};
 	struct fixture f;
-	atomic_size_t arrived = 0;
+	struct told told = {0};
 	struct sv v;
 
 	(void)state;
 	BEGIN(&f, scripts);
-	f.req.arrived = &arrived;
+	f.req.arrived = on_arrived;
+	f.req.arrived_arg = &told;
 	assert_int_equal(req_header(&f.req, "X-Empty", "", NULL), 0);
 	assert_int_equal(req_header(&f.req, "X-Full", "v w", NULL), 0);
 	f.req.auth = AUTH_HEADER;
@@ -119,7 +130,8 @@ test_get(void **state)
 	assert_int_equal(send_one(&f), 0);
 	assert_int_equal(f.resp.status, 200);
 	assert_string_equal(buf_cstr(&f.resp.body), "hello");
-	assert_int_equal(arrived, strlen("hello"));
+	assert_int_equal(told.have, strlen("hello"));
+	assert_int_equal(told.all, strlen("hello"));
 	assert_true(resp_header(&f.resp, "x-thing", &v) && sv_eq(v, SV("a b")));
 	/* Path and query went out as they were given. */
 	assert_true(request_has(&f, 0, "GET /a%20b/../c?q=1 HTTP/1.1\r\nHost: 127.0.0.1:"));

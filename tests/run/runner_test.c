@@ -295,7 +295,10 @@ struct told {
 	size_t order[16]; /* who was asked, one after the other: the first calls */
 	atomic_size_t n_order;
 	struct clock *clock;
-	int64_t takes_ms;	   /* how long each call takes */
+	int64_t takes_ms; /* how long each call takes */
+	size_t comes;	  /* bytes of each answer */
+	const struct gate *pages;
+	size_t most_inside;	   /* of that gate, while one came */
 	void (*meanwhile)(void *); /* what happens during t1's first call */
 	void *meanwhile_arg;
 };
@@ -319,6 +322,10 @@ told_send(struct transport *t, const struct http_req *req, struct http_resp *res
 	    atomic_load(&told->left[i]) != 0) {
 		atomic_fetch_sub(&told->left[i], 1);
 		return err_set(err, told->kind[i], "told to fail");
+	}
+	if (told->comes && req->arrived) {
+		req->arrived(req->arrived_arg, told->comes, told->comes);
+		told->most_inside = told->pages->used;
 	}
 	resp->status = 200;
 	return 0;
@@ -766,6 +773,25 @@ what_is_in_trouble_comes_after_the_others(void **state)
 		assert_int_not_equal(w.transport.order[i], 0);
 	assert_int_equal(s[0][0].state, STREAM_DONE);
 	assert_int_equal(s[0][1].state, STREAM_DONE);
+	world_close(&w);
+}
+
+/* A small answer is expected, and a large one comes. */
+static void
+what_comes_takes_part_in_the_memory_of_pages(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.workers = 1;
+	page_bytes = 1;
+	w.transport.comes = 2 * GATE_FEW_BYTES;
+	w.transport.pages = &w.pages;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	page_bytes = 0;
+	assert_true(w.transport.most_inside >= 3 * GATE_FEW_BYTES);
 	world_close(&w);
 }
 
@@ -1716,6 +1742,7 @@ main(void)
 	    cmocka_unit_test(a_worker_that_gets_no_answer_leaves_its_place),
 	    cmocka_unit_test(of_a_tenant_that_was_not_heard_of_one_stream_is_asked),
 	    cmocka_unit_test(what_is_in_trouble_comes_after_the_others),
+	    cmocka_unit_test(what_comes_takes_part_in_the_memory_of_pages),
 	    cmocka_unit_test(the_next_page_is_on_its_way_while_one_is_read),
 	    cmocka_unit_test(a_wrong_guess_costs_a_call),
 	    cmocka_unit_test(nothing_is_asked_ahead_that_is_not_worth_it),
