@@ -183,13 +183,15 @@ may_grow_locked(struct gate *g, struct gate_guest *guest, size_t more, int64_t n
 static void
 grow(struct gate *g, struct gate_guest *guest, size_t more, struct clock *clock)
 {
-	int64_t until_ms = clock_mono_ms(clock) + GATE_GROW_MS, now_ms;
+	int64_t until_ms = clock_mono_ms(clock) + GATE_GROW_MS;
 	struct err ignored;
 
 	(void)pthread_mutex_lock(&g->mu);
-	while (!may_grow_locked(g, guest, more, now_ms = clock_mono_ms(clock)) &&
-	       now_ms < until_ms && !clock_check(clock, &ignored))
+	while (!guest->hurried && !may_grow_locked(g, guest, more, clock_mono_ms(clock))) {
 		wait_locked(g);
+		guest->hurried =
+		    clock_mono_ms(clock) >= until_ms || clock_check(clock, &ignored) != 0;
+	}
 	guest->bytes += more;
 	guest->counted += more;
 	g->used += more;

@@ -23,11 +23,12 @@
 #define GATE_ALONE_MAX	 ((size_t)24 << 20) /* two of the largest pages of Logs Insights */
 #define GATE_FEW_BYTES	 ((size_t)64 << 10) /* what is small */
 #define GATE_STEP	 ((size_t)512 << 10) /* so much more is asked for, where nobody says how much will come */
-#define GATE_GROW_MS	 10000 /* after so long a guest goes on without room */
+#define GATE_GROW_MS	 10000 /* after so long a guest goes on without room, to its end */
 
 struct gate_guest {
 	atomic_size_t arrived; /* bytes */
 	size_t bytes, counted; /* what it has room for, and how much of that in the gate */
+	bool hurried;	       /* it has waited for more, and waits no longer */
 	int64_t since_ms;
 	struct gate_guest *next;
 };
