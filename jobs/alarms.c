@@ -13,6 +13,7 @@
  */
 #include "aws/cloudwatch_alarms.h"
 #include "aws/endpoint.h"
+#include "aws/paging.h"
 #include "base/cleanup.h"
 #include "base/grow.h"
 #include "base/map.h"
@@ -89,9 +90,8 @@ struct pull {
 	bool spoken; /* the endpoint has answered in this protocol */
 
 	enum phase phase;
-	const char *token; /* in token_buf, or NULL */
-	struct buf token_buf;
-	unsigned pages, restarts, again;
+	struct paging paging; /* of either list */
+	unsigned restarts, again;
 
 	struct alarm_track *tracks;
 	size_t n_tracks, cap_tracks;
@@ -112,7 +112,7 @@ pull_free(struct pull *p)
 	map_done(&p->by_name, NULL);
 	free(p->tracks);
 	free(p->changes);
-	buf_done(&p->token_buf);
+	paging_done(&p->paging);
 	arena_done(&p->page);
 	arena_done(&p->mem);
 	free(p);
@@ -234,38 +234,14 @@ count_unexplained(const struct pull *p)
 	return n;
 }
 
-/* Paging */
+/* A list from its beginning */
 
 static void
-pages_begin(struct pull *p)
+list_begin(struct pull *p)
 {
-	p->token = NULL;
-	p->pages = 0;
+	paging_begin(&p->paging);
 	if (p->phase == HISTORY)
 		p->n_changes = 0;
-}
-
-static int
-pages_check(const struct pull *p, const char *token, struct err *err)
-{
-	if (token && p->token && !strcmp(token, p->token))
-		return err_set(err, ERR_DATA, "the same NextToken came twice (page %u)",
-			       p->pages + 1);
-	return !token || p->pages < PAGES_MAX
-		   ? 0
-		   : err_set(err, ERR_DATA, "more than %u pages", PAGES_MAX);
-}
-
-static int
-pages_go_on(struct pull *p, const char *token, struct err *err)
-{
-	buf_reset(&p->token_buf);
-	buf_str(&p->token_buf, token);
-	if (buf_check(&p->token_buf, "NextToken", err))
-		return -1;
-	p->token = buf_cstr(&p->token_buf);
-	p->pages++;
-	return 0;
 }
 
 /* The end of both lists */
@@ -310,7 +286,7 @@ history_end(struct pull *p, struct err *err)
 {
 	if (p->again < AGAIN_MAX && count_unexplained(p)) {
 		p->again++;
-		pages_begin(p);
+		list_begin(p);
 		return 0;
 	}
 	if (explain_rest(p, err) || name_rest(p, err))
@@ -327,16 +303,17 @@ snapshot_reply(struct pull *p, struct sv body, struct err *err)
 {
 	struct cw_alarms_page page;
 
-	if (cw_alarms_read(p->proto, body, &p->page, &page, err) || pages_check(p, page.token, err))
+	if (cw_alarms_read(p->proto, body, &p->page, &page, err) ||
+	    paging_check(&p->paging, page.token, PAGES_MAX, err))
 		return -1;
 	for (size_t i = 0; i < page.n; i++)
 		if (take_alarm(p, &page.alarms[i], err))
 			return -1;
 	if (page.token)
-		return pages_go_on(p, page.token, err);
+		return paging_go_on(&p->paging, page.token, PAGES_MAX, err);
 	p->phase = HISTORY;
 	p->restarts = 0;
-	pages_begin(p);
+	list_begin(p);
 	return 0;
 }
 
@@ -346,12 +323,13 @@ history_reply(struct pull *p, struct sv body, struct err *err)
 	struct cw_alarm_history page;
 
 	if (cw_alarm_history_read(p->proto, body, &p->page, &page, err) ||
-	    pages_check(p, page.token, err))
+	    paging_check(&p->paging, page.token, PAGES_MAX, err))
 		return -1;
 	for (size_t i = 0; i < page.n; i++)
 		if (take_item(p, &page.items[i], err))
 			return -1;
-	return page.token ? pages_go_on(p, page.token, err) : history_end(p, err);
+	return page.token ? paging_go_on(&p->paging, page.token, PAGES_MAX, err)
+			  : history_end(p, err);
 }
 
 /* Opening */
@@ -390,7 +368,7 @@ alarms_open(const struct job_stream *s, const json_t *memo, const struct cell *c
 	    .mem = ARENA_INIT(PULL_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .proto = cw_alarms_proto(s->region),
-	    .token_buf = BUF_INIT(PAGE_TOKEN_MAX),
+	    .paging = PAGING_INIT("NextToken"),
 	    .by_name = MAP_INIT,
 	};
 	leave_out_old(p, cells, n, now_ms);
@@ -405,11 +383,11 @@ alarms_next(struct pull *p, struct aws_call *call, struct err *err)
 
 	if (p->phase == DONE)
 		return 0;
-	if (p->phase == HISTORY && p->again && !p->token)
+	if (p->phase == HISTORY && p->again && !p->paging.token)
 		call->wait_ms = AGAIN_FIRST_MS << (p->again - 1);
-	r = p->phase == SNAPSHOT
-		? cw_alarms_call(p->proto, p->token, call, err)
-		: cw_alarm_history_call(p->proto, p->start_ms - TOLERANCE_MS, p->token, call, err);
+	r = p->phase == SNAPSHOT ? cw_alarms_call(p->proto, p->paging.token, call, err)
+				 : cw_alarm_history_call(p->proto, p->start_ms - TOLERANCE_MS,
+							 p->paging.token, call, err);
 	return r ? -1 : 1;
 }
 
@@ -419,10 +397,10 @@ alarms_next(struct pull *p, struct aws_call *call, struct err *err)
 static bool
 restart(struct pull *p)
 {
-	if (!p->token || p->restarts >= RESTARTS_MAX)
+	if (!p->paging.token || p->restarts >= RESTARTS_MAX)
 		return false;
 	p->restarts++;
-	pages_begin(p);
+	list_begin(p);
 	return true;
 }
 
@@ -464,7 +442,8 @@ alarms_missing(const struct pull *p, char *out, size_t size)
 			       count_unexplained(p));
 	else
 		(void)snprintf(out, size, "%s of alarms is at page %u",
-			       p->phase == SNAPSHOT ? "the list" : "the history", p->pages + 1);
+			       p->phase == SNAPSHOT ? "the list" : "the history",
+			       p->paging.pages + 1);
 }
 
 /* Harvest */

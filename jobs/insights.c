@@ -54,8 +54,7 @@ insights_close(struct pull *p)
 		return;
 	lost_done(p);
 	json_decref(p->other);
-	map_done(&p->tokens, NULL);
-	buf_done(&p->token_buf);
+	paging_done(&p->paging);
 	buf_done(&p->text);
 	buf_done(&p->line);
 	asks_done(&p->asks);
@@ -70,48 +69,14 @@ insights_close(struct pull *p)
 	free(p);
 }
 
-/* Paging */
-
-void
-pages_begin(struct pull *p)
-{
-	map_done(&p->tokens, NULL);
-	p->tokens = MAP_INIT;
-	p->token = NULL;
-	p->pages = 0;
-}
-
-/* `token` as it stands in JSON. */
-int
-pages_go_on(struct pull *p, struct sv token, struct err *err)
-{
-	CLEANUP(buf_done) struct buf text = BUF_INIT(PAGE_TOKEN_MAX);
-
-	json_unescape(&text, token);
-	if (buf_check(&text, "nextToken", err))
-		return -1;
-	if (map_get(&p->tokens, buf_view(&text)))
-		return err_set(err, ERR_DATA, "the same nextToken came twice (page %u)",
-			       p->pages + 1);
-	if (map_put(&p->tokens, buf_view(&text), p, NULL, err))
-		return -1;
-	buf_reset(&p->token_buf);
-	buf_sv(&p->token_buf, buf_view(&text));
-	if (buf_check(&p->token_buf, "nextToken", err))
-		return -1;
-	p->token = buf_cstr(&p->token_buf);
-	p->pages++;
-	return 0;
-}
-
 /* The list */
 
 static int
 list_next(struct pull *p, struct aws_call *call, struct err *err)
 {
 	p->doing = LISTING;
-	return logs_groups_call(p->prefixes.v[p->prefix_at], p->s->linked_account, p->token, call,
-				err)
+	return logs_groups_call(p->prefixes.v[p->prefix_at], p->s->linked_account, p->paging.token,
+				call, err)
 		   ? -1
 		   : 1;
 }
@@ -124,15 +89,13 @@ list_reply(struct pull *p, struct sv body, struct err *err)
 	arena_reset(&p->page);
 	if (logs_groups_read(body, &p->page, &page, err))
 		return -1;
-	if (page.token && p->pages >= LIST_PAGES_MAX)
-		return err_set(err, ERR_DATA, "more than %d pages", LIST_PAGES_MAX);
-	if (page.token && pages_go_on(p, sv_of(page.token), err))
+	if (paging_go_on(&p->paging, page.token, LIST_PAGES_MAX, err))
 		return -1;
 	if (groups_add(&p->groups, p->o, &page, &p->mem, err))
 		return -1;
 	if (page.token)
 		return 0;
-	pages_begin(p);
+	paging_begin(&p->paging);
 	if (++p->prefix_at < p->prefixes.n)
 		return 0;
 	p->groups.listed_ms = p->now_ms;
@@ -361,7 +324,7 @@ ask_next(struct pull *p, struct aws_call *call, struct err *err)
 		p->doing = POLLING;
 		if (p->unready)
 			pause_poll(p, call);
-		return results_next(p, p->token, call, err);
+		return results_next(p, p->paging.token, call, err);
 	}
 	if (p->looking)
 		return lost_next(p, call, err);
@@ -523,9 +486,9 @@ list_refused(struct pull *p, const struct err *err)
 		p->pause_ms = STARVED_MS;
 		return 0;
 	}
-	if (!is_invalid(err) || !p->token || p->restarts++ >= RESTARTS_MAX)
+	if (!is_invalid(err) || !p->paging.token || p->restarts++ >= RESTARTS_MAX)
 		return -1;
-	pages_begin(p);
+	paging_begin(&p->paging);
 	return 0;
 }
 
@@ -570,7 +533,8 @@ insights_missing(const struct pull *p, char *out, size_t size)
 	const char *id = "";
 
 	if (p->phase == LIST) {
-		(void)snprintf(out, size, "the list of log groups is at page %u", p->pages + 1);
+		(void)snprintf(out, size, "the list of log groups is at page %u",
+			       p->paging.pages + 1);
 		return;
 	}
 	for (size_t i = 0; i < p->asks.n && !*id; i++)

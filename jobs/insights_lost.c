@@ -53,7 +53,7 @@ void
 lost_look(struct pull *p, bool just_now)
 {
 	forget(p);
-	pages_begin(p);
+	paging_begin(&p->paging);
 	p->looking = true;
 	if (just_now)
 		p->pause_ms = SETTLE_MS;
@@ -73,13 +73,13 @@ int
 lost_next(struct pull *p, struct aws_call *call, struct err *err)
 {
 	p->doing = LOOKING;
-	return logs_queries_call(p->token, call, err) ? -1 : 1;
+	return logs_queries_call(p->paging.token, call, err) ? -1 : 1;
 }
 
 static void
 look_ends(struct pull *p)
 {
-	pages_begin(p);
+	paging_begin(&p->paging);
 	p->looking = p->lost = false;
 }
 
@@ -109,8 +109,8 @@ lost_reply(struct pull *p, struct sv body, struct err *err)
 	for (size_t i = 0; i < page.n; i++)
 		if (remember(p, &page.queries[i], err))
 			return -1;
-	if (page.token && p->pages < LIST_PAGES_MAX)
-		return pages_go_on(p, sv_of(page.token), err);
+	if (page.token && p->paging.pages < LIST_PAGES_MAX)
+		return paging_go_on(&p->paging, page.token, LIST_PAGES_MAX, err);
 	look_ends(p);
 	return 0;
 }

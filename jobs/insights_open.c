@@ -80,10 +80,9 @@ open_pull(const struct job_stream *s, bool again, const json_t *memo, struct cel
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .lines = ARENA_INIT(LINES_MAX),
 	    .runs = ROW_RUNS_INIT,
-	    .token_buf = BUF_INIT(PAGE_TOKEN_MAX),
+	    .paging = PAGING_INIT("nextToken"),
 	    .text = BUF_INIT(TEXT_MAX),
 	    .line = BUF_INIT(2 * HTTP_MAX_BODY),
-	    .tokens = MAP_INIT,
 	    .started = MAP_INIT,
 	    .poll_ms = POLL_FIRST_MS,
 	};

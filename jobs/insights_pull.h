@@ -5,7 +5,7 @@
 #ifndef MUSTER_JOBS_INSIGHTS_PULL_H
 #define MUSTER_JOBS_INSIGHTS_PULL_H
 
-#include "aws/page_token.h"
+#include "aws/paging.h"
 #include "base/hash.h"
 #include "base/map.h"
 #include "base/timefmt.h"
@@ -46,11 +46,8 @@ struct pull {
 	enum doing doing; /* what the last request was */
 	int64_t pause_ms; /* the service asked for: before the next request */
 
-	/* Paging, of lists and results. */
-	const char *token; /* in token_buf, or NULL */
-	struct buf token_buf;
-	struct map tokens; /* those seen */
-	unsigned pages, restarts;
+	struct paging paging; /* of lists and results */
+	unsigned restarts;
 
 	/* LIST */
 	struct conf_strings prefixes;
@@ -166,8 +163,5 @@ extern const struct job_example insights_examples[];
 
 /* As `close` of a job kind. */
 void insights_close(struct pull *p);
-/* Paging. */
-void pages_begin(struct pull *p);
-int pages_go_on(struct pull *p, struct sv token, struct err *err);
 
 #endif

@@ -31,7 +31,7 @@
 void
 reading_begin(struct pull *p)
 {
-	pages_begin(p);
+	paging_begin(&p->paging);
 	p->in_pages = false;
 	p->rd.first_row = p->n_rows;
 	p->rd.first_run = p->runs.n;
@@ -509,11 +509,14 @@ count_bytes(struct pull *p, double bytes)
 static int
 go_on(struct pull *p, const struct logs_results *r, struct err *err)
 {
+	CLEANUP(buf_done) struct buf token = BUF_INIT(PAGE_TOKEN_MAX);
+
 	if (!r->token.n)
 		return 0;
-	if (p->pages >= PAGES_MAX)
-		return err_set(err, ERR_DATA, "more than %d pages", PAGES_MAX);
-	return pages_go_on(p, r->token, err);
+	json_unescape(&token, r->token);
+	if (buf_check(&token, "nextToken", err))
+		return -1;
+	return paging_go_on(&p->paging, buf_cstr(&token), PAGES_MAX, err);
 }
 
 /* The whole page, or nothing of it: it may be asked for again. Nothing of a result that is not

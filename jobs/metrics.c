@@ -43,49 +43,12 @@ metrics_close(struct pull *p)
 {
 	if (!p)
 		return;
-	map_done(&p->tokens, NULL);
-	buf_done(&p->token_buf);
+	paging_done(&p->paging);
 	math_done(p->math);
 	metrics_plan_done(&p->plan);
 	arena_done(&p->page);
 	arena_done(&p->mem);
 	free(p);
-}
-
-/* Paging */
-
-static void
-pages_begin(struct pull *p)
-{
-	map_done(&p->tokens, NULL);
-	p->tokens = MAP_INIT;
-	p->token = NULL;
-	p->pages = 0;
-}
-
-/* Is this page's token one that leads on? Must be asked before the page counts. */
-static int
-pages_check(const struct pull *p, const char *token, unsigned max, struct err *err)
-{
-	if (!token)
-		return 0;
-	if (map_get(&p->tokens, sv_of(token)))
-		return err_set(err, ERR_DATA, "the same NextToken came twice (page %u)",
-			       p->pages + 1);
-	return p->pages < max ? 0 : err_set(err, ERR_DATA, "more than %u pages", max);
-}
-
-static int
-pages_go_on(struct pull *p, const char *token, struct err *err)
-{
-	buf_reset(&p->token_buf);
-	buf_str(&p->token_buf, token);
-	if (buf_check(&p->token_buf, "NextToken", err) ||
-	    map_put(&p->tokens, sv_of(token), p, NULL, err))
-		return -1;
-	p->token = buf_cstr(&p->token_buf);
-	p->pages++;
-	return 0;
 }
 
 /* Data */
@@ -114,7 +77,7 @@ chunk_begin(struct pull *p)
 
 		wanted_reset(&p->plan.v[p->todo[p->todo_at + i]], &all);
 	}
-	pages_begin(p);
+	paging_begin(&p->paging);
 }
 
 /* Nothing more is asked for: what there is no way to get becomes a gap. */
@@ -143,7 +106,7 @@ math_start(struct pull *p, struct err *err)
 	if (metrics_math_new(p, &p->mem, &p->math, err))
 		return -1;
 	p->restarts = 0;
-	pages_begin(p);
+	paging_begin(&p->paging);
 	if (math_open(p->math))
 		p->phase = MATH;
 	else
@@ -243,9 +206,9 @@ data_call(struct pull *p, size_t at, const char *token, struct aws_call *call, s
 static int
 data_next(struct pull *p, struct aws_call *call, struct err *err)
 {
-	if (p->round && !p->todo_at && !p->token)
+	if (p->round && !p->todo_at && !p->paging.token)
 		call->wait_ms = round_pause_ms(p);
-	return data_call(p, p->todo_at, p->token, call, err);
+	return data_call(p, p->todo_at, p->paging.token, call, err);
 }
 
 static bool
@@ -283,7 +246,7 @@ data_reply(struct pull *p, struct sv body, struct err *err)
 	struct cw_data_page page;
 
 	if (cw_data_read(p->proto, body, &p->page, &page, err) ||
-	    pages_check(p, page.token, DATA_PAGES_MAX, err) || make_room(p, err))
+	    paging_check(&p->paging, page.token, DATA_PAGES_MAX, err) || make_room(p, err))
 		return -1;
 	for (size_t i = 0; i < page.n; i++)
 		if (page.results[i].id == CW_NO_ID || !is_asked(p, page.results[i].id))
@@ -295,7 +258,7 @@ data_reply(struct pull *p, struct sv body, struct err *err)
 		(void)snprintf(p->words, sizeof(p->words), "%s", page.message);
 	p->billed += chunk_size(p);
 	if (page.token)
-		return pages_go_on(p, page.token, err);
+		return paging_go_on(&p->paging, page.token, DATA_PAGES_MAX, err);
 	return chunk_end(p, err);
 }
 
@@ -304,7 +267,7 @@ data_reply(struct pull *p, struct sv body, struct err *err)
 static int
 math_next(struct pull *p, struct aws_call *call, struct err *err)
 {
-	return math_call(p->math, p->proto, p->token, call, err);
+	return math_call(p->math, p->proto, p->paging.token, call, err);
 }
 
 static int
@@ -313,12 +276,12 @@ math_reply(struct pull *p, struct sv body, struct err *err)
 	struct cw_data_page page;
 
 	if (cw_data_read(p->proto, body, &p->page, &page, err) ||
-	    pages_check(p, page.token, DATA_PAGES_MAX, err) ||
+	    paging_check(&p->paging, page.token, DATA_PAGES_MAX, err) ||
 	    math_answer(p->math, &page, &p->billed, err))
 		return -1;
 	if (page.token)
-		return pages_go_on(p, page.token, err);
-	pages_begin(p);
+		return paging_go_on(&p->paging, page.token, DATA_PAGES_MAX, err);
+	paging_begin(&p->paging);
 	p->restarts = 0;
 	if (!math_open(p->math))
 		finish(p);
@@ -343,7 +306,7 @@ list_call(const struct pull *p, const char *token, struct aws_call *call, struct
 static int
 list_next(struct pull *p, struct aws_call *call, struct err *err)
 {
-	return list_call(p, p->token, call, err);
+	return list_call(p, p->paging.token, call, err);
 }
 
 static bool
@@ -386,7 +349,7 @@ list_reply(struct pull *p, struct sv body, struct err *err)
 	struct cw_list_page page;
 
 	if (cw_list_read(p->proto, body, &p->page, &page, err) ||
-	    pages_check(p, page.token, LIST_PAGES_MAX, err) ||
+	    paging_check(&p->paging, page.token, LIST_PAGES_MAX, err) ||
 	    inventory_room(&p->fresh, page.n, &p->mem, err))
 		return -1;
 	for (size_t i = 0; i < page.n; i++)
@@ -395,8 +358,8 @@ list_reply(struct pull *p, struct sv body, struct err *err)
 			return -1;
 	p->list_pages++;
 	if (page.token)
-		return pages_go_on(p, page.token, err);
-	pages_begin(p);
+		return paging_go_on(&p->paging, page.token, LIST_PAGES_MAX, err);
+	paging_begin(&p->paging);
 	p->restarts = 0;
 	return ++p->namespace_at < p->n_namespaces ? 0 : list_end(p, err);
 }
@@ -425,7 +388,7 @@ metrics_following(struct pull *p, const struct http_resp *resp, struct aws_call 
 		return false;
 	found = cw_token_peek(p->proto, buf_view(&resp->body), &token);
 	if (found == PAGE_TOKEN_UNSURE || buf_check(&token, "NextToken", &ignored) ||
-	    map_get(&p->tokens, buf_view(&token)))
+	    map_get(&p->paging.seen, buf_view(&token)))
 		return false;
 	if (p->phase == LIST)
 		return found == PAGE_TOKEN && !list_call(p, buf_cstr(&token), call, &ignored);
@@ -441,13 +404,13 @@ metrics_following(struct pull *p, const struct http_resp *resp, struct aws_call 
 static bool
 restart(struct pull *p)
 {
-	if (!p->token || p->restarts >= RESTARTS_MAX)
+	if (!p->paging.token || p->restarts >= RESTARTS_MAX)
 		return false;
 	p->restarts++;
 	if (p->phase == DATA)
 		chunk_begin(p);
 	else
-		pages_begin(p);
+		paging_begin(&p->paging);
 	if (p->phase == MATH)
 		math_again(p->math);
 	return true;
@@ -477,7 +440,7 @@ refused(struct pull *p, const struct http_resp *resp, const struct err *err)
 		return 0;
 	if (p->phase != MATH || !math_refused(p->math, err))
 		return -1;
-	pages_begin(p);
+	paging_begin(&p->paging);
 	if (!math_open(p->math))
 		finish(p);
 	return 0;
@@ -509,7 +472,7 @@ metrics_missing(const struct pull *p, char *out, size_t size)
 
 	if (p->phase == LIST) {
 		(void)snprintf(out, size, "the list of metrics of %s is at page %u",
-			       p->namespaces[p->namespace_at], p->pages + 1);
+			       p->namespaces[p->namespace_at], p->paging.pages + 1);
 		return;
 	}
 	if (p->phase == MATH) {

@@ -142,8 +142,7 @@ metrics_open(const struct job_stream *s, const json_t *memo, const struct cell *
 	    .mem = ARENA_INIT(PULL_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .proto = cw_proto_of(s->region),
-	    .token_buf = BUF_INIT(PAGE_TOKEN_MAX),
-	    .tokens = MAP_INIT,
+	    .paging = PAGING_INIT("NextToken"),
 	};
 	(void)metrics_from_list(p->o, &n_from);
 	p->gaps = arena_array(&p->mem, n_from + 2, sizeof(*p->gaps));

@@ -6,8 +6,8 @@
 #ifndef MUSTER_JOBS_METRICS_PULL_H
 #define MUSTER_JOBS_METRICS_PULL_H
 
+#include "aws/paging.h"
 #include "base/hash.h"
-#include "base/map.h"
 #include "jobs/metrics.h"
 
 #define PULL_ARENA_MAX ((size_t)1 << 30)
@@ -25,11 +25,8 @@ struct pull {
 	bool spoken; /* the endpoint has answered in this protocol */
 
 	enum phase phase;
-	/* Paging, in both phases. */
-	const char *token; /* in token_buf, or NULL */
-	struct buf token_buf;
-	struct map tokens; /* those seen */
-	unsigned pages, restarts;
+	struct paging paging; /* in all phases */
+	unsigned restarts;
 
 	/* LIST */
 	bool recent, listed;

@@ -17,7 +17,7 @@
  */
 #include <stdlib.h>
 
-#include "aws/page_token.h"
+#include "aws/paging.h"
 #include "aws/xray.h"
 #include "base/cleanup.h"
 #include "base/grow.h"
@@ -71,8 +71,7 @@ struct pull {
 	/* SUMMARIES: windows, one after the other, and their pages. */
 	size_t cell;
 	int64_t from_ms;
-	const char *token; /* in token_buf, or NULL */
-	struct buf token_buf;
+	struct paging paging; /* of the list */
 	unsigned pages, restarts;
 	struct arena ids_mem, page;
 	struct map by_id; /* index into wanted, plus one */
@@ -104,7 +103,7 @@ traces_close(struct pull *p)
 	json_decref(p->memo_in);
 	map_done(&p->by_id, NULL);
 	span_rows_done(&p->rows);
-	buf_done(&p->token_buf);
+	paging_done(&p->paging);
 	arena_done(&p->page);
 	arena_done(&p->ids_mem);
 	free(p->wanted);
@@ -139,7 +138,7 @@ open_pull(const struct job_stream *s, bool again, const json_t *memo, const stru
 	    .gaps = calloc(n, sizeof(*p->gaps)),
 	    .n_cells = n,
 	    .from_ms = cells[0].start_ms,
-	    .token_buf = BUF_INIT(PAGE_TOKEN_MAX),
+	    .paging = PAGING_INIT("NextToken"),
 	    .ids_mem = ARENA_INIT(IDS_ARENA_MAX),
 	    .page = ARENA_INIT(PAGE_ARENA_MAX),
 	    .by_id = MAP_INIT,
@@ -195,30 +194,6 @@ destination_reply(struct pull *p, struct sv body, struct err *err)
 
 /* Which traces there were */
 
-static void
-pages_begin(struct pull *p)
-{
-	p->token = NULL;
-	p->pages = 0;
-}
-
-static int
-pages_go_on(struct pull *p, const char *token, struct err *err)
-{
-	if (p->token && !strcmp(token, p->token))
-		return err_set(err, ERR_DATA, "the same NextToken came twice (page %u)",
-			       p->pages + 1);
-	if (p->pages >= PAGES_MAX)
-		return err_set(err, ERR_DATA, "more than %u pages", PAGES_MAX);
-	buf_reset(&p->token_buf);
-	buf_str(&p->token_buf, token);
-	if (buf_check(&p->token_buf, "NextToken", err))
-		return -1;
-	p->token = buf_cstr(&p->token_buf);
-	p->pages++;
-	return 0;
-}
-
 static int64_t
 window_end_ms(const struct pull *p)
 {
@@ -257,7 +232,7 @@ window_end(struct pull *p)
 	if (p->from_ms >= p->cells[p->cell].end_ms)
 		p->cell++;
 	p->restarts = 0;
-	pages_begin(p);
+	paging_begin(&p->paging);
 	if (p->cell < p->n_cells)
 		return;
 	p->phase = TRACES;
@@ -276,7 +251,7 @@ summaries_reply(struct pull *p, struct sv body, struct err *err)
 		if (want(p, page.v[i].id, err))
 			return -1;
 	if (page.token)
-		return pages_go_on(p, page.token, err);
+		return paging_go_on(&p->paging, page.token, PAGES_MAX, err);
 	window_end(p);
 	return 0;
 }
@@ -452,8 +427,8 @@ traces_next(struct pull *p, struct aws_call *call, struct err *err)
 		rc = xray_destination_call(call, err);
 		break;
 	case SUMMARIES:
-		rc = xray_summaries_call(p->from_ms, window_end_ms(p), p->o->filter, p->token, call,
-					 err);
+		rc = xray_summaries_call(p->from_ms, window_end_ms(p), p->o->filter,
+					 p->paging.token, call, err);
 		break;
 	case TRACES:
 		rc = traces_call(p, call, err);
@@ -475,11 +450,11 @@ refused(struct pull *p, const struct err *err)
 		p->phase = SUMMARIES;
 		return 0;
 	}
-	if (p->phase != SUMMARIES || !p->token || p->restarts >= RESTARTS_MAX ||
+	if (p->phase != SUMMARIES || !p->paging.token || p->restarts >= RESTARTS_MAX ||
 	    err->kind == ERR_THROTTLED)
 		return -1;
 	p->restarts++;
-	pages_begin(p);
+	paging_begin(&p->paging);
 	return 0;
 }
 
@@ -519,7 +494,7 @@ traces_missing(const struct pull *p, char *out, size_t size)
 		(void)snprintf(out, size, "%zu of %zu traces are still unprocessed, such as %s",
 			       p->n_left, p->n_wanted, id);
 	else
-		(void)snprintf(out, size, "the list of traces is at page %u", p->pages + 1);
+		(void)snprintf(out, size, "the list of traces is at page %u", p->paging.pages + 1);
 }
 
 /* Traces that X-Ray has listed and does not give. */

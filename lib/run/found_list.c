@@ -10,6 +10,7 @@
 #include "aws/endpoint.h"
 #include "aws/oam.h"
 #include "aws/organizations.h"
+#include "aws/paging.h"
 #include "aws/sts.h"
 #include "base/cleanup.h"
 #include "base/hash.h"
@@ -19,19 +20,10 @@
 #define PAGES_MAX 10000
 /* Units below those that were asked for (the service allows 2,000 in an organization). */
 #define UNITS_MAX 10000
-#define TOKEN_MAX ((size_t)64 << 10)
 #define PAGE_MAX  ((size_t)64 << 20)
 /* How long tags that were read are taken for true: the service allows few calls, and it takes one
  * an account. */
 #define TAGS_FRESH_MS INT64_C(600000)
-
-/* One chain of pages. */
-struct pages {
-	struct map seen;
-	struct buf text;
-	const char *token; /* in text; NULL: the first page, or behind the last */
-	unsigned n;
-};
 
 struct lister {
 	const struct found_env *env;
@@ -49,40 +41,6 @@ struct lister {
 };
 
 /* Calls and pages */
-
-static struct pages
-pages_init(void)
-{
-	return (struct pages){.seen = MAP_INIT, .text = BUF_INIT(TOKEN_MAX)};
-}
-
-static void
-pages_done(struct pages *p)
-{
-	map_done(&p->seen, NULL);
-	buf_done(&p->text);
-}
-
-/* Empty pages are pages; only a token that leads nowhere ends with an error. */
-static int
-pages_go_on(struct pages *p, const char *token, struct err *err)
-{
-	p->token = NULL;
-	if (!token)
-		return 0;
-	if (map_get(&p->seen, sv_of(token)))
-		return err_set(err, ERR_DATA, "the same NextToken came twice (page %u)", p->n + 1);
-	if (++p->n > PAGES_MAX)
-		return err_set(err, ERR_DATA, "more than %d pages", PAGES_MAX);
-	if (map_put(&p->seen, sv_of(token), p, NULL, err))
-		return -1;
-	buf_reset(&p->text);
-	buf_str(&p->text, token);
-	if (buf_check(&p->text, "NextToken", err))
-		return -1;
-	p->token = buf_cstr(&p->text);
-	return 0;
-}
 
 /* Whatever the last page left is forgotten; the next call can be built. */
 static struct aws_call *
@@ -169,7 +127,7 @@ add_account(struct lister *l, const char *account, const char *name, struct rost
 static int
 accounts_of(struct lister *l, const char *parent, struct err *err)
 {
-	CLEANUP(pages_done) struct pages p = pages_init();
+	CLEANUP(paging_done) struct paging p = PAGING_INIT("NextToken");
 	struct roster_account *ignored;
 	struct org_accounts page;
 
@@ -181,7 +139,7 @@ accounts_of(struct lister *l, const char *parent, struct err *err)
 			if (page.v[i].active &&
 			    add_account(l, page.v[i].id, page.v[i].name, &ignored, err))
 				return -1;
-		if (pages_go_on(&p, page.token, err))
+		if (paging_go_on(&p, page.token, PAGES_MAX, err))
 			return err_wrap(err, "%s", l->call.operation);
 	} while (p.token);
 	return 0;
@@ -207,7 +165,7 @@ add_unit(struct lister *l, struct units *u, const char *id, struct err *err)
 static int
 units_of(struct lister *l, struct units *u, const char *parent, struct err *err)
 {
-	CLEANUP(pages_done) struct pages p = pages_init();
+	CLEANUP(paging_done) struct paging p = PAGING_INIT("NextToken");
 	struct org_units page;
 
 	do {
@@ -217,7 +175,7 @@ units_of(struct lister *l, struct units *u, const char *parent, struct err *err)
 		for (size_t i = 0; i < page.n; i++)
 			if (add_unit(l, u, page.v[i], err))
 				return -1;
-		if (pages_go_on(&p, page.token, err))
+		if (paging_go_on(&p, page.token, PAGES_MAX, err))
 			return err_wrap(err, "%s", l->call.operation);
 	} while (p.token);
 	return 0;
@@ -269,7 +227,7 @@ take_by_paths(struct lister *l, const struct org_account *one, bool *met, struct
 static int
 accounts_by_paths(struct lister *l, bool *met, bool *ret_all, struct err *err)
 {
-	CLEANUP(pages_done) struct pages p = pages_init();
+	CLEANUP(paging_done) struct paging p = PAGING_INIT("NextToken");
 	struct org_accounts page;
 	struct err why = {0};
 
@@ -295,7 +253,7 @@ accounts_by_paths(struct lister *l, bool *met, bool *ret_all, struct err *err)
 			if (take_by_paths(l, &page.v[i], met, err))
 				return -1;
 		}
-		if (pages_go_on(&p, page.token, err))
+		if (paging_go_on(&p, page.token, PAGES_MAX, err))
 			return err_wrap(err, "ListAccounts");
 	} while (p.token);
 	*ret_all = true;
@@ -364,13 +322,13 @@ add_tags(struct lister *l, struct roster_account *to, const struct org_tags *pag
 static int
 read_tags(struct lister *l, struct roster_account *to, struct err *err)
 {
-	CLEANUP(pages_done) struct pages p = pages_init();
+	CLEANUP(paging_done) struct paging p = PAGING_INIT("NextToken");
 	struct org_tags page;
 
 	do {
 		if (org_tags_call(to->account, p.token, begin(l), err) || ask(l, err) ||
 		    org_tags_read(answer(l), &l->page, &page, err) ||
-		    pages_go_on(&p, page.token, err))
+		    paging_go_on(&p, page.token, PAGES_MAX, err))
 			return err_wrap(err, "ListTagsForResource of %s", to->account);
 		if (add_tags(l, to, &page, err))
 			return -1;
@@ -518,13 +476,13 @@ add_link(struct lister *l, const struct oam_link *link, struct err *err)
 static int
 links_of(struct lister *l, const char *sink, struct err *err)
 {
-	CLEANUP(pages_done) struct pages p = pages_init();
+	CLEANUP(paging_done) struct paging p = PAGING_INIT("NextToken");
 	struct oam_links page;
 
 	do {
 		if (oam_links_call(sink, p.token, begin(l), err) || ask(l, err) ||
 		    oam_links_read(answer(l), &l->page, &page, err) ||
-		    pages_go_on(&p, page.token, err))
+		    paging_go_on(&p, page.token, PAGES_MAX, err))
 			return err_wrap(err, "ListAttachedLinks in %s", l->region);
 		for (size_t i = 0; i < page.n; i++)
 			if (add_link(l, &page.v[i], err))
@@ -536,7 +494,7 @@ links_of(struct lister *l, const char *sink, struct err *err)
 static int
 list_region(struct lister *l, const char *region, struct err *err)
 {
-	CLEANUP(pages_done) struct pages p = pages_init();
+	CLEANUP(paging_done) struct paging p = PAGING_INIT("NextToken");
 	struct oam_sinks page;
 
 	l->region = region;
@@ -548,7 +506,7 @@ list_region(struct lister *l, const char *region, struct err *err)
 
 		if (oam_sinks_call(p.token, begin(l), err) || ask(l, err) ||
 		    oam_sinks_read(answer(l), &l->page, &page, err) ||
-		    pages_go_on(&p, page.token, err))
+		    paging_go_on(&p, page.token, PAGES_MAX, err))
 			return err_wrap(err, "ListSinks in %s", region);
 		/* The page's memory is used again for the links. */
 		arns = arena_array(l->a, page.n, sizeof(*arns));
@@ -598,7 +556,7 @@ found_list(const struct found_env *env, const struct tenant_source *from,
 	};
 	int r;
 
-	aws_call_init(&l.call, TOKEN_MAX * 2);
+	aws_call_init(&l.call, 2 * PAGE_TOKEN_MAX);
 	resp_init(&l.resp, HTTP_MAX_BODY);
 	r = from->kind == SOURCE_ORGANIZATION ? list_organization(&l, last, err)
 					      : list_linked(&l, err);
