@@ -6,10 +6,12 @@
 #include "base/cleanup.h"
 #include "base/grow.h"
 
-/* Of lines and of what is known of them. More of a line than the former is in memory only while it
- * is the row in front: where a thousand runs have a row of one millisecond, all of them are open.
- */
+/* Of lines, where few runs are open or many, and of what is known of them. More of a line than that
+ * is in memory only while it is the row in front: where a thousand runs have a row of one
+ * millisecond, all of them are open. */
 #define READ_LINES   ((size_t)16 << 10)
+#define READ_SOME    ((size_t)2 << 10)
+#define MANY_OPEN    256
 #define READ_RECORDS ((size_t)2 << 10)
 #define COMPARED     ((size_t)4 << 10) /* at once, of what is not in memory */
 
@@ -214,7 +216,7 @@ next_in_run(const struct row_merge *m, struct cursor *c, struct err *err)
 	memcpy(&head, p, sizeof(head));
 	if (head.ts_ms >= c->run->cut_ms)
 		return 0;
-	c->have = head.n < READ_LINES ? head.n : READ_LINES;
+	c->have = head.n < c->lines.once ? head.n : c->lines.once;
 	c->line_at = reader_at(&c->lines);
 	if (head.n > c->run->end - c->line_at)
 		return err_set(err, ERR_LOCAL, "a run of rows is cut off");
@@ -344,12 +346,14 @@ open_cursor(struct row_merge *m, struct cursor start, struct err *err)
 }
 
 static struct cursor
-cursor_of(const struct row_run *run)
+cursor_of(const struct row_run *run, size_t open)
 {
+	size_t once = open < MANY_OPEN ? READ_LINES : READ_SOME;
+
 	return (struct cursor){
 	    .run = run,
 	    .records = {run->start, run->lines, READ_RECORDS, BUF_INIT(SIZE_MAX / 2), 0},
-	    .lines = {run->lines, run->end, READ_LINES, BUF_INIT(SIZE_MAX / 2), 0},
+	    .lines = {run->lines, run->end, once, BUF_INIT(SIZE_MAX / 2), 0},
 	};
 }
 
@@ -365,7 +369,7 @@ open_runs(struct row_merge *m, int64_t before_ms, struct err *err)
 		    (m->n_heap && m->heap[0]->row.ts_ms < run->first_ms))
 			break;
 		m->next_waiting++;
-		if (open_cursor(m, cursor_of(run), err))
+		if (open_cursor(m, cursor_of(run, m->n_heap), err))
 			return -1;
 	}
 	return 0;

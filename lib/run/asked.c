@@ -7,9 +7,9 @@
 #define KEPT_MAX      ((size_t)8 << 10) /* of buffers, from call to call */
 
 void
-asked_init(struct asked *a)
+asked_init(struct asked *a, _Atomic int64_t *away_at_ms)
 {
-	*a = (struct asked){0};
+	*a = (struct asked){.away_at_ms = away_at_ms};
 	aws_call_init(&a->call, CALL_BODY_MAX);
 	resp_init(&a->resp, HTTP_MAX_BODY);
 }
@@ -22,12 +22,17 @@ asked_done(struct asked *a)
 	tally_done(&a->calls);
 }
 
+/* Its worker does not wait for the peer now: it waits for room, or for what comes next. */
 static void
 on_arrived(void *arg, size_t have, size_t all)
 {
 	struct asked *a = arg;
+	struct clock *clock = a->stream->env->clock;
+	int64_t away_at = atomic_exchange(a->away_at_ms, 0);
 
-	gate_arrived(a->stream->env->pages, &a->guest, have, all, a->stream->env->clock);
+	gate_arrived(a->stream->env->pages, &a->guest, have, all, clock);
+	if (away_at)
+		atomic_store(a->away_at_ms, clock_mono_ms(clock) + ASKED_ANSWER_MS);
 }
 
 static void
@@ -50,7 +55,7 @@ asked_enter(struct asked *a, const struct stream *s, struct err *err)
 	return 0;
 }
 
-/* Large bodies are not kept from call to call: 32 workers would hold 32 of the largest there was.
+/* Large bodies are not kept from call to call: each worker would hold one of the largest there was.
  */
 void
 asked_leave(struct asked *a, const struct stream *s)

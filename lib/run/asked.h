@@ -15,6 +15,7 @@
 #include "base/tally.h"
 #include "run/ahead.h"
 
+#define ASKED_ANSWER_MS 3000 /* healthy services take less for a page, and between two parts of it */
 /* A call that takes less is not worth a thread: the hand-over takes some 20 us of two processors. */
 #define ASKED_WORTH_MS 5
 
@@ -26,6 +27,7 @@ struct asked {
 	struct gate_guest guest;
 	bool inside; /* the gate for pages, as `guest` */
 	const struct stream *stream; /* that asks */
+	_Atomic int64_t *away_at_ms; /* its worker's */
 	/* Of one that is asked ahead: */
 	bool ahead;
 	struct ahead_task task;
@@ -34,7 +36,8 @@ struct asked {
 	int rc;
 	struct err err;
 };
-void asked_init(struct asked *a);
+/* away_at_ms as in struct worker_mem; borrowed. */
+void asked_init(struct asked *a, _Atomic int64_t *away_at_ms);
 /* It must not be ahead. */
 void asked_done(struct asked *a);
 

@@ -99,8 +99,7 @@ check_up(struct outlet *o, struct err *err)
 static bool
 is_on_this_machine(const struct sink_conf *c)
 {
-	return c->kind == SINK_STDOUT || c->kind == SINK_OPENMETRICS ||
-	       (c->kind == SINK_OBJECTS && !strncmp(c->url, "file:", strlen("file:")));
+	return c->kind == SINK_STDOUT || (c->url && !strncmp(c->url, "file:", strlen("file:")));
 }
 
 static bool

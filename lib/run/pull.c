@@ -7,9 +7,8 @@
 #include "base/timefmt.h"
 
 #define LEAVE_MAX_CALLS 100
-#define LEAVE_GRACE_MS	3000  /* of the 5 s in which a run has to end after a signal */
-#define ANSWER_MS	3000  /* healthy services take less for a page */
-#define POLL_MS		30000 /* and for what has to be asked for again and again */
+#define LEAVE_GRACE_MS	3000 /* of the 5 s in which a run has to end after a signal */
+#define POLL_MS		30000 /* that it may take to have an answer which is asked for again and again */
 
 static int64_t
 span_deadline(const struct stream *s)
@@ -40,7 +39,7 @@ wait_for_call(const struct stream *s, struct pull *p, int64_t wait_ms, struct er
 static int64_t
 away_at(const struct stream *s, const struct worker_mem *mem)
 {
-	int64_t at = clock_mono_ms(s->env->clock) + ANSWER_MS;
+	int64_t at = clock_mono_ms(s->env->clock) + ASKED_ANSWER_MS;
 
 	if (mem->polling_ms && mem->polling_ms + POLL_MS < at)
 		return mem->polling_ms + POLL_MS;

@@ -250,11 +250,11 @@ stream_is_open(const struct sched *sc, const struct tenant_job *tj, const struct
 	       !(s->parked && order_of(tj, s) == ORDER_WAITS);
 }
 
-/* A stream of this tenant that may run now; *soonest gets the time of the next one that may not
- * yet. */
+/* A stream of this tenant that may run now, `first`: that is not in trouble; *soonest gets the time
+ * of the next one that may not yet. */
 static struct stream *
-pick_of_tenant(const struct sched *sc, struct tenant_run *t, int64_t now, int64_t *soonest,
-	       struct tenant_job **ret_job)
+pick_of_tenant(const struct sched *sc, struct tenant_run *t, bool first, int64_t now,
+	       int64_t *soonest, struct tenant_job **ret_job)
 {
 	size_t total = 0;
 	size_t at = 0;
@@ -269,7 +269,7 @@ pick_of_tenant(const struct sched *sc, struct tenant_run *t, int64_t now, int64_
 		for (; at >= tj->n_streams; tj++)
 			at -= tj->n_streams;
 		s = &tj->streams[at];
-		if (!stream_is_open(sc, tj, s))
+		if (!stream_is_open(sc, tj, s) || (first && s->trying != ERR_NONE))
 			continue;
 		if (s->not_before_mono_ms > now) {
 			if (!*soonest || s->not_before_mono_ms < *soonest)
@@ -285,12 +285,14 @@ pick_of_tenant(const struct sched *sc, struct tenant_run *t, int64_t now, int64_
 	return NULL;
 }
 
-/* Of a tenant that was not heard of yet one stream at a time finds out whether it answers, and what
- * is in trouble comes after all others. */
+/* Of a tenant that was not heard of yet one stream at a time finds out whether it answers; so does
+ * one of a tenant in trouble that did before. */
 static bool
 comes_first(const struct tenant_run *t)
 {
-	return !t->trouble.waiting && (t->answered || !t->in_flight);
+	if (t->trouble.waiting)
+		return t->answered && !t->in_flight;
+	return t->answered || !t->in_flight;
 }
 
 static struct stream *
@@ -301,9 +303,9 @@ pick_among_locked(struct sched *sc, bool first, int64_t now, int64_t *soonest,
 		struct tenant_run *t = sc->open[(sc->turn + n) % sc->n_open];
 		struct stream *s;
 
-		if (t->in_flight >= sc->r->tenant_workers || comes_first(t) != first)
+		if (t->in_flight >= sc->r->tenant_workers || (first && !comes_first(t)))
 			continue;
-		s = pick_of_tenant(sc, t, now, soonest, ret_job);
+		s = pick_of_tenant(sc, t, first, now, soonest, ret_job);
 		if (!s)
 			continue;
 		sc->turn = (sc->turn + n + 1) % sc->n_open;
@@ -316,7 +318,7 @@ pick_among_locked(struct sched *sc, bool first, int64_t now, int64_t *soonest,
 }
 
 /* A worker that only waits leaves its place to another. While all the spare ones have such a place,
- * nobody begins anything that may be kept waiting, too. */
+ * what may be kept waiting, too, is begun only where nobody else has work. */
 static struct stream *
 pick_locked(struct sched *sc, int64_t *soonest, struct tenant_job **ret_job)
 {
@@ -328,7 +330,7 @@ pick_locked(struct sched *sc, int64_t *soonest, struct tenant_job **ret_job)
 	if (sc->busy >= sc->r->workers + waiting)
 		return NULL;
 	s = pick_among_locked(sc, true, now, soonest, ret_job);
-	if (!s && waiting < SPARE_WORKERS)
+	if (!s && (waiting < SPARE_WORKERS || sc->busy == waiting))
 		s = pick_among_locked(sc, false, now, soonest, ret_job);
 	return s;
 }
@@ -756,16 +758,16 @@ start_workers_locked(struct sched *sc, size_t up_to)
 	return why;
 }
 
-/* So that as many work as were asked for; where there can be no more, it goes on with those there
- * are. */
+/* So that there are others to work on, and as many who do as were asked for; where there can be no
+ * more, it goes on with those there are. */
 static void
 replace_waiting_locked(struct sched *sc)
 {
 	size_t waiting = count_away_locked(sc);
 
+	fill_window_locked(sc);
 	if (!waiting || !sc->n_open)
 		return;
-	fill_window_locked(sc);
 	(void)start_workers_locked(sc, sc->r->workers +
 					   (waiting < SPARE_WORKERS ? waiting : SPARE_WORKERS));
 }

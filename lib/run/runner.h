@@ -3,8 +3,8 @@
  *
  * Tenants are opened a window at a time (so that memory does not grow with their number) and served
  * in turn, at most `tenant_workers` streams of one tenant at once, and one until it is known that it
- * answers. A tenant whose calls fail is put back and tried when no other has work. A worker that
- * waits for long leaves its place to another: N work, and a few may wait beside them. Two passes:
+ * answers. A stream whose calls fail is put back and tried when no other has work. A worker that
+ * waits for long leaves its place to another: N work, and up to 32 may wait beside them. Two passes:
  * first what receivers still take, then the rest (plan.h).
  *
  * The slices of a backfill are jobs of the same tenant, in the order in which they should come: an

@@ -28,8 +28,8 @@
 void
 worker_mem_init(struct worker_mem *m)
 {
-	asked_init(&m->asked[0]);
-	asked_init(&m->asked[1]);
+	asked_init(&m->asked[0], &m->away_at_ms);
+	asked_init(&m->asked[1], &m->away_at_ms);
 	m->now = &m->asked[0];
 	m->next = &m->asked[1];
 }
@@ -508,6 +508,19 @@ do_next(struct stream *s, struct worker_mem *mem, enum plan_pass pass, int *r, s
 	return true;
 }
 
+/* The time in which others had their turn is none of the span's. */
+static void
+begin_turn(struct stream *s)
+{
+	int64_t now = clock_mono_ms(s->env->clock);
+
+	if (!s->first_try_mono_ms)
+		s->first_try_mono_ms = now;
+	else if (s->trying != ERR_NONE && now > s->not_before_mono_ms)
+		s->first_try_mono_ms += now - s->not_before_mono_ms;
+	s->trying = ERR_NONE;
+}
+
 enum step
 stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 {
@@ -515,9 +528,7 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 	int r;
 
 	s->parked = false;
-	s->trying = ERR_NONE;
-	if (!s->first_try_mono_ms)
-		s->first_try_mono_ms = clock_mono_ms(s->env->clock);
+	begin_turn(s);
 	r = clock_check(s->env->clock, &err);
 	if (!r)
 		r = check_slices(s, &err);

@@ -217,6 +217,7 @@ trouble_of_this_machine_is_not_the_bucket_s(void **state)
 	    {{.name = "amp", .kind = SINK_REMOTE_WRITE, .url = "https://a"}, ERR_DATA, 2},
 	    {{.name = "disk", .kind = SINK_OBJECTS, .url = "file:///lake"}, ERR_LOCAL, 0},
 	    {{.name = "out", .kind = SINK_STDOUT}, ERR_LOCAL, 0},
+	    {{.name = "text", .kind = SINK_OPENMETRICS, .url = "s3://b/t"}, ERR_LOCAL, 2},
 	    {{.name = "text", .kind = SINK_OPENMETRICS, .url = "file:///t"}, ERR_LOCAL, 0},
 	};
 

@@ -795,6 +795,30 @@ what_comes_takes_part_in_the_memory_of_pages(void **state)
 	world_close(&w);
 }
 
+/* All others are asked meanwhile, which takes longer than a span may be tried. */
+static void
+waiting_for_its_turn_takes_nothing_of_a_span_s_time(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.workers = 1;
+	w.clock_stands = true;
+	w.transport.kind[0] = ERR_TRANSIENT;
+	w.transport.left[0] = 1;
+	w.transport.takes_ms = 2 * MIN / 3;
+	clock_fake_advance(w.clock, 1); /* at 0 nothing was tried yet */
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_true((TENANTS - 1) * REGIONS * w.transport.takes_ms > w.env.cell_deadline_ms);
+	for (size_t i = 1; i <= (TENANTS - 1) * REGIONS; i++)
+		assert_int_not_equal(w.transport.order[i], 0);
+	assert_int_equal(s[0][0].state, STREAM_DONE);
+	assert_int_equal(s[0][1].state, STREAM_DONE);
+	world_close(&w);
+}
+
 /* ---- the next page ---- */
 
 struct reader {
@@ -1742,6 +1766,7 @@ main(void)
 	    cmocka_unit_test(a_worker_that_gets_no_answer_leaves_its_place),
 	    cmocka_unit_test(of_a_tenant_that_was_not_heard_of_one_stream_is_asked),
 	    cmocka_unit_test(what_is_in_trouble_comes_after_the_others),
+	    cmocka_unit_test(waiting_for_its_turn_takes_nothing_of_a_span_s_time),
 	    cmocka_unit_test(what_comes_takes_part_in_the_memory_of_pages),
 	    cmocka_unit_test(the_next_page_is_on_its_way_while_one_is_read),
 	    cmocka_unit_test(a_wrong_guess_costs_a_call),
