@@ -2,7 +2,7 @@
  * Memory that workers share: who is about to fill a lot of it enters first, and leaves when it is free again.
  *
  * Small requests need no gate. Large ones take turns, in the order in which they came; one that is larger than all there
- * is enters when nobody else is inside. Whoever is inside waits for nobody at this gate.
+ * is enters when nobody else is inside. Whoever is inside waits for nobody at this gate, but for some guests:
  *
  * Who waits for the network inside is a guest: after a while it has no more room than what has come takes, or a few that get
  * no answer would keep everybody out. Small guests enter at once. Where more comes than was expected, a guest waits with the
