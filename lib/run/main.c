@@ -15,6 +15,8 @@
 
 #define HEAPS	    2
 #define OWN_MAPPING (128 << 10)
+#define KEPT_FREE                                                                                  \
+	(2 << 20) /* at a heap's end: to give it back each time costs logs a tenth of their CPU */
 
 static int cmd_version(int argc, char **argv);
 static int cmd_help(int argc, char **argv);
@@ -136,7 +138,7 @@ tune_heap(void)
 	/* NOLINTBEGIN(concurrency-mt-unsafe): there are no threads yet */
 	(void)mallopt(M_ARENA_MAX, HEAPS);
 	(void)mallopt(M_MMAP_THRESHOLD, OWN_MAPPING);
-	(void)mallopt(M_TRIM_THRESHOLD, OWN_MAPPING);
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_FREE);
 	/* NOLINTEND(concurrency-mt-unsafe) */
 }
 
