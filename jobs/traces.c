@@ -72,7 +72,7 @@ struct pull {
 	size_t cell;
 	int64_t from_ms;
 	struct paging paging; /* of the list */
-	unsigned pages, restarts;
+	unsigned restarts;
 	struct arena ids_mem, page;
 	struct map by_id; /* index into wanted, plus one */
 	struct wanted *wanted;

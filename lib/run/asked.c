@@ -36,10 +36,9 @@ on_arrived(void *arg, size_t have, size_t all)
 }
 
 static void
-entered(struct asked *a, const struct stream *s)
+entered(struct asked *a)
 {
 	a->inside = true;
-	a->stream = s;
 	a->call.arrived = on_arrived;
 	a->call.arrived_arg = a;
 }
@@ -51,7 +50,8 @@ asked_enter(struct asked *a, const struct stream *s, struct err *err)
 		return 0;
 	if (gate_enter_guest(s->env->pages, &a->guest, a->call.expect, s->env->clock, err))
 		return -1;
-	entered(a, s);
+	a->stream = s;
+	entered(a);
 	return 0;
 }
 
@@ -124,9 +124,9 @@ asked_ahead(struct asked *a, const struct asked *now, const struct stream *s,
 	if (gate && !gate_try_guest(gate, &a->guest, now->inside ? &now->guest : NULL,
 				    a->call.expect, s->env->clock))
 		return;
-	if (gate)
-		entered(a, s);
 	a->stream = s;
+	if (gate)
+		entered(a);
 	a->deadline_mono_ms = deadline_mono_ms;
 	a->task = (struct ahead_task){.run = run, .arg = a};
 	a->ahead = ahead_begin(s->env->ahead, &a->task);
@@ -169,8 +169,6 @@ asked_drop(struct asked *a, struct stream *s)
 {
 	struct err ignored;
 
-	if (!a->ahead)
-		return;
 	(void)asked_take(a, s, &ignored);
 	asked_leave(a, s);
 }

@@ -54,7 +54,7 @@ void asked_ahead(struct asked *a, const struct asked *now, const struct stream *
 bool asked_same(const struct asked *a, const struct aws_call *call);
 /* Waits for what is ahead: as asked_send. Its calls are the stream's. */
 int asked_take(struct asked *a, struct stream *s, struct err *err);
-/* Waits for what is ahead, if anything is, and forgets it. */
+/* Waits for what is ahead, and forgets it. */
 void asked_drop(struct asked *a, struct stream *s);
 
 #endif

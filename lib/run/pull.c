@@ -92,6 +92,8 @@ lost(const struct stream *s, const struct worker_mem *mem, struct pull *p, struc
 static void
 forget_ahead(struct stream *s, struct worker_mem *mem)
 {
+	if (!mem->next->ahead)
+		return;
 	atomic_store(&mem->away_at_ms, away_at(s, mem));
 	asked_drop(mem->next, s);
 	atomic_store(&mem->away_at_ms, 0);

@@ -905,6 +905,9 @@ a_wrong_guess_costs_a_call(void **state)
 	read_pages(&w, &r, s);
 	assert_int_equal(r.begun, (size_t)3 * TENANTS * REGIONS);
 	assert_int_equal(w.transport.n_order, r.begun + (size_t)2 * TENANTS * REGIONS);
+	for (size_t i = 0; i < TENANTS; i++)
+		for (size_t g = 0; g < REGIONS; g++)
+			assert_int_equal(s[i][g].stats.calls_billed, 5); /* that too */
 	world_close(&w);
 }
 
