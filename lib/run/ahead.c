@@ -1,7 +1,7 @@
 /* Two threads and a list that is never longer than they are many; see ahead.h. */
 #include "run/ahead.h"
 
-#define AHEAD_STACK (512u * 1024)
+#include "base/crew.h"
 
 void
 ahead_init(struct ahead *a)
@@ -52,13 +52,8 @@ thread_main(void *arg)
 static bool
 start_thread_locked(struct ahead *a)
 {
-	pthread_attr_t attr;
-	bool ok;
+	bool ok = !crew_start(&a->threads[a->n_threads], thread_main, a);
 
-	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setstacksize(&attr, AHEAD_STACK);
-	ok = !pthread_create(&a->threads[a->n_threads], &attr, thread_main, a);
-	(void)pthread_attr_destroy(&attr);
 	a->n_threads += ok;
 	return ok;
 }

@@ -2,7 +2,6 @@
  * What is looked at for each tenant, several at once: its role, and each permission that its jobs
  * take, as their kinds declare them. One tenant's fault is its own.
  */
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,13 +9,13 @@
 #include "aws/endpoint.h"
 #include "aws/sts.h"
 #include "base/cleanup.h"
+#include "base/crew.h"
 #include "run/check.h"
 
 #define CALL_MS	      60000 /* for one call with its retries */
 #define REQUEST_MAX   ((size_t)64 << 10)
 #define REPLY_MAX     ((size_t)16 << 20)
 #define ASK_AGAIN_MAX 4 /* ways to ask: no service has more protocols */
-#define WORKER_STACK  (512u * 1024)
 #define TEXT_MAX      ((size_t)8 << 10)
 #define NO_EXTERNAL   "muster-check-none-of-yours"
 
@@ -419,25 +418,6 @@ worker_main(void *arg)
 	return NULL;
 }
 
-/* The main thread is one of the workers, so that there is always one. */
-static void
-visit_all(struct round *r, size_t workers)
-{
-	pthread_t *threads = workers ? calloc(workers, sizeof(*threads)) : NULL;
-	pthread_attr_t attr;
-	size_t n = 0;
-
-	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setstacksize(&attr, WORKER_STACK);
-	while (threads && n + 1 < workers && !pthread_create(&threads[n], &attr, worker_main, r))
-		n++;
-	(void)pthread_attr_destroy(&attr);
-	(void)worker_main(r);
-	for (size_t i = 0; i < n; i++)
-		(void)pthread_join(threads[i], NULL);
-	free(threads);
-}
-
 static size_t
 choose(const struct check *c, const struct tenant **chosen)
 {
@@ -471,7 +451,8 @@ check_tenants(struct check *c)
 		c->n_tenants = choose(c, r.chosen);
 		for (size_t i = 0; i < c->n_tenants; i++)
 			findings_init(&c->tenants[i]);
-		visit_all(&r, (size_t)asked < c->n_tenants ? (size_t)asked : c->n_tenants);
+		crew_work((size_t)asked < c->n_tenants ? (size_t)asked : c->n_tenants, worker_main,
+			  &r);
 	}
 	free(r.chosen);
 }

@@ -13,6 +13,7 @@
 #include "aws/endpoint.h"
 #include "aws/trial.h"
 #include "base/cleanup.h"
+#include "base/crew.h"
 #include "base/fsx.h"
 #include "base/timefmt.h"
 #include "fmt/json.h"
@@ -227,27 +228,16 @@ worker_main(void *arg)
 	return NULL;
 }
 
-/* The calling thread works too: without any other it only takes longer. */
-static int
-do_items(struct compacting *c, struct err *err)
+static void
+do_items(struct compacting *c)
 {
 	const struct options *o = c->s->options;
-	size_t workers = (size_t)(o->workers ? o->workers : c->s->config->run.workers), n = 0;
-	pthread_t *threads = calloc(workers, sizeof(*threads));
+	size_t workers = (size_t)(o->workers ? o->workers : c->s->config->run.workers);
 
-	if (!threads)
-		return err_nomem(err);
 	(void)pthread_mutex_init(&c->mu, NULL);
 	c->shown_mono_ms = clock_mono_ms(c->s->clock);
-	while (n + 1 < workers && n + 1 < c->n &&
-	       !pthread_create(&threads[n], NULL, worker_main, c))
-		n++;
-	(void)worker_main(c);
-	while (n > 0)
-		(void)pthread_join(threads[--n], NULL);
+	crew_work(workers < c->n ? workers : c->n, worker_main, c);
 	(void)pthread_mutex_destroy(&c->mu);
-	free(threads);
-	return 0;
 }
 
 /* ---- what came of it ---- */
@@ -369,11 +359,12 @@ with_config(const struct options *o, const struct config *config, struct err *er
 	command_catch_signals(session_clock());
 	c.s = &s;
 	if (!session_open_state(&s, config, o, session_clock(), how, err) &&
-	    !session_check_choice(&s, err) && !open_lakes(&c, err) && !make_items(&c, err) &&
-	    !do_items(&c, err))
+	    !session_check_choice(&s, err) && !open_lakes(&c, err) && !make_items(&c, err)) {
+		do_items(&c);
 		status = conclude(&c);
-	else if (err->kind == ERR_USAGE)
+	} else if (err->kind == ERR_USAGE) {
 		status = EXIT_USAGE;
+	}
 	if (status == EXIT_CENTRAL && clock_cancelled(session_clock()))
 		status = 128 + clock_cancelled(session_clock());
 	compacting_done(&c);

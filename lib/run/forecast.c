@@ -2,11 +2,11 @@
 #include "run/forecast.h"
 
 #include <math.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/crew.h"
 #include "base/map.h"
 
 #define READERS	     16 /* checkpoints that are read at once: on S3 each takes some tens of ms */
@@ -118,16 +118,8 @@ reader_main(void *arg)
 static void
 walk_all(struct gather *g)
 {
-	pthread_t threads[READERS - 1];
-	size_t n = 0;
-
 	atomic_store(&g->next, 0);
-	while (n < READERS - 1 && n + 1 < g->f->n_streams &&
-	       !pthread_create(&threads[n], NULL, reader_main, g))
-		n++;
-	(void)reader_main(g);
-	while (n > 0)
-		(void)pthread_join(threads[--n], NULL);
+	crew_work(g->f->n_streams < READERS ? g->f->n_streams : READERS, reader_main, g);
 }
 
 /* What the streams on record tell of those that are not. */

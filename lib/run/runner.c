@@ -14,6 +14,7 @@
 #include <sys/resource.h>
 
 #include "aws/sts.h"
+#include "base/crew.h"
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/timefmt.h"
@@ -26,7 +27,6 @@
 #define TICK_MS		  200
 #define TRIM_ABOVE_KIB	  (36L << 10) /* of the 48 MiB that a run may take at its peak */
 #define DEADLINE_GRACE_MS 5000	      /* for what is in flight when the run's deadline comes */
-#define WORKER_STACK	  (512u * 1024)
 
 struct worker {
 	struct sched *sc;
@@ -44,10 +44,12 @@ struct sched {
 	size_t n_open;
 	struct worker *workers; /* room for r->workers and the spare ones */
 	size_t n_workers;	/* started in this pass */
+	int short_of_workers;	/* the number of the error that kept others from being started */
 	size_t next_tenant;	/* to be opened */
 	size_t turn;
 	size_t busy; /* streams picked */
 	size_t tenants_done;
+	bool said_short;
 	bool stop;    /* pick nothing any more */
 	bool central; /* the state store failed */
 	struct err why;
@@ -736,26 +738,20 @@ worker_main(void *arg)
 	return NULL;
 }
 
-/* Up to so many, as many as there can be. Returns the number of the error that kept one from it, or
- * 0. */
-static int
+/* Up to so many, or as many as there can be. */
+static void
 start_workers_locked(struct sched *sc, size_t up_to)
 {
-	pthread_attr_t attr;
-	int why = 0;
-
-	(void)pthread_attr_init(&attr);
-	(void)pthread_attr_setstacksize(&attr, WORKER_STACK);
-	while (sc->n_workers < up_to && !why) {
+	while (sc->n_workers < up_to) {
 		struct worker *w = &sc->workers[sc->n_workers];
 
 		*w = (struct worker){.sc = sc};
-		why = pthread_create(&w->thread, &attr, worker_main, w);
-		sc->n_workers += !why;
-		sc->workers_left += !why;
+		sc->short_of_workers = crew_start(&w->thread, worker_main, w);
+		if (sc->short_of_workers)
+			return;
+		sc->n_workers++;
+		sc->workers_left++;
 	}
-	(void)pthread_attr_destroy(&attr);
-	return why;
 }
 
 /* So that there are others to work on, and as many who do as were asked for; where there can be no
@@ -768,8 +764,8 @@ replace_waiting_locked(struct sched *sc)
 	fill_window_locked(sc);
 	if (!waiting || !sc->n_open)
 		return;
-	(void)start_workers_locked(sc, sc->r->workers +
-					   (waiting < SPARE_WORKERS ? waiting : SPARE_WORKERS));
+	start_workers_locked(sc,
+			     sc->r->workers + (waiting < SPARE_WORKERS ? waiting : SPARE_WORKERS));
 }
 
 /* Gives back what is free in the midst of heaps, which free() never does. It costs a small run a
@@ -781,6 +777,21 @@ trim(void)
 
 	if (!getrusage(RUSAGE_SELF, &used) && used.ru_maxrss > TRIM_ABOVE_KIB)
 		(void)malloc_trim(0);
+}
+
+/* The run goes on with the workers there are, and says so once. */
+static void
+say_short(struct sched *sc)
+{
+	struct err err = {0};
+
+	if (!sc->short_of_workers || sc->said_short)
+		return;
+	sc->said_short = true;
+	(void)err_sys(&err, sc->short_of_workers, "no other worker thread could be started");
+	log_event(LOG_WARN, "fewer workers than asked for", LOG_I("workers", sc->n_workers),
+		  LOG_E(&err));
+	err_clear(&err);
 }
 
 /* The main thread's part: progress, the deadline, memory. */
@@ -800,6 +811,7 @@ wait_for_workers(struct sched *sc)
 		    clock_mono_ms(env->clock) >= env->deadline_mono_ms + DEADLINE_GRACE_MS)
 			clock_cancel(env->clock, CLOCK_DEADLINE);
 		(void)pthread_mutex_unlock(&sc->mu);
+		say_short(sc);
 		trim();
 		if (sc->r->tick)
 			sc->r->tick(sc->r, sc->r->tick_arg);
@@ -811,18 +823,20 @@ wait_for_workers(struct sched *sc)
 static int
 run_pass(struct sched *sc, struct err *err)
 {
-	int why = 0;
-
 	(void)pthread_mutex_lock(&sc->mu);
 	sc->next_tenant = 0;
 	sc->tenants_done = 0;
 	sc->n_workers = 0;
+	sc->short_of_workers = 0;
 	fill_window_locked(sc);
 	if (sc->n_open)
-		why = start_workers_locked(sc, sc->r->workers);
+		start_workers_locked(sc, sc->r->workers);
 	(void)pthread_mutex_unlock(&sc->mu);
 	if (!sc->n_workers)
-		return why ? err_sys(err, why, "no worker thread could be started") : 0;
+		return sc->short_of_workers
+			   ? err_sys(err, sc->short_of_workers, "no worker thread could be started")
+			   : 0;
+	say_short(sc);
 	wait_for_workers(sc);
 	for (size_t i = 0; i < sc->n_workers; i++)
 		(void)pthread_join(sc->workers[i].thread, NULL);

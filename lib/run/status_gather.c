@@ -8,11 +8,11 @@
 #include "run/status.h"
 
 #include <fnmatch.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/crew.h"
 #include "base/grow.h"
 #include "run/plan.h"
 #include "run/report.h"
@@ -222,21 +222,6 @@ reader_main(void *arg)
 		if (g->state)
 			read_entry(g->state, &g->st->entries[i]);
 	return NULL;
-}
-
-/* The calling thread reads too: without any other it only takes longer. */
-static void
-read_entries(struct gather *g)
-{
-	pthread_t threads[READERS - 1];
-	size_t n = 0;
-
-	while (n < READERS - 1 && n + 1 < g->st->n_entries &&
-	       !pthread_create(&threads[n], NULL, reader_main, g))
-		n++;
-	(void)reader_main(g);
-	while (n > 0)
-		(void)pthread_join(threads[--n], NULL);
 }
 
 /* One checkpoint that cannot be read is its own trouble; none that can is the store's. */
@@ -453,7 +438,7 @@ status_gather(const struct config *config, struct store *state, const struct opt
 	    .config = config, .now_ms = now_ms, .wall_ms = wall_ms, .arena = ARENA_INIT(ARENA_MAX)};
 	if (find_entries(&g, err))
 		return -1;
-	read_entries(&g);
+	crew_work(st->n_entries < READERS ? st->n_entries : READERS, reader_main, &g);
 	if (check_store(st, err) || make_streams(st, err))
 		return -1;
 	add_up(st);

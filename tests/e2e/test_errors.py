@@ -68,10 +68,10 @@ def wanted():
 class Errors(unittest.TestCase):
     """What the scenarios share; each has a new_lab(), with its first run behind it, and a judge(lab, start)."""
 
-    def disturbed(self, lab, order):
+    def disturbed(self, lab, order, workers=1):
         """A run with that one fault. Returns how it ended, and the killer's report."""
         lab.tell(lab.now + STEP)
-        command = [KILLER, order, MUSTER, "run", "-c", lab.path("muster.yaml", json.dumps(lab.settings)), "--workers", "1",
+        command = [KILLER, order, MUSTER, "run", "-c", lab.path("muster.yaml", json.dumps(lab.settings)), "--workers", str(workers),
                    "--now", rfc3339(lab.now) + "Z"]
         process = subprocess.Popen(command, env={**lab.environment(), "KILLER_REPORT": lab.path("calls")}, cwd=lab.folder,
                                    text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -159,6 +159,14 @@ class OfMetrics(Errors, Case):
         waits = [n for name, n, answer in self.points(lab) if (name, answer) == ("poll", "ENOMEM")]
         self.assertGreater(sum(self.hit(lab, "poll", n, "ENOMEM") for n in waits[::3]), 3)
         self.assertEqual(self.orderly, 0)
+        self.judge(lab, start)
+
+    def test_workers_that_cannot_be_started_are_told_of(self):
+        lab, start = self.new_lab()
+        result, report = self.disturbed(lab, f"clone3:2={errno.EAGAIN}", workers=2)
+        self.assertEqual(report["failed"], "1")
+        self.assert_status(result, 0)
+        self.assertRegex(result.err, "fewer workers than asked for.*workers=1.*" + os.strerror(errno.EAGAIN))
         self.judge(lab, start)
 
 
