@@ -170,6 +170,30 @@ class OfMetrics(Errors, Case):
         self.judge(lab, start)
 
 
+class OfFiles(Errors, Case):
+    """Tenants in files behind a pattern: while the machine is short of something, none of it is taken for a mistake in them."""
+
+    def test_a_configuration_that_cannot_be_read_now_is_not_called_wrong(self):
+        lab = self.first_run(self.lab(tenants=2, services=1))
+        os.mkdir(os.path.join(lab.folder, "tenants.d"))
+        lab.path("tenants.d/all.yaml", json.dumps(lab.settings.pop("tenants")))
+        lab.settings["tenants_from"] = [{"file": "tenants.d/*.yaml"}]
+        self.assert_status(self.disturbed(lab, "FAULTS")[0], 0)
+        for answer, words in (("EMFILE", "Too many open files"), ("ENOMEM", "[Cc]annot allocate memory|out of memory")):
+            said = ""
+            for n in range(1, 9):
+                result, report = self.disturbed(lab, f"openat:{n}={getattr(errno, answer)}")
+                self.assertEqual(report["failed"], "1", n)
+                self.assertIn(result.status, (0, 3), f"openat:{n}={answer}\n{result.err}")
+                if result.status:
+                    self.assertRegex(result.err, words)
+                    said += result.err
+            self.assertIn("muster.yaml: ", said)
+            if answer == "EMFILE":
+                self.assertIn("tenants.d/*.yaml: cannot be read", said)
+                self.assertIn("tenants.d/all.yaml: cannot be read", said)
+
+
 class OfMetricsInS3(Errors, S3Case):
     def new_lab(self):
         lab = self.first_run(self.lab(tenants=1, services=1))
