@@ -121,7 +121,11 @@ ask(struct stream *s, struct worker_mem *mem, struct pull *p, struct err *err)
 		if (get_answer(s, mem, span_deadline(s), err))
 			return lost(s, mem, p, err) ? refused(s, mem, p, err) : 0;
 		look_ahead(s, mem, p);
-		if (!s->job->kind->reply(p, &mem->now->resp, err) || !lost(s, mem, p, err))
+		if (!s->job->kind->reply(p, &mem->now->resp, err)) {
+			s->answered = true;
+			return 0;
+		}
+		if (!lost(s, mem, p, err))
 			return 0;
 		if (err->kind != ERR_DATA || attempt > 0)
 			return err_wrap(err, "%s", mem->now->call.operation);

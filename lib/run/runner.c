@@ -642,7 +642,7 @@ work_on(struct worker *w, struct stream *s, struct tenant_job *tj)
 
 	(void)pthread_mutex_lock(&sc->mu);
 	w->on = NULL;
-	tj->owner->answered |= s->trying == ERR_NONE && s->state != STREAM_FAILED;
+	tj->owner->answered |= s->answered && s->trying == ERR_NONE && s->state != STREAM_FAILED;
 	add_stats(&sc->sum, &s->stats, &before);
 	sc->streams_seen += unseen && (s->begun || through);
 	trouble_waits(&sc->trouble, &tj->owner->trouble, s->tenant->id, trying, s->trying);

@@ -115,6 +115,7 @@ struct stream {
 	enum stream_state state;
 	struct err_kept error; /* the first that matters */
 	bool begun, is_new;
+	bool answered; /* what it asked of the tenant, once in this run */
 	bool lost; /* its checkpoint was, says what is frozen */
 	bool gap_said;
 	bool most_said; /* that there are more series than max_series */
