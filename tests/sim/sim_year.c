@@ -39,8 +39,11 @@ struct year {
 	int64_t until_ms[OUTAGES]; /* each outage's end */
 	int64_t denied_ms[TENANTS], absent_ms[TENANTS];
 	int64_t skew_ms;
-	int64_t checked_ms;			     /* gaps recorded before were looked at */
-	int64_t done_ms[TENANTS][JOBS][SIM_REGIONS]; /* all cells that end by then were done */
+	int64_t checked_ms; /* gaps recorded before were looked at */
+	/* All cells that end by then were done, or on record as a gap; and the end of the newest
+	 * gap. */
+	int64_t done_ms[TENANTS][JOBS][SIM_REGIONS];
+	int64_t gap_ms[TENANTS][JOBS][SIM_REGIONS];
 };
 
 static const char *const jobs[JOBS] = {"ecs", "app"};
@@ -124,13 +127,15 @@ time_of(const json_t *doc, const char *key)
 	return text && time_parse_iso(sv_of(text), &ms) ? ms : 0;
 }
 
-/* One that was recorded since the last look. */
+/* One that was recorded since the last look, or grew: what was on record before may have been
+ * called done by a run that believed it an earlier time. */
 static void
 check_gap(struct year *y, const json_t *gap, size_t tenant, size_t job, size_t region)
 {
 	int64_t start = time_of(gap, "start"), end = time_of(gap, "end"),
 		recorded = time_of(gap, "recorded");
 	const char *why = json_string_value(json_object_get(gap, "reason"));
+	int64_t *known = &y->gap_ms[tenant][job][region];
 
 	y->gaps++;
 	if (!why || strcmp(why, "max_catchup") != 0)
@@ -139,8 +144,10 @@ check_gap(struct year *y, const json_t *gap, size_t tenant, size_t job, size_t r
 		blame(y, "a gap off the grid", tenant, job, start);
 	if (end != (recorded - CATCHUP) / EVERY * EVERY)
 		blame(y, "a gap of what could be had", tenant, job, end);
-	if (start < y->done_ms[tenant][job][region])
+	if ((start < *known && *known < end ? *known : start) < y->done_ms[tenant][job][region])
 		blame(y, "a gap of what was done", tenant, job, start);
+	if (end > *known)
+		*known = end;
 }
 
 static void
