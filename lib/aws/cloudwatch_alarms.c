@@ -192,9 +192,10 @@ parse(enum cw_proto p, struct sv body, const char *operation, struct answer *x, 
 static int
 read_token(const struct answer *x, struct arena *a, const char **ret, struct err *err)
 {
-	const struct record top = {.json = x->doc, .xml = x->result};
-	const char *token = text_of(&top, "NextToken");
+	const char *token = x->xml ? xml_text(x->result, "NextToken") : NULL;
 
+	if (x->doc && json_get_str(x->doc, "", "NextToken", false, &token, err))
+		return -1;
 	*ret = token && *token ? arena_strdup(a, sv_of(token)) : NULL;
 	return token && *token && !*ret ? err_nomem(err) : 0;
 }

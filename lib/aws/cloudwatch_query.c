@@ -181,6 +181,23 @@ read_metric(const struct xml_node *n, struct arena *a, struct cw_metric *m, stru
 	return 0;
 }
 
+/* The second one's content would be lost. */
+static int
+not_twice(const struct xml_node *top, const char *name, struct err *err)
+{
+	const struct xml_node *n = xml_child(top, name);
+
+	return n && xml_next(n, name) ? err_set(err, ERR_DATA, "<%s> is there twice", name) : 0;
+}
+
+static int
+read_token(const struct xml_node *top, struct arena *a, const char **ret, struct err *err)
+{
+	return not_twice(top, "NextToken", err)
+		   ? -1
+		   : cw_token_copy(a, xml_text(top, "NextToken"), ret, err);
+}
+
 /* It is there when nothing is in it: what lacks it is no answer to this. */
 static const struct xml_node *
 list_node(const struct xml_node *top, const char *name, struct err *err)
@@ -189,7 +206,7 @@ list_node(const struct xml_node *top, const char *name, struct err *err)
 
 	if (!list)
 		(void)err_set(err, ERR_DATA, "<%s> is missing", name);
-	return list;
+	return not_twice(top, name, err) ? NULL : list;
 }
 
 static int
@@ -201,7 +218,7 @@ read_list(struct sv body, struct arena *a, struct cw_list_page *ret, struct err 
 	if (xml_parse(body, "ListMetrics answer", &doc, err))
 		return -1;
 	top = result_node(doc, "ListMetrics", err);
-	if (!top || cw_token_copy(a, xml_text(top, "NextToken"), &ret->token, err))
+	if (!top || read_token(top, a, &ret->token, err))
 		return -1;
 	list = list_node(top, "Metrics", err);
 	if (!list)
@@ -223,6 +240,8 @@ read_points(const struct xml_node *n, struct arena *a, struct cw_result *r, stru
 	int64_t *t = arena_array(a, count, sizeof(*t));
 	double *v = arena_array(a, count, sizeof(*v));
 
+	if (not_twice(n, "Timestamps", err) || not_twice(n, "Values", err))
+		return -1;
 	if (count_members(vs) != count)
 		return err_set(err, ERR_DATA, "%zu timestamps but %zu values", count,
 			       count_members(vs));
@@ -285,7 +304,7 @@ read_data(struct sv body, struct arena *a, struct cw_data_page *ret, struct err 
 	if (xml_parse(body, "GetMetricData answer", &doc, err))
 		return -1;
 	top = result_node(doc, "GetMetricData", err);
-	if (!top || cw_token_copy(a, xml_text(top, "NextToken"), &ret->token, err) ||
+	if (!top || read_token(top, a, &ret->token, err) ||
 	    read_messages(top, a, &ret->message, err))
 		return -1;
 	list = list_node(top, "MetricDataResults", err);

@@ -88,6 +88,7 @@ buf_reserve(struct buf *b, size_t more)
 		return false;
 	}
 	b->p = p;
+	b->p[b->n] = '\0';
 	b->cap = cap;
 	return true;
 }

@@ -19,12 +19,14 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 
-/* The longest exact decimal text of a double has less than 1100 characters. */
-#define DOUBLE_TEXT_MAX 1200
-#define POW5_MAX	27 /* the largest power of five below 2^63 */
-#define POW10_EXACT	22 /* the largest power of ten that is a double */
-#define DIGITS_MAX	19 /* decimal digits that always fit into 64 bits */
-#define DOUBLE_INT_MAX	((uint64_t)1 << DBL_MANT_DIG)
+/* No number halfway between two doubles has more than 767 digits. */
+#define DIGITS_THAT_MATTER 768
+#define DOUBLE_TEXT_MAX	   (DIGITS_THAT_MATTER + 32)
+#define EXPONENT_MAX	   100000000 /* more than a text here has digits */
+#define POW5_MAX	   27	     /* the largest power of five below 2^63 */
+#define POW10_EXACT	   22	     /* the largest power of ten that is a double */
+#define DIGITS_MAX	   19	     /* decimal digits that always fit into 64 bits */
+#define DOUBLE_INT_MAX	   ((uint64_t)1 << DBL_MANT_DIG)
 
 __extension__ typedef unsigned __int128 u128;
 
@@ -140,7 +142,7 @@ struct decimal {
 	bool negative, large;
 	uint64_t digits;
 	int n_digits; /* those behind leading zeros */
-	int exp10;
+	int64_t exp10;
 };
 
 /* Digits from p on; returns how many. */
@@ -166,14 +168,14 @@ take_exponent(const char *p, const char *end, struct decimal *d)
 {
 	const char *at = p + 1, *start;
 	bool negative = false;
-	int e = 0;
+	int64_t e = 0;
 
 	if (p == end || (*p != 'e' && *p != 'E'))
 		return p;
 	if (at < end && (*at == '+' || *at == '-'))
 		negative = *at++ == '-';
 	for (start = at; at < end && is_digit(*at); at++)
-		if (e < DOUBLE_TEXT_MAX)
+		if (e < EXPONENT_MAX)
 			e = e * 10 + (*at - '0');
 	if (at == start)
 		return p;
@@ -198,23 +200,48 @@ take_decimal(struct sv s, struct decimal *d)
 		part = take_digits(p + 1, end, d);
 		if (whole + part)
 			p += 1 + part;
-		d->exp10 = part < DOUBLE_TEXT_MAX ? -(int)part : 0;
+		d->exp10 = -(int64_t)part;
 	}
 	return whole + part ? (size_t)(take_exponent(p, end, d) - s.p) : 0;
 }
 
+/* The number in at most so many digits as can matter, and one that says whether others follow. */
+static void
+shorten(struct sv s, int64_t exp10, char ret[DOUBLE_TEXT_MAX])
+{
+	bool more = false;
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.n && s.p[i] != 'e' && s.p[i] != 'E'; i++) {
+		if (!is_digit(s.p[i]) || (!n && s.p[i] == '0'))
+			continue;
+		if (n < DIGITS_THAT_MATTER) {
+			ret[n++] = s.p[i];
+			continue;
+		}
+		exp10++;
+		more = more || s.p[i] != '0';
+	}
+	if (!n || more) {
+		ret[n++] = more ? '1' : '0';
+		exp10 -= more;
+	}
+	(void)snprintf(ret + n, DOUBLE_TEXT_MAX - n, "e%" PRId64, exp10);
+}
+
 static bool
-slow_read(struct sv s, double *ret)
+slow_read(struct sv s, const struct decimal *d, double *ret)
 {
 	char text[DOUBLE_TEXT_MAX];
 	locale_t loc = c_locale();
+	double v;
 
-	if (!loc || s.n >= sizeof(text))
+	if (!loc)
 		return false;
-	memcpy(text, s.p, s.n);
-	text[s.n] = '\0';
-	*ret = strtod_l(text, NULL, loc);
-	return !isinf(*ret);
+	shorten(s, d->exp10, text);
+	v = strtod_l(text, NULL, loc);
+	*ret = d->negative ? -v : v;
+	return !isinf(v);
 }
 
 size_t
@@ -227,11 +254,11 @@ num_scan(struct sv s, double *ret)
 	if (!n)
 		return 0;
 	if (!d.large && d.exp10 >= -POW5_MAX && d.exp10 <= POW5_MAX) {
-		v = from_decimal(d.digits, d.exp10);
+		v = from_decimal(d.digits, (int)d.exp10);
 		*ret = d.negative ? -v : v;
 		return n;
 	}
-	if (!slow_read((struct sv){s.p, n}, &v))
+	if (!slow_read((struct sv){s.p, n}, &d, &v))
 		return 0;
 	*ret = v;
 	return n;

@@ -313,9 +313,12 @@ metric_lines_decode(struct cell_data *d, const struct line_origin *o, struct err
 {
 	struct decoder dec = {
 	    .d = d, .o = o, .start = BUF_INIT(START_MAX), .again = BUF_INIT(CELL_NDJSON_MAX)};
-	int r = cell_lines_load(d, err);
-	struct sv rest = buf_view(&d->ndjson);
+	struct sv rest;
+	int r;
 
+	if (cell_lines_load(d, err))
+		return -1;
+	rest = buf_view(&d->ndjson);
 	add_start(&dec.start, &d->cell, o);
 	r = buf_check(&dec.start, "line", err);
 	d->rows = NULL;

@@ -468,6 +468,18 @@ read_one(struct reading *r, const struct json_node *doc, const struct span *in, 
 		   : 1;
 }
 
+/* What cannot be read takes with it all that is nested in it: nobody could say whose that is. */
+static size_t
+count_all(const struct json_node *doc)
+{
+	const struct json_node *subs = json_tree_of(doc, "subsegments", JSON_T_ARRAY);
+	size_t n = 1;
+
+	for (const struct json_node *s = subs ? subs->first : NULL; s; s = s->next)
+		n += count_all(s);
+	return n;
+}
+
 /* With all that is nested in it; the tree is no deeper than JSON may be. */
 static int
 read_all(struct reading *r, const struct json_node *doc, const struct span *in, struct err *err)
@@ -479,7 +491,7 @@ read_all(struct reading *r, const struct json_node *doc, const struct span *in, 
 	if (n < 0)
 		return -1;
 	if (!n) {
-		r->rejected++;
+		r->rejected += count_all(doc);
 		return 0;
 	}
 	self = r->to->v[r->to->n - 1];

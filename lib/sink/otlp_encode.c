@@ -437,23 +437,39 @@ take_varint(struct sv *in, uint64_t *ret)
 	return false;
 }
 
-/* A field of a message that has only numbers and bytes. */
+static bool
+take_bytes(struct sv *in, uint64_t n, struct sv *ret)
+{
+	if (n > in->n)
+		return false;
+	*ret = (struct sv){in->p, (size_t)n};
+	*in = (struct sv){in->p + n, in->n - (size_t)n};
+	return true;
+}
+
+/* One field, with its number or its bytes. What is there is numbers and bytes, but a later version
+ * may have other fields. */
 static bool
 take_field(struct sv *in, uint64_t *field, uint64_t *number, struct sv *bytes)
 {
 	uint64_t tag;
 
+	*number = 0;
 	*bytes = (struct sv){"", 0};
-	if (!take_varint(in, &tag) || !take_varint(in, number))
+	if (!take_varint(in, &tag))
 		return false;
 	*field = tag >> 3;
-	if ((tag & 7) == TYPE_VARINT)
-		return true;
-	if ((tag & 7) != WIRE_TYPE_BYTES || *number > in->n)
-		return false;
-	*bytes = (struct sv){in->p, (size_t)*number};
-	*in = (struct sv){in->p + *number, in->n - (size_t)*number};
-	return true;
+	switch (tag & 7) {
+	case TYPE_VARINT:
+		return take_varint(in, number);
+	case TYPE_FIXED64:
+		return take_bytes(in, sizeof(uint64_t), bytes);
+	case TYPE_FIXED32:
+		return take_bytes(in, sizeof(uint32_t), bytes);
+	default:
+		return (tag & 7) == WIRE_TYPE_BYTES && take_varint(in, number) &&
+		       take_bytes(in, *number, bytes);
+	}
 }
 
 bool

@@ -149,14 +149,17 @@ test_nonsense_is_an_error(void **state)
 				 -1);
 		assert_int_equal(err.kind, ERR_DATA);
 	}
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const pages[] = {
+		    "{\"MetricAlarms\":[{}]}", "<A/>",
+		    "{\"MetricAlarms\":[],\"NextToken\":5}", /* there would be no other page */
+		    "{\"MetricAlarms\":[],\"NextToken\":\"a\\u0000b\"}"};
 		struct cw_alarms_page page;
 		struct err err = {0};
 
-		assert_int_equal(cw_alarms_read(i ? CW_QUERY : CW_JSON,
-						sv_of(i ? "<A/>" : "{\"MetricAlarms\":[{}]}"), &a,
-						&page, &err),
-				 -1);
+		assert_int_equal(
+		    cw_alarms_read(i == 1 ? CW_QUERY : CW_JSON, sv_of(pages[i]), &a, &page, &err),
+		    -1);
 		assert_int_equal(err.kind, ERR_DATA);
 	}
 	arena_done(&a);

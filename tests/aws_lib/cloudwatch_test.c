@@ -372,6 +372,13 @@ static const struct {
     {CW_QUERY, XML_LIST("")},
     {CW_QUERY, "<!DOCTYPE x [<!ENTITY e \"y\">]>" XML_DATA("")},
     {CW_QUERY, XML_DATA("<MetricDataResults><member/></MetricDataResults>")},
+    {CW_QUERY, XML_DATA("<MetricDataResults/><MetricDataResults/>")},
+    {CW_QUERY, XML_DATA("<MetricDataResults/><NextToken>a</NextToken><NextToken>b</NextToken>")},
+    {CW_QUERY, XML_DATA("<MetricDataResults><member><Id>m0</Id><Timestamps/><Timestamps><member>"
+			"2026-01-01T00:00:00Z</member></Timestamps><Values/></member>"
+			"</MetricDataResults>")},
+    {CW_QUERY, XML_DATA("<MetricDataResults><member><Id>m0</Id><Timestamps/><Values/><Values>"
+			"<member>1</member></Values></member></MetricDataResults>")},
     {CW_QUERY,
      XML_DATA(
 	 "<MetricDataResults><member><Id>m0</Id><Timestamps><member>x</member></Timestamps><Values>"

@@ -124,6 +124,23 @@ test_huge_reserve(void **state)
 	assert_int_equal(b.n, 1);
 }
 
+/* What was freed before lies there otherwise. */
+static void
+test_reserved_is_still_text(void **state)
+{
+	struct buf used = BUF_INIT(200);
+	CLEANUP(buf_done) struct buf b = BUF_INIT(200);
+
+	(void)state;
+	buf_fmt(&used, "%0100d", 1);
+	buf_done(&used);
+	assert_true(buf_reserve(&b, 100));
+	assert_string_equal(buf_cstr(&b), "");
+	buf_str(&b, "text");
+	assert_true(buf_reserve(&b, 190));
+	assert_string_equal(buf_cstr(&b), "text");
+}
+
 static void
 test_steal(void **state)
 {
@@ -148,7 +165,8 @@ main(void)
 	    cmocka_unit_test(test_views),	 cmocka_unit_test(test_dup),
 	    cmocka_unit_test(test_appends),	 cmocka_unit_test(test_formats_at_every_length),
 	    cmocka_unit_test(test_ceiling),	 cmocka_unit_test(test_failure_lasts),
-	    cmocka_unit_test(test_huge_reserve), cmocka_unit_test(test_steal),
+	    cmocka_unit_test(test_huge_reserve), cmocka_unit_test(test_reserved_is_still_text),
+	    cmocka_unit_test(test_steal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -148,7 +148,8 @@ test_long_double_text(void **state)
 	text[1] = '.';
 	assert_true(num_double((struct sv){text, 1000}, &v));
 	assert_true(v > 1.11 && v < 1.12);
-	assert_false(num_double((struct sv){text, sizeof(text)}, &v));
+	assert_true(num_double((struct sv){text, sizeof(text)}, &v));
+	assert_true(v > 1.11 && v < 1.12);
 }
 
 /* Where the number at the start ends. */
@@ -220,6 +221,50 @@ test_like_strtod(void **state)
 		check_read(text);
 		(void)snprintf(text, sizeof(text), "-%.17g", (double)digits / (double)(i + 1));
 		check_read(text);
+	}
+}
+
+/* `digit` so many times. */
+static void
+repeat(struct buf *to, char digit, size_t n)
+{
+	while (n--)
+		buf_ch(to, digit);
+}
+
+/* However many digits there are, and wherever the point is. */
+static void
+test_long_numbers(void **state)
+{
+	static const size_t lengths[] = {760, 767, 768, 769, 1100, 1199, 1200, 5000};
+	static const char *const ends[] = {"",	     "1",     "5",	"e5",
+					   "1e-300", "1e300", "1e1200", "9e-1200"};
+	static const char *const starts[] = {
+	    "0.", "1.", "-9007199254740993", "9007199254740993.", "17976931348623157", "0"};
+	CLEANUP(buf_done) struct buf text = BUF_INIT(1 << 16);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(lengths) * ARRAY_LEN(ends) * ARRAY_LEN(starts); i++) {
+		const char *end = ends[i / ARRAY_LEN(lengths) % ARRAY_LEN(ends)];
+
+		buf_reset(&text);
+		buf_str(&text, starts[i / ARRAY_LEN(lengths) / ARRAY_LEN(ends)]);
+		repeat(&text, '0', lengths[i % ARRAY_LEN(lengths)]);
+		buf_str(&text, end);
+		if (!isinf(strtod(buf_cstr(&text), NULL)))
+			check_read(buf_cstr(&text));
+	}
+	/* One that is halfway between two doubles, and a digit more at its end. */
+	for (int more = 0; more < 2; more++) {
+		buf_reset(&text);
+		buf_fmt(&text, "%.1080f", 0x1.0000000000001p-1022 + 0);
+		buf_fmt(&text, "%s", more ? "1" : "");
+		check_read(buf_cstr(&text));
+		buf_reset(&text);
+		buf_str(&text, "9007199254740993.");
+		repeat(&text, '0', 1500);
+		buf_str(&text, more ? "1" : "");
+		check_read(buf_cstr(&text));
 	}
 }
 
@@ -544,6 +589,7 @@ main(void)
 	    cmocka_unit_test(test_long_double_text),
 	    cmocka_unit_test(test_scan),
 	    cmocka_unit_test(test_like_strtod),
+	    cmocka_unit_test(test_long_numbers),
 	    cmocka_unit_test(test_format),
 	    cmocka_unit_test(test_round_trip),
 	    cmocka_unit_test(test_round_trip_subnormal),

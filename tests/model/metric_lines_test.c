@@ -5,6 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "model/series.h"
@@ -182,6 +185,35 @@ test_refused(void **state)
 	}
 }
 
+/* What is in a file and cannot be had is no cell without samples. */
+static void
+test_lines_that_are_lost(void **state)
+{
+	struct cell_data d;
+	struct err err = {0};
+	char line[512];
+
+	(void)state;
+	for (int lost = 0; lost < 2; lost++) {
+		cell_data_init(&d, cell);
+		d.spool = malloc(sizeof(*d.spool));
+		assert_non_null(d.spool);
+		*d.spool = SPOOL_INIT;
+		for (int i = 0; i < 3000; i++) {
+			(void)snprintf(line, sizeof(line), LINE("\"up%04d\"", "60", "{}", FIVE), i);
+			assert_int_equal(spool_add(d.spool, sv_of(line), &err), 0);
+		}
+		assert_true(d.spool->fd >= 0);
+		if (lost)
+			assert_int_equal(ftruncate(d.spool->fd, 0), 0);
+		assert_int_equal(metric_lines_decode(&d, &origin, &err), lost ? -1 : 0);
+		assert_int_equal(d.n_rows, lost ? 0 : 3000);
+		assert_int_equal(err.kind, lost ? ERR_LOCAL : ERR_NONE);
+		cell_data_done(&d);
+	}
+	err_clear(&err);
+}
+
 /* Lines of another tenant, job or hour are not ours. */
 static void
 test_foreign(void **state)
@@ -318,10 +350,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_spelling),	 cmocka_unit_test(test_off_the_grid),
-	    cmocka_unit_test(test_reading_back), cmocka_unit_test(test_refused),
-	    cmocka_unit_test(test_foreign),	 cmocka_unit_test(test_round_trip),
-	    cmocka_unit_test(test_mutated),	 cmocka_unit_test(test_many_rows),
+	    cmocka_unit_test(test_spelling),
+	    cmocka_unit_test(test_off_the_grid),
+	    cmocka_unit_test(test_reading_back),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_lines_that_are_lost),
+	    cmocka_unit_test(test_foreign),
+	    cmocka_unit_test(test_round_trip),
+	    cmocka_unit_test(test_mutated),
+	    cmocka_unit_test(test_many_rows),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

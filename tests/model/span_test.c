@@ -347,6 +347,14 @@ test_documents_that_cannot_be_read(void **state)
 		assert_int_equal(r.rejected, 1 + 5);
 		rig_done(&r);
 	}
+	/* With what is nested in it. */
+	convert_as(&r, TRACE,
+		   (const char *[]){"{\"id\":\"bad\",\"subsegments\":[{\"id\":\"1\"},"
+				    "{\"subsegments\":[{},{}]}]}"},
+		   1, false);
+	assert_int_equal(r.spans.n, 0);
+	assert_int_equal(r.rejected, 1 + 2 + 2);
+	rig_done(&r);
 	convert_as(&r, "no id", (const char *[]){SEGMENT("")}, 1, false);
 	assert_int_equal(r.spans.n, 0);
 	assert_int_equal(r.rejected, 1);

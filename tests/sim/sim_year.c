@@ -39,7 +39,8 @@ struct year {
 	int64_t until_ms[OUTAGES]; /* each outage's end */
 	int64_t denied_ms[TENANTS], absent_ms[TENANTS];
 	int64_t skew_ms;
-	int64_t checked_ms; /* gaps recorded before were looked at */
+	int64_t
+	    checked_ms; /* gaps recorded before were looked at, if no run was ahead of its time */
 	/* All cells that end by then were done, or on record as a gap; and the end of the newest
 	 * gap. */
 	int64_t done_ms[TENANTS][JOBS][SIM_REGIONS];
@@ -127,8 +128,8 @@ time_of(const json_t *doc, const char *key)
 	return text && time_parse_iso(sv_of(text), &ms) ? ms : 0;
 }
 
-/* One that was recorded since the last look, or grew: what was on record before may have been
- * called done by a run that believed it an earlier time. */
+/* Looks at one that was recorded since the last look, or grew: what was on record before may have
+ * been called done by a run that believed it an earlier time. */
 static void
 check_gap(struct year *y, const json_t *gap, size_t tenant, size_t job, size_t region)
 {
@@ -137,6 +138,8 @@ check_gap(struct year *y, const json_t *gap, size_t tenant, size_t job, size_t r
 	const char *why = json_string_value(json_object_get(gap, "reason"));
 	int64_t *known = &y->gap_ms[tenant][job][region];
 
+	if (recorded <= y->checked_ms && end <= *known)
+		return;
 	y->gaps++;
 	if (!why || strcmp(why, "max_catchup") != 0)
 		blame(y, "a gap without need", tenant, job, start);
@@ -166,8 +169,7 @@ check_gaps(struct year *y, size_t tenant, size_t job)
 		    json_object_get(json_object_get(doc, "streams"), sim_regions[region]), "gaps");
 
 		for (size_t i = 0; i < json_array_size(gaps); i++)
-			if (time_of(json_array_get(gaps, i), "recorded") > y->checked_ms)
-				check_gap(y, json_array_get(gaps, i), tenant, job, region);
+			check_gap(y, json_array_get(gaps, i), tenant, job, region);
 	}
 	json_decref(doc);
 }
