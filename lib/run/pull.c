@@ -294,12 +294,14 @@ say_gap(const struct stream *s, const struct job_gap *g)
 		  LOG_S("reason", g->reason));
 }
 
-/* Of new cells: those before first_ms are done, and are only looked at again. */
+/* Of new cells: those before first_ms are done, and are only looked at again. The gaps are on
+ * record before anything of it is frozen: whoever finds a cell frozen takes it for whole. */
 static int
 record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err *err)
 {
 	const struct job_gap *gaps = NULL;
 	size_t n = s->job->kind->gaps ? s->job->kind->gaps(p, &gaps) : 0;
+	bool any = s->made_do;
 
 	for (size_t i = 0; s->env->backfill && i < n; i++)
 		if (gaps[i].passes)
@@ -316,8 +318,9 @@ record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err
 		if (!s->gap_said)
 			say_gap(s, &gaps[i]);
 		s->gap_said = true;
+		any = true;
 	}
-	return 0;
+	return any ? commit_flush(s->commit, err) : 0;
 }
 
 int64_t

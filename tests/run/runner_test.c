@@ -140,6 +140,7 @@ static size_t guessed_pages = 1; /* that is so much further than the last one: 1
 static bool (*reading)(size_t page, void *arg); /* while a page is read; false: it makes no sense */
 static void *reading_arg;
 static atomic_bool never_complete; /* whatever is asked */
+static struct job_gap lacks;	   /* what each pull says that it could not have; empty: nothing */
 static size_t page_bytes;	   /* that an answer takes */
 static double revised;		   /* what the service answers now differs from the truth by this */
 
@@ -271,6 +272,14 @@ fake_adopt(const struct job_stream *s, struct cell_data *d, struct err *err)
 	return metric_lines_decode(d, &o, err);
 }
 
+static size_t
+fake_gaps(const struct pull *p, const struct job_gap **ret)
+{
+	(void)p;
+	*ret = &lacks;
+	return lacks.from_ms < lacks.to_ms;
+}
+
 static const struct job_kind fake_kind = {
     .name = "fake",
     .service = "monitoring",
@@ -282,6 +291,7 @@ static const struct job_kind fake_kind = {
     .harvest = fake_harvest,
     .close = fake_close,
     .adopt = fake_adopt,
+    .gaps = fake_gaps,
 };
 
 /* ---- a transport: by account, as told ---- */
@@ -1262,6 +1272,7 @@ struct balky {
 	struct store base;
 	struct store *inner;
 	bool refuses_last; /* the write that gives up t1's lease */
+	bool refuses_done; /* each that says that cells of t1 are done */
 	bool forgets;	   /* what came of the next write, and then cannot look */
 	bool blind;
 };
@@ -1287,6 +1298,9 @@ balky_put(struct store *s, const char *key, struct sv body, const struct store_p
 
 	if (b->refuses_last && strstr(key, "/t1/ecs.json") &&
 	    memmem(body.p, body.n, "\"owner\": null", strlen("\"owner\": null")))
+		return err_set(err, ERR_TRANSIENT, "503 Slow Down");
+	if (b->refuses_done && strstr(key, "/t1/ecs.json") &&
+	    memmem(body.p, body.n, "\"acked\": 5", strlen("\"acked\": 5")))
 		return err_set(err, ERR_TRANSIENT, "503 Slow Down");
 	if (b->forgets) {
 		b->forgets = false;
@@ -1377,6 +1391,45 @@ what_is_not_written_down_is_not_done(void **state)
 	assert_int_equal(s[1][0].state, STREAM_DONE);
 	assert_received(&w, 1, T0 + 35 * MIN, T0 + 70 * MIN);
 	assert_int_equal(w.receiver.refused_order + w.receiver.doubled, 0);
+	w.state = b.inner;
+	world_close(&w);
+}
+
+/* Nobody asks for a frozen cell again: what it lacks would be known to nobody. */
+static void
+a_gap_is_on_record_before_its_cell_is_frozen(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct ckpt *c = NULL;
+	struct err err = {0};
+	struct balky b;
+	struct world w;
+	size_t adopted = 0;
+
+	(void)state;
+	world_open(&w);
+	use_balky(&w, &b);
+	lacks = (struct job_gap){T0 + 40 * MIN, T0 + 45 * MIN, "the day's budget", false};
+	b.refuses_last = b.refuses_done = true;
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[1][0].state, STREAM_FAILED);
+	lacks = (struct job_gap){0};
+	b.refuses_last = b.refuses_done = false;
+	clock_fake_advance(w.clock, LEASE_MS + 1);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[1][0].state, STREAM_DONE);
+	assert_int_equal(ckpt_load(w.state, "", "t1", "ecs", &c, &err), 0);
+	for (size_t g = 0; g < REGIONS; g++) {
+		if (!s[1][g].stats.adopted_cells)
+			continue;
+		adopted++;
+		assert_int_equal(c->streams[g].n_gaps, 1);
+		assert_int_equal(c->streams[g].gaps[0].start_ms, T0 + 40 * MIN);
+		assert_int_equal(c->streams[g].gaps[0].end_ms, T0 + 45 * MIN);
+		assert_string_equal(c->streams[g].gaps[0].reason, "the day's budget");
+	}
+	assert_int_not_equal(adopted, 0);
+	ckpt_free(c);
 	w.state = b.inner;
 	world_close(&w);
 }
@@ -1789,6 +1842,7 @@ main(void)
 	    cmocka_unit_test(what_is_too_long_ago_is_a_gap_on_record),
 	    cmocka_unit_test(a_run_that_was_overtaken_leaves_all_streams_of_it_alone),
 	    cmocka_unit_test(what_is_not_written_down_is_not_done),
+	    cmocka_unit_test(a_gap_is_on_record_before_its_cell_is_frozen),
 	    cmocka_unit_test(a_lease_that_may_have_been_taken_is_given_back),
 	    cmocka_unit_test(a_sink_that_was_removed_holds_nothing_up),
 	    cmocka_unit_test(who_freezes_first_wins),

@@ -147,7 +147,7 @@ check_gap(struct year *y, const json_t *gap, size_t tenant, size_t job, size_t r
 		blame(y, "a gap off the grid", tenant, job, start);
 	if (end != (recorded - CATCHUP) / EVERY * EVERY)
 		blame(y, "a gap of what could be had", tenant, job, end);
-	if ((start < *known && *known < end ? *known : start) < y->done_ms[tenant][job][region])
+	if ((start < *known && *known <= end ? *known : start) < y->done_ms[tenant][job][region])
 		blame(y, "a gap of what was done", tenant, job, start);
 	if (end > *known)
 		*known = end;
