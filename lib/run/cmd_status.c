@@ -24,12 +24,14 @@ static const char usage[] =
     "since\n"
     "the beginning; trouble first. Read from the configuration and the checkpoints; nothing is\n"
     "written, and AWS is asked only if the state lies there.\n\n"
-    "LAST is ok, running (a run has the lease), failing N (so many runs in a row), never ran,\n"
-    "unfinished (begun, no run has ended yet), damaged or unreadable (the checkpoint), left (no\n"
-    "longer in the configuration).\n\n"
-    "Exit status: 0; 1 with --max-lag if a configured stream is further behind than that, or "
-    "never\n"
-    "ran (each is named on stderr); 2 usage or configuration; 3 the state cannot be read.";
+    "LAST is ok, running (a run has the lease), failing N (so many runs in a row), ahead (of the\n"
+    "present, by a --now that was wrong: nothing is due until it has come), never ran, unfinished\n"
+    "(begun, no run has ended yet), damaged or unreadable (the checkpoint), left (no longer in "
+    "the\n"
+    "configuration).\n\n"
+    "Exit status: 0; 1 with --max-lag if a configured stream is further behind than that, ahead, "
+    "or\n"
+    "never ran (each is named on stderr); 2 usage or configuration; 3 the state cannot be read.";
 
 static const char more[] =
     "\n--json: one object: format, version, now, config, state, totals, streams. A stream has "
@@ -66,10 +68,12 @@ say_lagging(const struct status *st, int64_t max_lag_ms)
 		any = true;
 		status_duration(s->lag_ms, lag);
 		if (s->s)
-			log_event(LOG_ERROR, "too far behind", LOG_S("tenant", s->entry->tenant),
-				  LOG_S("job", s->entry->name), LOG_S("region", s->region),
-				  LOG_S("lag", lag), LOG_S("max_lag", max),
-				  LOG_S("last", status_word(s)),
+			log_event(LOG_ERROR,
+				  s->result == STATUS_AHEAD ? "ahead of the present"
+							    : "too far behind",
+				  LOG_S("tenant", s->entry->tenant), LOG_S("job", s->entry->name),
+				  LOG_S("region", s->region), LOG_S("lag", lag),
+				  LOG_S("max_lag", max), LOG_S("last", status_word(s)),
 				  LOG_S("error", *status_trouble(s) ? status_trouble(s) : NULL));
 		else
 			log_event(LOG_ERROR, "no watermark", LOG_S("tenant", s->entry->tenant),

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#define CLOCKS_DIFFER_MS (15 * 60000LL)
+
 int64_t
 plan_first_ms(const struct plan *p)
 {
@@ -55,6 +57,12 @@ plan_watermark(const struct plan *p, const struct ckpt_stream *s)
 			oldest = state->cursor_ms;
 	}
 	return oldest == INT64_MAX ? s->first_ms : oldest;
+}
+
+bool
+plan_is_ahead(int64_t watermark_ms, int64_t now_ms)
+{
+	return watermark_ms - now_ms > CLOCKS_DIFFER_MS;
 }
 
 bool

@@ -469,6 +469,8 @@ settle(struct stream *s)
 		fail_stream(s, &err);
 	if (s->commit && s->begun)
 		take_standing(s);
+	if (!s->env->now_fixed && plan_is_ahead(s->standing.watermark_ms, s->env->now_ms))
+		log_stream(LOG_WARN, "ahead of the present: nothing is due", s, NULL);
 	late_done(s);
 }
 

@@ -192,7 +192,14 @@ session_identify(struct session *s, struct err *err)
 		return err_wrap(err, "base credentials (sts:GetCallerIdentity)");
 	s->aws_wall_ms = s->me.server_wall_ms ? s->me.server_wall_ms : clock_wall_ms(s->clock);
 	s->clock_behind_ms = s->aws_wall_ms - clock_wall_ms(s->clock);
-	return read_now(s, s->aws_wall_ms, err);
+	if (read_now(s, s->aws_wall_ms, err))
+		return -1;
+	if (s->options->now && plan_is_ahead(s->env.now_ms, s->aws_wall_ms))
+		log_event(
+		    LOG_WARN,
+		    "--now is yet to come: what has not happened by then is taken for nothing",
+		    LOG_S("now", s->options->now));
+	return 0;
 }
 
 void

@@ -17,6 +17,7 @@
 enum status_result {
 	STATUS_DAMAGED,	   /* its checkpoint cannot be used as it is */
 	STATUS_FAILING,	   /* the last run, or more, ended with it incomplete */
+	STATUS_AHEAD,	   /* done beyond the present: nothing is due until that has come */
 	STATUS_NEVER,	   /* no run has begun it */
 	STATUS_UNFINISHED, /* begun, but no run has come to its end yet */
 	STATUS_RUNNING,	   /* a run is at it */

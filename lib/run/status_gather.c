@@ -300,7 +300,7 @@ dollars(const struct status *st, const struct status_entry *e, const struct ckpt
 }
 
 static enum status_result
-result_of(const struct status_stream *s)
+result_of(const struct status_stream *s, int64_t now_ms)
 {
 	if (s->entry->why.kind != ERR_NONE)
 		return STATUS_DAMAGED;
@@ -310,6 +310,8 @@ result_of(const struct status_stream *s)
 		return STATUS_NEVER;
 	if (s->s->failures)
 		return STATUS_FAILING;
+	if (plan_is_ahead(s->watermark_ms, now_ms))
+		return STATUS_AHEAD;
 	if (s->held)
 		return STATUS_RUNNING;
 	return s->s->last_success_ms ? STATUS_OK : STATUS_UNFINISHED;
@@ -335,7 +337,7 @@ add_stream(struct status *st, const struct status_entry *e, const char *region,
 			v->gap_ms += s->gaps[i].end_ms - s->gaps[i].start_ms;
 		v->dollars = dollars(st, e, s);
 	}
-	v->result = result_of(v);
+	v->result = result_of(v, st->now_ms);
 }
 
 /* The stored ones, and those that were never begun. */

@@ -43,8 +43,8 @@ static const char style[] =
     "background:var(--pan)}.sum b{font-size:20px;margin-right:4px}"
     ".facts{display:flex;flex-wrap:wrap;gap:4px 32px;margin:12px 0 0}.facts div{display:flex;"
     "gap:8px}.facts dt{color:var(--mut)}.facts dd{margin:0}"
-    ".c0,.c1{color:var(--bad)}.c2,.c3{color:var(--warn)}.c4{color:var(--info)}"
-    ".c5{color:var(--ok)}.c6{color:var(--mut)}.st{white-space:nowrap;font-weight:600}"
+    ".c0,.c1,.c2{color:var(--bad)}.c3,.c4{color:var(--warn)}.c5{color:var(--info)}"
+    ".c6{color:var(--ok)}.c7{color:var(--mut)}.st{white-space:nowrap;font-weight:600}"
     ".grp{border:1px solid var(--line);border-left:4px solid var(--bad);border-radius:8px;"
     "padding:12px 16px;margin:12px 0;background:var(--pan)}.grp.w{border-left-color:var(--warn)}"
     ".grp ul{margin:8px 0 0;padding-left:20px}.grp li{overflow-wrap:anywhere}"
@@ -72,10 +72,10 @@ static const char style[] =
     "@media print{.wrap{overflow:visible}}";
 
 static const char *const signs[STATUS_RESULTS] = {
-    [STATUS_DAMAGED] = "\xe2\x9c\x96", [STATUS_FAILING] = "\xe2\x96\xb2",
-    [STATUS_NEVER] = "\xe2\x97\x8b",   [STATUS_UNFINISHED] = "\xe2\x97\x90",
-    [STATUS_RUNNING] = "\xe2\x96\xb6", [STATUS_OK] = "\xe2\x9c\x94",
-    [STATUS_LEFT] = "\xe2\x80\x93",
+    [STATUS_DAMAGED] = "\xe2\x9c\x96",	  [STATUS_FAILING] = "\xe2\x96\xb2",
+    [STATUS_AHEAD] = "\xe2\x96\xb2",	  [STATUS_NEVER] = "\xe2\x97\x8b",
+    [STATUS_UNFINISHED] = "\xe2\x97\x90", [STATUS_RUNNING] = "\xe2\x96\xb6",
+    [STATUS_OK] = "\xe2\x9c\x94",	  [STATUS_LEFT] = "\xe2\x80\x93",
 };
 
 /* Pieces */

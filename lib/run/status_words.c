@@ -15,9 +15,13 @@ const char *
 status_result_word(enum status_result r)
 {
 	static const char *const words[] = {
-	    [STATUS_DAMAGED] = "damaged", [STATUS_FAILING] = "failing",
-	    [STATUS_NEVER] = "never ran", [STATUS_UNFINISHED] = "unfinished",
-	    [STATUS_RUNNING] = "running", [STATUS_OK] = "ok",
+	    [STATUS_DAMAGED] = "damaged",
+	    [STATUS_FAILING] = "failing",
+	    [STATUS_AHEAD] = "ahead",
+	    [STATUS_NEVER] = "never ran",
+	    [STATUS_UNFINISHED] = "unfinished",
+	    [STATUS_RUNNING] = "running",
+	    [STATUS_OK] = "ok",
 	    [STATUS_LEFT] = "left",
 	};
 
@@ -112,6 +116,10 @@ status_advice(const struct status_stream *s)
 		return advice_for_damage(s->entry);
 	case STATUS_FAILING:
 		return advice_for_error(status_trouble(s));
+	case STATUS_AHEAD:
+		return "A run was given a --now that is yet to come. Go back to the present: "
+		       "muster "
+		       "state rewind --to.";
 	case STATUS_NEVER:
 		return "Put muster run on its schedule, or start one now.";
 	case STATUS_UNFINISHED:
@@ -130,7 +138,7 @@ status_advice(const struct status_stream *s)
 bool
 status_lags(const struct status_stream *s, int64_t max_lag_ms)
 {
-	return s->configured && (!s->s || s->lag_ms > max_lag_ms);
+	return s->configured && (!s->s || s->lag_ms > max_lag_ms || s->result == STATUS_AHEAD);
 }
 
 bool

@@ -5,6 +5,7 @@ where it is by those who only look.
 import json
 import os
 import subprocess
+import time
 import unittest
 
 from bucket import S3Lab
@@ -84,6 +85,18 @@ class Status(Case):
         self.assertEqual((result.returncode, "t0001" in result.stderr), (1, False))
         self.assertEqual(self.status(lab, "--max-lag", "soon").returncode, 2)
         self.assertEqual(self.status(lab, "--tenant", "nobody").returncode, 2)
+
+    def test_a_now_that_is_yet_to_come_is_told_by_the_run_and_no_health(self):
+        lab = self.lab(tenants=1)
+        present = int(time.time())
+        lab.now = present + 7200
+        result = lab.run()
+        self.assert_status(result, 0)
+        self.assertIn("--now is yet to come", result.err)
+        result = self.status(lab, "--max-lag", "1000d", now=present)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("ahead of the present", result.stderr)
+        self.assertRegex(self.status(lab, now=present).stdout.splitlines()[1], "^t0001 .* ahead ")
 
     def test_damage_is_shown_and_left_alone(self):
         lab = self.lab()

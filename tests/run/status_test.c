@@ -411,6 +411,29 @@ test_unfinished(void **state)
 	teardown(&f);
 }
 
+/* A run was told a wrong present: health checks must not be green until that has come. */
+static void
+test_ahead(void **state)
+{
+	const struct status_stream *s;
+	struct fixture f;
+
+	(void)state;
+	setup(&f, three);
+	save(&f, make("acme", "ecs", "eu-west-1", 12, 12));
+	gather(&f, NULL, T0 + 12 * EVERY - 15 * MINUTE);
+	s = find(&f, "acme", "ecs", "eu-west-1");
+	assert_int_equal(s->result, STATUS_OK);
+	assert_false(status_lags(s, 0));
+	gather(&f, NULL, T0 + 12 * EVERY - 15 * MINUTE - 1);
+	s = find(&f, "acme", "ecs", "eu-west-1");
+	assert_int_equal(s->result, STATUS_AHEAD);
+	assert_string_equal(status_word(s), "ahead");
+	assert_non_null(strstr(status_advice(s), "muster state rewind"));
+	assert_true(status_lags(s, INT64_MAX));
+	teardown(&f);
+}
+
 static void
 test_selection(void **state)
 {
@@ -661,6 +684,7 @@ main(void)
 	    cmocka_unit_test(test_newer_version_is_not_damage),
 	    cmocka_unit_test(test_what_was_taken_out),
 	    cmocka_unit_test(test_unfinished),
+	    cmocka_unit_test(test_ahead),
 	    cmocka_unit_test(test_selection),
 	    cmocka_unit_test(test_a_store_that_refuses),
 	    cmocka_unit_test(test_json),
