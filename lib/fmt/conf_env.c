@@ -11,6 +11,16 @@
 
 #define EXPANDED_MAX ((size_t)1 << 20)
 
+static conf_env_fn *find = NULL;
+static void *find_arg;
+
+void
+conf_env_use(conf_env_fn *fn, void *arg)
+{
+	find = fn;
+	find_arg = arg;
+}
+
 static bool
 name_char(char c, bool first)
 {
@@ -40,7 +50,7 @@ expand_one(const struct conf_node *node, const char *p, struct buf *out, struct 
 	}
 	memcpy(name, p, n);
 	name[n] = '\0';
-	value = getenv(name);
+	value = find ? find(name, find_arg) : getenv(name);
 	if (!value && !deflt.p) {
 		conf_fault(f, node, "the environment variable %s is not set and has no default",
 			   name);

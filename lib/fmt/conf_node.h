@@ -41,6 +41,10 @@ void conf_place(struct sv text, size_t offset, unsigned *line, unsigned *column)
 /* A fault at the first byte that is not UTF-8. */
 bool conf_utf8_ok(const char *file, struct sv text, struct conf_faults *f);
 
+/* Where names are looked up instead of in the process's environment, by who reads a configuration that is not his own. NULL:
+ * there is none of that name. What it returns lives as long as the arena. Before there are threads. */
+typedef const char *conf_env_fn(const char *name, void *arg);
+void conf_env_use(conf_env_fn *fn, void *arg);
 /* ${NAME}, ${NAME:-default} and $$ replaced. NULL after a fault about `node`. */
 const char *conf_expand(const struct conf_node *node, const char *text, struct arena *a,
 			struct conf_faults *f);

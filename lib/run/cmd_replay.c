@@ -19,10 +19,12 @@
 #include "base/cleanup.h"
 #include "base/fsx.h"
 #include "base/timefmt.h"
+#include "fmt/conf_node.h"
 #include "fmt/uri.h"
 #include "run/command.h"
 #include "run/session.h"
 #include "run/tape_command.h"
+#include "run/tape_config.h"
 #include "run/tape_compare.h"
 #include "run/tape_receive.h"
 
@@ -276,6 +278,8 @@ write_config(struct replay *r, struct err *err)
 
 	if (strchr(f->name, '/'))
 		return err_set(err, ERR_DATA, "%s: config/%s: not a name", r->file, f->name);
+	if (!r->config && tape_config_check(buf_view(&f->text), err))
+		return err_wrap(err, "%s: config/%s", r->file, f->name);
 	buf_fmt(&path, "%s/%s", r->scratch, f->name);
 	if (buf_check(&path, "path", err))
 		return -1;
@@ -304,12 +308,27 @@ write_state(struct replay *r, struct err *err)
 	return rc;
 }
 
+/* References find what they found. To a cassette's own configuration nothing else of this machine
+ * is shown; and what a cassette says is in no case part of the environment, where libraries take
+ * orders from it. */
+static const char *
+find_reference(const char *name, void *arg)
+{
+	const struct replay *r = arg;
+	const char *own = r->config ? getenv(name) : NULL; /* NOLINT(concurrency-mt-unsafe) */
+
+	for (size_t i = 0; !own && i < r->cassette->n_env; i++)
+		if (!strcmp(r->cassette->env[i].name, name))
+			return r->cassette->env[i].value;
+	return own;
+}
+
 extern char **environ;
 
 /* NOLINTBEGIN(concurrency-mt-unsafe): there are no threads yet */
-/* Nothing of AWS's may come from outside, and references find what they found. */
+/* Nothing of AWS's may come from outside. */
 static int
-set_environment(const struct replay *r, struct err *err)
+set_environment(struct replay *r, struct err *err)
 {
 	for (char **e = environ; e && *e;) {
 		char name[256];
@@ -326,9 +345,7 @@ set_environment(const struct replay *r, struct err *err)
 		e = environ; /* it was moved */
 	}
 	(void)unsetenv("ECS_CONTAINER_METADATA_URI_V4");
-	for (size_t i = 0; i < r->cassette->n_env; i++)
-		if (setenv(r->cassette->env[i].name, r->cassette->env[i].value, !r->config))
-			return err_sys(err, errno, "environment");
+	conf_env_use(find_reference, r);
 	if (setenv("AWS_CONFIG_FILE", "/dev/null", 1) ||
 	    setenv("AWS_SHARED_CREDENTIALS_FILE", "/dev/null", 1) ||
 	    setenv("AWS_ACCESS_KEY_ID", "REPLAY", 1) ||

@@ -192,6 +192,70 @@ tape_config(const struct config *c, struct err *err)
 	return NULL;
 }
 
+/* ---- a configuration of others ---- */
+
+#define KEYS_MAX 10
+
+static const char *const root_keys[KEYS_MAX] = {
+    "region", "state", "state_ephemeral", "tenants", "jobs", "sinks", "run"};
+static const char *const run_keys[KEYS_MAX] = {"tenant_workers", "max_catchup", "cell_deadline",
+					       "fail_on"};
+static const char *const tenant_keys[KEYS_MAX] = {
+    "id", "account", "role", "linked", "external_id", "assume", "regions", "labels", "jobs"};
+static const char *const sink_keys[KEYS_MAX] = {"kind",	      "url",	 "compression", "sigv4",
+						"ends_after", "max_age", "out_of_order"};
+
+static bool
+is_among(const char *key, const char *const keys[KEYS_MAX])
+{
+	for (size_t i = 0; i < KEYS_MAX && keys[i]; i++)
+		if (!strcmp(key, keys[i]))
+			return true;
+	return false;
+}
+
+static int
+check_keys(const json_t *obj, const char *path, const char *const keys[KEYS_MAX], struct err *err)
+{
+	const char *key;
+	json_t *value;
+
+	if (!json_is_object(obj))
+		return err_set(err, ERR_DATA, "%s: expected an object", *path ? path : "/");
+	json_object_foreach((json_t *)(uintptr_t)obj, key, value)
+	{
+		if (!is_among(key, keys))
+			return err_set(err, ERR_DATA, "%s/%.64s: no recording writes this", path,
+				       key);
+	}
+	return 0;
+}
+
+int
+tape_config_check(struct sv text, struct err *err)
+{
+	CLEANUP(json_decrefp) json_t *root = NULL;
+	json_t *tenants, *sinks, *sink;
+	const char *name;
+
+	if (json_parse(text, "the configuration", &root, err) ||
+	    check_keys(root, "", root_keys, err) ||
+	    json_get_arr(root, "", "tenants", true, &tenants, err) ||
+	    json_get_obj(root, "", "sinks", true, &sinks, err) ||
+	    (json_object_get(root, "run") &&
+	     check_keys(json_object_get(root, "run"), "/run", run_keys, err)))
+		return -1;
+	for (size_t i = 0; i < json_array_size(tenants); i++)
+		if (check_keys(json_array_get(tenants, i), "/tenants", tenant_keys, err))
+			return -1;
+	json_object_foreach(sinks, name, sink)
+	{
+		if (check_keys(sink, "/sinks", sink_keys, err))
+			return -1;
+	}
+	return 0;
+}
+
 /* ---- references to the environment ---- */
 
 static bool

@@ -307,6 +307,39 @@ class Comparing(ReplayCase):
             file.write(whole[:len(whole) // 2])
         self.assertIn("example.tar.zst", self.example(status=2).err)
 
+    def changed(self, change, environment=None):
+        """Somebody else's cassette: the example with another configuration."""
+        path = os.path.join(self.folder, "replay", "example.tar.zst")
+        files = unpacked(path)
+        config = json.loads(files["config/example.yaml"])
+        change(config)
+        index = {**json.loads(files["index.json"]), "environment": environment or {}}
+        packed(path, {**files, "index.json": json.dumps(index), "config/example.yaml": json.dumps(config)})
+
+    def test_a_cassette_only_says_what_a_recording_says(self):
+        for place, change in (
+                ("/run/sandbox", lambda config: config["run"].update(sandbox="off")),
+                ("/tenants_from", lambda config: config.update(tenants_from=[{"file": "/etc/*"}])),
+                ("/sinks/bearer_token_file", lambda config: config["sinks"]["prom"].update(bearer_token_file="/etc/passwd")),
+                ("/tenants/credentials", lambda config: config["tenants"][0].update(credentials="x"))):
+            with self.subTest(place):
+                self.setUp()
+                self.changed(change)
+                self.assertIn(f"{place}: no recording writes this", self.example(status=2).err)
+
+    def test_a_cassette_sees_nothing_of_this_machine(self):
+        """And gives it no orders: not to the libraries either, which read the environment."""
+        self.changed(lambda config: config["tenants"][0].update(labels={"x": "${PLANTED}"}))
+        result = muster("replay", "replay/example.tar.zst", "-o", "out", folder=self.folder, env={**BARE, "PLANTED": "of-this-machine"})
+        self.assert_status(result, 2)
+        self.assertIn("PLANTED is not set", result.err)
+        orders = os.path.join(self.folder, "orders.cnf")
+        os.mkfifo(orders)  # whoever opens it waits for ever
+        self.changed(lambda config: config["tenants"][0].update(labels={"x": "${PLANTED}"}),
+                     {"PLANTED": "of-the-cassette", "OPENSSL_CONF": orders, "SSL_CERT_FILE": orders})
+        self.assert_status(muster("replay", "replay/example.tar.zst", "-o", "out", folder=self.folder, timeout=20), 0)
+        self.assertIn(b"of-the-cassette", arrivals.unpack(os.path.join(self.folder, "out", "prom.ndjson.zst")))
+
     def test_usage(self):
         for words in ([], ["a", "b"], ["a", "--update"], ["--nonsense", "a"], ["a", "--expect"]):
             self.assert_status(muster("replay", *words, folder=self.folder), 2)
