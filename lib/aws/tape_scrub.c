@@ -302,14 +302,44 @@ static const char *const named[] = {
     "Email",
     "ParentId",
     "Paths",
+    "StateReason",
+    "AlarmRule",
+    "StringValue",
+    "HttpURL",
+    "ClientIp",
+    "UserAgent",
+    "UserName",
+    "Names",
 };
 
-/* Names and ids of what has an ARN beside them: accounts, units, sinks. Elsewhere they are those of
- * dimensions and of queries, which stay. */
+/* Members whose text is JSON. */
+static const char *const documents[] = {"Document", "HistoryData", "StateReasonData"};
+
+/* What stays in those: ids, times, and words of AWS's. All else is somebody's. */
+static const char *const kept[] = {
+    "id",	 "trace_id",  "parent_id", "span_id",	 "cause",      "namespace", "origin",
+    "method",	 "operation", "region",	   "version",	 "stateValue", "statistic", "unit",
+    "startDate", "queryDate", "timestamp", "start_time", "end_time",
+};
+
+/* Names and ids of what has an ARN beside them (accounts, units, sinks), and names of services in
+ * traces. Elsewhere they are those of dimensions and of queries, which stay. */
 static bool
 names_resource(const json_t *parent, const char *key)
 {
+	if (json_object_get(parent, "Names") || json_object_get(parent, "EntityPath") ||
+	    json_object_get(parent, "Exceptions"))
+		return !strcmp(key, "Name");
 	return json_object_get(parent, "Arn") && (!strcmp(key, "Name") || !strcmp(key, "Id"));
+}
+
+static bool
+is_among(const char *key, const char *const *list, size_t n)
+{
+	for (size_t i = 0; key && i < n; i++)
+		if (!strcmp(list[i], key))
+			return true;
+	return false;
 }
 
 static bool
@@ -354,6 +384,94 @@ scrubbed_text(struct scrub *s, bool words, json_t *j, struct err *err)
 	return ret;
 }
 
+/* What kind of segment or of change it is, in AWS's words. */
+static bool
+is_type(const char *key, const json_t *j)
+{
+	static const char *const types[] = {"subsegment", "Create", "Update", "Delete"};
+
+	return key && !strcmp(key, "type") &&
+	       is_among(json_string_value(j), types, ARRAY_LEN(types));
+}
+
+static json_t *scrubbed_part(struct scrub *s, const char *key, json_t *j, struct err *err);
+
+static int
+scrub_parts(struct scrub *s, const char *key, json_t *j, struct err *err)
+{
+	const char *name;
+	json_t *value;
+	void *tmp;
+
+	for (size_t i = 0; i < json_array_size(j); i++) {
+		json_t *v = scrubbed_part(s, key, json_array_get(j, i), err);
+
+		if (!v || json_array_set_new(j, i, v))
+			return err_nomem(err);
+	}
+	json_object_foreach_safe(j, tmp, name, value)
+	{
+		json_t *v = scrubbed_part(s, name, value, err);
+
+		if (!v || json_object_set_new(j, name, v))
+			return err_nomem(err);
+	}
+	return 0;
+}
+
+/* Of a document: a new reference to what stands in j's place. */
+static json_t *
+scrubbed_part(struct scrub *s, const char *key, json_t *j, struct err *err)
+{
+	if (json_is_object(j) || json_is_array(j))
+		return scrub_parts(s, key, j, err) ? NULL : json_incref(j);
+	if (!json_is_string(j))
+		return json_incref(j);
+	return scrubbed_text(s, !is_among(key, kept, ARRAY_LEN(kept)) && !is_type(key, j), j, err);
+}
+
+static json_t *
+scrubbed_document(struct scrub *s, json_t *j, struct err *err)
+{
+	CLEANUP(json_decrefp) json_t *doc = NULL;
+	CLEANUP(buf_done) struct buf text = BUF_INIT(MAX_TEXT);
+	struct err no_json = {0};
+	json_t *ret;
+
+	if (json_parse((struct sv){json_string_value(j), json_string_length(j)}, "", &doc,
+		       &no_json))
+		return scrubbed_text(s, true, j, err); /* one that was cut off */
+	if (scrub_parts(s, NULL, doc, err) || json_dump(doc, false, &text, err))
+		return NULL;
+	ret = json_stringn(buf_cstr(&text), text.n);
+	if (!ret)
+		(void)err_nomem(err);
+	return ret;
+}
+
+/* A sentence of AWS's in which what is somebody's stands in quotation marks. */
+static json_t *
+scrubbed_summary(struct scrub *s, json_t *j, struct err *err)
+{
+	CLEANUP(buf_done) struct buf text = BUF_INIT(MAX_TEXT);
+	struct sv in = {json_string_value(j), json_string_length(j)};
+	json_t *ret;
+
+	for (bool quoted = false; in.n; quoted = !quoted) {
+		const char *end = memchr(in.p, '"', in.n);
+		size_t n = end ? (size_t)(end - in.p) : in.n;
+
+		(quoted ? scrub_words : scrub_text)(s, (struct sv){in.p, n}, &text);
+		if (end)
+			buf_ch(&text, '"');
+		in = (struct sv){in.p + n + (end != NULL), in.n - n - (end != NULL)};
+	}
+	ret = buf_check(&text, "text", err) ? NULL : json_stringn(buf_cstr(&text), text.n);
+	if (!ret)
+		(void)err_nomem(err);
+	return ret;
+}
+
 static json_t *
 scrubbed_array(struct scrub *s, const char *key, json_t *j, struct err *err)
 {
@@ -395,6 +513,10 @@ scrubbed(struct scrub *s, const json_t *parent, const char *key, json_t *j, stru
 		return json_incref(j);
 	if (parent && names_resource(parent, key))
 		return scrubbed_text(s, true, j, err);
+	if (is_among(key, documents, ARRAY_LEN(documents)))
+		return scrubbed_document(s, j, err);
+	if (key && !strcmp(key, "HistorySummary"))
+		return scrubbed_summary(s, j, err);
 	return scrubbed_text(s, is_named(key) && !(parent && keeps_value(parent, key)), j, err);
 }
 

@@ -462,13 +462,27 @@ finish_stdout(struct replay *r, struct err *err)
 	return receiver_write_lines(buf_view(&lines), r->outputs, "stdout", err);
 }
 
+/* A wrong path would agree with a run that put nothing out. */
+static int
+find_expected(const struct replay *r, struct err *err)
+{
+	struct stat st;
+
+	if (!r->expect || r->update || !stat(r->expect, &st))
+		return 0;
+	if (errno != ENOENT)
+		return err_sys(err, errno, "--expect %s", r->expect);
+	return err_set(err, ERR_USAGE, "--expect %s: it is not there; --update makes it",
+		       r->expect);
+}
+
 static int
 prepare(struct replay *r, struct err *err)
 {
 	CLEANUP(buf_done) struct buf path = BUF_INIT(PATH_BYTES);
 
-	if (load(r, err) || make_folders(r, err) || write_config(r, err) || write_state(r, err) ||
-	    set_environment(r, err) || receiver_new(&r->receiver, err))
+	if (find_expected(r, err) || load(r, err) || make_folders(r, err) || write_config(r, err) ||
+	    write_state(r, err) || set_environment(r, err) || receiver_new(&r->receiver, err))
 		return -1;
 	buf_fmt(&path, "%s/stdout", r->scratch);
 	r->stdout_fd = open(buf_cstr(&path), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);

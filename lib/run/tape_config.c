@@ -261,7 +261,8 @@ tape_config_check(struct sv text, struct err *err)
 static bool
 may_be_secret(const char *name)
 {
-	static const char *const words[] = {"SECRET", "TOKEN", "PASS", "KEY", "CRED", "EXTERNAL"};
+	static const char *const words[] = {"SECRET", "TOKEN",	  "PASS", "PW",	  "KEY",
+					    "CRED",   "EXTERNAL", "XID",  "AUTH", "SALT"};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (strcasestr(name, words[i]))

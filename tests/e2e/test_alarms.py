@@ -16,7 +16,7 @@ from alarm_truth import DELAY, EVERY, expected_lines, expected_samples, lines_in
 from expected import due_end, first_start, rfc3339
 from lab import NOW, Case, Killer, Lab, finish, start_alertmanager
 from standin.alarms import Alarms
-from test_replay import ReplayCase, tree
+from test_replay import ReplayCase, tree, unpacked
 
 
 def span(lab, first=NOW):
@@ -263,6 +263,17 @@ class Alerts(AlarmsCase, ReplayCase):
             self.assertEqual(sent[key]["endsAt"], stamp(now + 3600000 if state == "ALARM" else since))
             self.assertEqual(sent[key].get("startsAt"), stamp(since) if state == "ALARM" else None)
             self.assertEqual((sent[key]["annotations"]["state"], sent[key]["annotations"]["reason"]), (state, reason))
+
+    def test_scrubbed_alarms_tell_no_names(self):
+        lab = self.alarm_lab(how={"slot": 240, "said": " because of goldmember", "named": ["platypus-down"]})
+        path = self.record(lab, "--scrub")
+        self.assertNotRegex("\n".join(unpacked(path).values()), "goldmember|platypus")
+        self.replay(lab, "-o", "out")
+        whole = [sorted((row["ts"], row["previous_state"] or "", row["state"]) for rows in lines_in(lake).values() for row in rows)
+                 for lake in (lab.lake, lab.path("out/lake"))]
+        self.assertTrue(whole[0])
+        self.assertEqual(*whole)
+        self.replay(lab, "--expect", "out", "--bytes", "--workers", "32")
 
     def test_one_snapshot_a_run_and_never_an_older_one(self):
         recorder = self.recorder()

@@ -343,6 +343,8 @@ class Comparing(ReplayCase):
     def test_usage(self):
         for words in ([], ["a", "b"], ["a", "--update"], ["--nonsense", "a"], ["a", "--expect"]):
             self.assert_status(muster("replay", *words, folder=self.folder), 2)
+        result = self.example("--expect", "not-there", status=2)
+        self.assertIn("--expect not-there: it is not there", result.err)
         for words in ([], ["-o", "x"], ["--", "run"], ["-o", "x", "--", "init"], ["-o"]):
             self.assert_status(muster("record", *words, folder=self.folder), 2)
         for command in ("record", "replay"):

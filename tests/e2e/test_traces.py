@@ -4,6 +4,7 @@ and nothing else; from X-Ray, and from where Transaction Search keeps spans.
 """
 import json
 import os
+import re
 import signal
 import unittest
 
@@ -12,7 +13,7 @@ from expected import first_start, rfc3339
 from lab import NOW, Case, Killer, Lab, finish
 from spans import EVERY, covered, expected_lines, expected_samples, lines_in, rounded, sent, told, true_spans
 from standin.traces import TICK, Traces
-from test_replay import ReplayCase, tree
+from test_replay import ReplayCase, tree, unpacked
 
 LOGS = {"name": "aws/spans", "kind": "spans", "rate": 0, "streams": 2}
 
@@ -239,6 +240,21 @@ class Replayed(TracesCase, ReplayCase):
                              sorted((span["trace"], span["id"], span["name"]) for span in lab.daemon.control("spans")))
             for workers in ("1", "32"):
                 self.replay(lab, "--expect", "out", "--bytes", "--workers", workers)
+
+
+    def test_scrubbed_traces_tell_no_names(self):
+        lab = self.trace_lab(tenants=2, how={"rate": 0.3})
+        path = self.record(lab, "--scrub")
+        truth = lab.daemon.control("spans")
+        names = {word for span in truth for word in re.findall(r"[A-Za-z]{4,}", span["name"])} | {"orders", "flat"}
+        names -= {"GetItem", "DynamoDB", "Invoke"}  # of AWS's
+        text = "\n".join(unpacked(path).values())
+        self.assertEqual(sorted(name for name in names if re.search(rf"\b{name}\b", text)), [])
+        self.replay(lab, "-o", "out")
+        told_again = [json.loads(line) for line in arrivals.unpack(lab.path("out/jaeger.ndjson.zst")).splitlines()]
+        self.assertEqual(sorted((row["trace_id"], row["span_id"]) for row in told_again),
+                         sorted((span["trace"], span["id"]) for span in truth))
+        self.replay(lab, "--expect", "out", "--bytes", "--workers", "32")
 
 
 class Configured(TracesCase):

@@ -5,6 +5,7 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "aws/aws_err.h"
@@ -88,6 +89,20 @@ sim_wall_ms(const struct sim *s)
 	return s->now_ms + s->passed_ms;
 }
 
+/* By which a machine whose clock is wrong knows the time that all share. */
+static void
+put_date(const struct sim *s, struct http_resp *resp)
+{
+	time_t now = (time_t)(sim_wall_ms(s) / 1000);
+	struct tm tm;
+	char text[40];
+
+	if (!s->skew_ms || !resp->status || !gmtime_r(&now, &tm))
+		return;
+	(void)strftime(text, sizeof(text), "%a, %d %b %Y %H:%M:%S GMT", &tm);
+	buf_fmt(&resp->headers, "date: %s\n", text);
+}
+
 static int
 send_now(struct sim_proc *p, const struct http_req *req, struct http_resp *resp, struct err *err)
 {
@@ -116,6 +131,7 @@ send_now(struct sim_proc *p, const struct http_req *req, struct http_resp *resp,
 		p->dead = f->kind == SIM_CRASH_AFTER;
 		return sim_no_answer(resp, err);
 	}
+	put_date(s, resp);
 	return r;
 }
 
