@@ -535,7 +535,7 @@ stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass pass)
 	if (!r)
 		r = commit_tick(s->commit, &err);
 	if (!r)
-		r = stream_begin(s, &err);
+		r = stream_begin(s, pass, &err);
 	if (!r && !do_next(s, mem, pass, &r, &err)) {
 		if (!check_front(s, &err))
 			return after_pass(s);

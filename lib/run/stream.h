@@ -115,6 +115,7 @@ struct stream {
 	enum stream_state state;
 	struct err_kept error; /* the first that matters */
 	bool begun, is_new;
+	enum plan_pass begun_in; /* what it knows of its checkpoint is of this pass */
 	bool answered; /* what it asked of the tenant, once in this run */
 	bool lost; /* its checkpoint was, says what is frozen */
 	bool gap_said;
@@ -166,7 +167,7 @@ bool stream_complete(struct stream *s);
 
 /* For its other parts: lib/run/stream_begin.c, stream_cell.c, stream_publish.c, late.c. */
 /* Once a run, before the first span; harmless again. */
-int stream_begin(struct stream *s, struct err *err);
+int stream_begin(struct stream *s, enum plan_pass pass, struct err *err);
 struct outlet *stream_outlet(const struct stream *s, size_t k);
 bool stream_has_lake(const struct stream *s);
 struct publish stream_publish_args(const struct stream *s);

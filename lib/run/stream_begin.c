@@ -95,14 +95,30 @@ due_cells(const struct stream *s)
 	return n;
 }
 
+/* What was left to be done of earlier cells: marks, debts, and what never came to be asked. */
+static int
+begin_late(struct stream *s, enum plan_pass pass, struct err *err)
+{
+	s->js.begun_before_ms = s->commit->begun_before_ms;
+	late_done(s);
+	late_begin(s);
+	if (second_begin(s, err))
+		return -1;
+	s->begun_in = pass;
+	return 0;
+}
+
 int
-stream_begin(struct stream *s, struct err *err)
+stream_begin(struct stream *s, enum plan_pass pass, struct err *err)
 {
 	int64_t first_ms = plan_first_ms(s->plan);
 	bool lost;
 
-	if (s->begun)
+	if (s->begun && s->begun_in == pass)
 		return 0;
+	if (s->begun) /* between the passes the checkpoint was closed, and another run may have had
+			 it */
+		return begin_late(s, pass, err);
 	if (!s->env->backfill && finish_old_grid(s, err))
 		return -1;
 	if (!s->env->backfill && !commit_knows(s->commit, s->js.region, &lost) &&
@@ -111,12 +127,10 @@ stream_begin(struct stream *s, struct err *err)
 	if (commit_stream_begin(s->commit, s->plan, s->js.region, first_ms, s->job->definition,
 				&s->is_new, err))
 		return -1;
-	s->js.begun_before_ms = s->commit->begun_before_ms;
+	if (begin_late(s, pass, err) || (s->env->backfill && begin_slice(s, err)))
+		return -1;
 	s->begun = true;
 	if (!s->env->backfill) /* whose window says it */
 		s->stats.due_cells = due_cells(s);
-	late_begin(s);
-	if (second_begin(s, err))
-		return -1;
-	return s->env->backfill ? begin_slice(s, err) : 0;
+	return 0;
 }

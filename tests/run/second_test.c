@@ -36,7 +36,7 @@ static struct event events[64];
 static size_t n_events;
 static struct cell asked_again[256];
 static size_t n_again, n_first;
-static bool fails_again, collects;
+static bool fails_again, fails_first, collects;
 
 static size_t
 fake_span_max(const struct job_stream *s, const json_t *memo)
@@ -88,7 +88,7 @@ fake_next(struct pull *pull, struct aws_call *call, struct err *err)
 {
 	struct fake_pull *p = (struct fake_pull *)(void *)pull;
 
-	if (p->again && fails_again)
+	if (p->again ? fails_again : fails_first)
 		return err_set(err, ERR_REJECTED, "told to fail");
 	if (p->asked)
 		return 0;
@@ -268,6 +268,7 @@ struct world {
 	struct config config;
 	struct tenant tenant;
 	int64_t max_catchup_ms;
+	const char *run_id;
 	/* Of the last run: */
 	struct stream_stats stats;
 	enum stream_state ended;
@@ -281,9 +282,10 @@ world_open(struct world *w)
 	static const struct transport_ops ops = {.name = "fake", .send = fake_send};
 	struct err err;
 
-	*w = (struct world){.clock = clock_fake_new(T0), .max_catchup_ms = 1440 * MIN};
+	*w = (struct world){
+	    .clock = clock_fake_new(T0), .max_catchup_ms = 1440 * MIN, .run_id = "run"};
 	n_events = n_again = n_first = 0;
-	fails_again = collects = false;
+	fails_again = fails_first = collects = false;
 	w->transport.ops = &ops;
 	assert_int_equal(store_mem_new(&w->state, &err), 0);
 	assert_int_equal(store_mem_new(&w->store, &err), 0);
@@ -353,14 +355,14 @@ run_at(struct world *w, int64_t now)
 				  .n_sinks = 2};
 	struct run_env env = {.config = &w->config,
 			      .clock = w->clock,
-			      .run_id = "run",
+			      .run_id = w->run_id,
 			      .now_ms = now,
 			      .now_fixed = true,
 			      .cell_deadline_ms = 3 * MIN,
 			      .transport = &w->transport,
 			      .outlets = w->outlets};
 	struct commit_env commit_env = {
-	    .state = w->state, .base = "", .clock = w->clock, .run_id = "run", .host = "here"};
+	    .state = w->state, .base = "", .clock = w->clock, .run_id = w->run_id, .host = "here"};
 	struct stream s = {.env = &env,
 			   .job = &w->job,
 			   .tenant = &w->tenant,
@@ -627,6 +629,62 @@ what_was_never_asked_for_again_is_a_gap(void **state)
 	world_close(&w);
 }
 
+/* Another run, while this one has given up the checkpoint between its passes; what it does not get
+ * to is left to it. */
+static struct visitor {
+	struct store_ops ops;
+	const struct store_ops *own;
+	struct world *w;
+	int64_t now_ms;
+	unsigned inside, left[2]; /* locks given up, by this run and by the other */
+} visitor;
+
+static void
+visit_between(struct store *s, struct store_lock *l)
+{
+	unsigned inside = visitor.inside;
+
+	visitor.own->unlock(s, l);
+	if (visitor.left[inside]++)
+		return;
+	if (inside) {
+		fails_first = true;
+		return;
+	}
+	visitor.inside = 1;
+	visitor.w->run_id = "other";
+	run_at(visitor.w, visitor.now_ms);
+	assert_int_equal(visitor.w->ended, STREAM_FAILED);
+	fails_first = false;
+	visitor.w->run_id = "run";
+	visitor.inside = 0;
+}
+
+static void
+a_run_between_the_passes_of_another_keeps_its_marks(void **state)
+{
+	const int64_t now = T0 + 240 * MIN;
+	const struct store_ops *own;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.plan_sinks[1].max_age_ms = w.confs[1].max_age_ms = 60 * MIN; /* so there are two */
+	run_at(&w, T0 + 60 * MIN);
+	add_event(now - 3 * MIN, now + 18 * MIN, "late");
+	own = w.state->ops;
+	visitor = (struct visitor){.ops = *own, .own = own, .w = &w, .now_ms = now + 15 * MIN};
+	visitor.ops.unlock = visit_between;
+	w.state->ops = &visitor.ops;
+	run_at(&w, now);
+	assert_int_equal(visitor.left[1], 2);
+	assert_int_equal(w.ended, STREAM_DONE);
+	w.state->ops = own;
+	run_at(&w, now + 45 * MIN);
+	expect_object(&w, now - CELL, 1, "late,");
+	world_close(&w);
+}
+
 /* Its cells were made by another query. */
 static void
 a_job_that_was_changed_asks_only_for_what_it_made(void **state)
@@ -659,6 +717,7 @@ main(void)
 	    cmocka_unit_test(a_sink_that_was_down_gets_them_later),
 	    cmocka_unit_test(an_asking_that_fails_comes_after_what_is_new_and_is_tried_again),
 	    cmocka_unit_test(what_was_never_asked_for_again_is_a_gap),
+	    cmocka_unit_test(a_run_between_the_passes_of_another_keeps_its_marks),
 	    cmocka_unit_test(a_job_that_was_changed_asks_only_for_what_it_made),
 	};
 
