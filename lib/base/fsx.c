@@ -370,6 +370,21 @@ fsx_output(const char *path, const char *what, struct sv data, const struct spoo
 }
 
 int
+fsx_output_check(const char *path, struct err *err)
+{
+	CLEANUP(fsx_closep) int dir = -1;
+	const char *name;
+
+	if (strcmp(path, "-") == 0)
+		return 0;
+	if (open_parent(AT_FDCWD, path, &dir, &name, err) < 0)
+		return -1;
+	if (faccessat(dir, ".", W_OK | X_OK, AT_EACCESS) < 0)
+		return fsx_fail(err, errno, "write to the folder of", path);
+	return is_folder(dir, name) ? fsx_fail(err, EISDIR, "write", path) : 0;
+}
+
+int
 fsx_replace(int dirfd, const char *path, struct sv data, struct err *err)
 {
 	const struct fsx_how how = {.tmp_dirfd = -1};

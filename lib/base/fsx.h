@@ -53,6 +53,9 @@ int fsx_write(int dirfd, const char *path, struct sv data, const struct fsx_how 
 /* The data and what is in `more` (NULL: nothing) to the file of that path, in place of what was there, or, "-", to
  * stdout; `what` it is, in errors. */
 int fsx_output(const char *path, const char *what, struct sv data, const struct spool *more, struct err *err);
+/* Whether fsx_output could write there: its folder is there and may be written to, and the path is not a folder itself.
+ * For who has much to do before. Nothing is touched. */
+int fsx_output_check(const char *path, struct err *err);
 /* All of it, to an open file, pipe or terminal; `path` is its name in errors. */
 int fsx_write_fd(int fd, const char *path, struct sv data, struct err *err);
 /* The rest of an open file into out. */

@@ -90,8 +90,8 @@ bool check_is_private(const struct sockaddr *sa);
 void check_endpoints(struct check *c);
 
 enum exit_status check_status(const struct check *c);
-/* For people; `color` as on a terminal, `all`: name each tenant that is well. */
-void check_print(const struct check *c, bool color, bool all, struct buf *out);
+/* For people; `color` as on a terminal. LOG_DEBUG names each tenant that is well, LOG_ERROR tells of nothing that is. */
+void check_print(const struct check *c, bool color, enum log_level level, struct buf *out);
 int check_json(const struct check *c, struct buf *out, struct err *err);
 void check_done(struct check *c);
 

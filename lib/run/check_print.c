@@ -182,12 +182,25 @@ count(const struct check *c, size_t sum[CHECK_LEVELS])
 	}
 }
 
+static void
+print_all_bad(const struct printer *p, const struct check *c)
+{
+	print_bad(p, &c->central);
+	print_bad(p, &c->sinks);
+	for (size_t i = 0; i < c->n_tenants; i++)
+		print_bad(p, &c->tenants[i]);
+}
+
 void
-check_print(const struct check *c, bool color, bool all, struct buf *out)
+check_print(const struct check *c, bool color, enum log_level level, struct buf *out)
 {
 	const struct printer p = {out, color};
 	size_t sum[CHECK_LEVELS];
 
+	if (level == LOG_ERROR) {
+		print_all_bad(&p, c);
+		return;
+	}
 	count(c, sum);
 	buf_str(out, "central\n");
 	print_list(&p, &c->central);
@@ -196,7 +209,7 @@ check_print(const struct check *c, bool color, bool all, struct buf *out)
 	print_list(&p, &c->sinks);
 	if (c->n_tenants)
 		buf_str(out, "tenants\n");
-	print_tenants(&p, c, all);
+	print_tenants(&p, c, level == LOG_DEBUG);
 	buf_fmt(out, "%zu well, %zu warning%s, %zu fault%s\n", sum[CHECK_OK], sum[CHECK_WARN],
 		sum[CHECK_WARN] == 1 ? "" : "s", sum[CHECK_FAULT],
 		sum[CHECK_FAULT] == 1 ? "" : "s");

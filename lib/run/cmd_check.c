@@ -31,7 +31,7 @@ print(const struct check *c)
 	if (o->json)
 		rc = check_json(c, &out, &err);
 	else
-		check_print(c, wants_color(), o->log_level == LOG_DEBUG, &out);
+		check_print(c, wants_color(), o->log_level, &out);
 	if (!rc)
 		rc = buf_check(&out, "findings", &err);
 	if (!rc && (fwrite(out.p, 1, out.n, stdout) != out.n || fflush(stdout)))
@@ -105,7 +105,9 @@ cmd_check(int argc, char **argv)
 		"every\n"
 		"sink, and for each tenant at its role and at each permission that its jobs need, "
 		"by\n"
-		"calls that change nothing. Says what is missing, as the IAM statement to add.",
+		"calls that change nothing. Says what is missing, as the IAM statement to add. "
+		"With\n"
+		"-q only what is missing or to be warned of, with -v each tenant.",
 	};
 	struct config *config = NULL;
 	struct options o;

@@ -39,6 +39,7 @@ struct item {
 struct lake {
 	struct sink *sink;
 	struct err why;
+	bool none_yet; /* a folder that no run has made */
 };
 struct compacting {
 	const struct session *s;
@@ -98,7 +99,8 @@ add_tenant(struct compacting *c, const struct tenant *t)
 			continue;
 		for (size_t r = 0; r < t->n_regions; r++)
 			for (size_t k = 0; k < job->n_to; k++)
-				if (job->to[k]->kind == SINK_OBJECTS)
+				if (job->to[k]->kind == SINK_OBJECTS &&
+				    !c->lakes[job->to[k] - config->sinks].none_yet)
 					add_item(c, t, job, t->regions[r], job->to[k]);
 	}
 }
@@ -120,6 +122,18 @@ make_items(struct compacting *c, struct err *err)
 	return 0;
 }
 
+/* Before the first run there is nothing to look at, as for `status` and `plan`. */
+static bool
+is_none_yet(const struct sink_conf *conf, struct lake *l)
+{
+	if (l->why.kind != ERR_NOTFOUND || !sv_starts(sv_of(conf->url), SV("file://")))
+		return false;
+	log_event(LOG_WARN, "there is no lake yet: has anything run?", LOG_S("sink", conf->name),
+		  LOG_S("url", conf->url));
+	l->none_yet = true;
+	return true;
+}
+
 /* -1: none could be opened, and there are some. */
 static int
 open_lakes(struct compacting *c, struct err *err)
@@ -139,7 +153,8 @@ open_lakes(struct compacting *c, struct err *err)
 		if (config->sinks[i].kind != SINK_OBJECTS)
 			continue;
 		lakes++;
-		if (!sink_open(&config->sinks[i], &env, &l->sink, &l->why)) {
+		if (!sink_open(&config->sinks[i], &env, &l->sink, &l->why) ||
+		    is_none_yet(&config->sinks[i], l)) {
 			open++;
 			continue;
 		}

@@ -43,8 +43,9 @@ read_schedules(const struct forecast *f, const char *text, struct forecast_sched
 	       struct err *err)
 {
 	struct sv rest = sv_of(text);
+	bool left = true;
 
-	for (*n = 0; rest.n; (*n)++) {
+	for (*n = 0; left; (*n)++) {
 		const char *comma = memchr(rest.p, ',', rest.n);
 		struct sv one = {rest.p, comma ? (size_t)(comma - rest.p) : rest.n};
 		int64_t ms;
@@ -60,8 +61,9 @@ read_schedules(const struct forecast *f, const char *text, struct forecast_sched
 			    (int)(one.n < 40 ? one.n : 40), one.p);
 		if (forecast_schedule(f, ms, &v[*n], err))
 			return -1;
-		rest.p += one.n + (comma != NULL);
-		rest.n -= one.n + (comma != NULL);
+		left = comma != NULL;
+		rest.p += one.n + left;
+		rest.n -= one.n + left;
 	}
 	return 0;
 }

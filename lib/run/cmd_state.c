@@ -38,7 +38,7 @@ static const char usage[] =
     "who, when and why; `show` and `status` tell of it. TIME is taken down to the start of its\n"
     "cell. Globs, or leaving out --tenant or --job, need --yes for a change.\n\n"
     "Exit status: 0; 1 something was refused or failed (verify: faults were found); 2 usage or\n"
-    "configuration; 3 the state cannot be reached.";
+    "configuration, or a region or sink that no checkpoint has; 3 the state cannot be reached.";
 
 static const struct action {
 	const char *name;
@@ -177,22 +177,24 @@ show(const struct state_env *env, const struct status_entry *e, struct buf *out)
 	return r;
 }
 
-/* True if all went well. */
-static bool
+enum outcome { WELL, ILL, NOT_THERE };
+
+/* NOT_THERE: the checkpoint is, but it has no region or sink of the name that was typed. */
+static enum outcome
 act(const struct action *a, const struct state_env *env, const struct status_entry *e,
     struct buf *out)
 {
 	struct err err = {0};
 
 	if (a->kind == SHOW)
-		return !show(env, e, out);
+		return show(env, e, out) ? ILL : WELL;
 	if (a->kind == VERIFY)
-		return state_verify(env, e, out) == 0;
+		return state_verify(env, e, out) ? ILL : WELL;
 	if (!state_change(env, a->change, e, out, &err))
-		return true;
+		return WELL;
 	log_event(LOG_ERROR, "not changed", LOG_S("tenant", e->tenant), LOG_S("job", e->name),
 		  LOG_E(&err));
-	return false;
+	return err.kind == ERR_NOTFOUND && (e->stored || e->prev_stored) ? NOT_THERE : ILL;
 }
 
 static int
@@ -211,7 +213,7 @@ act_on_all(const struct action *a, const struct state_env *env, const struct sta
 	   struct err *err)
 {
 	CLEANUP(buf_done) struct buf out = BUF_INIT(OUTPUT_MAX);
-	bool well = true;
+	size_t n[NOT_THERE + 1] = {0};
 
 	if (env->options->dry_run)
 		buf_str(&out, "dry run: nothing is changed\n");
@@ -221,11 +223,13 @@ act_on_all(const struct action *a, const struct state_env *env, const struct sta
 		/* Of many, those that never ran are no failure. */
 		if (a->kind == CHANGE && st->n_entries > 1 && !e->stored && !e->prev_stored)
 			continue;
-		well = act(a, env, e, &out) && well;
+		n[act(a, env, e, &out)]++;
 		if (print(&out, err))
 			return EXIT_CENTRAL;
 	}
-	return well ? EXIT_OK : EXIT_SOME_FAILED;
+	if (n[NOT_THERE] && !n[WELL] && !n[ILL])
+		return EXIT_USAGE;
+	return n[ILL] || n[NOT_THERE] ? EXIT_SOME_FAILED : EXIT_OK;
 }
 
 static int

@@ -9,6 +9,7 @@
 
 #include "aws/profile.h"
 #include "base/cleanup.h"
+#include "base/fsx.h"
 #include "run/report.h"
 #include "run/sandbox.h"
 #include "run/session.h"
@@ -110,6 +111,18 @@ print_help(const struct command_line *line)
 	buf_done(&text);
 }
 
+/* What is to be written at the end has a place to go to: else that is said before anything is done.
+ */
+static int
+check_outputs(const struct options *o, struct err *err)
+{
+	if (o->report && fsx_output_check(o->report, err))
+		return err_wrap(err, "--report");
+	if (o->html && fsx_output_check(o->html, err))
+		return err_wrap(err, "--html");
+	return 0;
+}
+
 bool
 command_begin(const struct command_line *line, int argc, char **argv, struct options *o,
 	      struct config **config, int *status)
@@ -124,6 +137,11 @@ command_begin(const struct command_line *line, int argc, char **argv, struct opt
 	if (o->help) {
 		print_help(line);
 		*status = EXIT_OK;
+		return false;
+	}
+	if (check_outputs(o, &err)) {
+		(void)fprintf(stderr, "muster: %s\n", err.msg);
+		*status = exit_for_file(&err);
 		return false;
 	}
 	log_init(STDERR_FILENO, o->log_format, o->log_level, NULL);

@@ -50,16 +50,33 @@ static const struct command {
 };
 
 /* Pages of the manual beside those of the commands: lib/pages. */
-static const char topics[] =
-    "alarms, backfill, ci, compact, cost, errors, inside, lake, logs, metrics,\n"
-    "network, operating, organization, script, sidecars, tenants, threat-model,\n"
-    "traces, yace";
+static const char *const topics[] = {
+    "alarms",	"backfill", "ci",	    "compact", "cost",	    "errors",	    "inside",
+    "lake",	"logs",	    "metrics",	    "network", "operating", "organization", "script",
+    "sidecars", "tenants",  "threat-model", "traces",  "yace",
+};
+#define TOPICS_PER_LINE 10
+
+static int
+unexpected(const char *word)
+{
+	(void)fprintf(stderr, "muster: unexpected argument: %s (see `muster help`)\n", word);
+	return EXIT_USAGE;
+}
+
+static bool
+is_help(const char *word)
+{
+	return !strcmp(word, "--help") || !strcmp(word, "-h");
+}
 
 static int
 cmd_version(int argc, char **argv)
 {
-	(void)argc;
-	(void)argv;
+	if (argc > 1 && is_help(argv[1]))
+		return cmd_help(1, argv);
+	if (argc > 1)
+		return unexpected(argv[1]);
 	(void)puts("muster " MUSTER_VERSION);
 	return EXIT_OK;
 }
@@ -74,7 +91,19 @@ usage(FILE *out)
 		    "or configuration,\n"
 		    "3 something central failed, 130/143 interrupted. See `muster help COMMAND`.\n",
 		    out);
-	(void)fprintf(out, "\nHow to do what, by man muster-TOPIC: %s.\n", topics);
+	(void)fputs("\nHow to do what, by man muster-TOPIC:", out);
+	for (size_t i = 0; i < ARRAY_LEN(topics); i++)
+		(void)fprintf(out, "%s%s%s", i && !(i % TOPICS_PER_LINE) ? "\n" : " ", topics[i],
+			      i + 1 < ARRAY_LEN(topics) ? "," : ".\n");
+}
+
+static bool
+is_topic(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LEN(topics); i++)
+		if (!strcmp(topics[i], name))
+			return true;
+	return false;
 }
 
 static const struct command *
@@ -101,32 +130,47 @@ unknown(const char *name)
 }
 
 static int
+help_config(void)
+{
+	struct buf text = BUF_INIT(1u << 20);
+
+	config_help(&text);
+	(void)fputs(buf_cstr(&text), stdout);
+	buf_done(&text);
+	return EXIT_OK;
+}
+
+/* A command comes before the page of the same name: it says what to type. */
+static int
+help_of(char *name)
+{
+	const struct command *c = find(name);
+	char help[] = "--help";
+
+	if (!strcmp(name, "config"))
+		return help_config();
+	if (!c && is_topic(name)) {
+		(void)printf("see man muster-%s\n", name);
+		return EXIT_OK;
+	}
+	if (!c)
+		return unknown(name);
+	if (c->run != cmd_help && c->run != cmd_version)
+		return c->run(2, (char *[]){name, help, NULL});
+	usage(stdout);
+	return EXIT_OK;
+}
+
+static int
 cmd_help(int argc, char **argv)
 {
-	char help[] = "--help";
-	struct buf text = BUF_INIT(1u << 20);
-	const struct command *c;
-
 	if (argc < 2) {
 		usage(stdout);
 		return EXIT_OK;
 	}
-	if (!strcmp(argv[1], "config")) {
-		config_help(&text);
-		(void)fputs(buf_cstr(&text), stdout);
-		buf_done(&text);
-		return EXIT_OK;
-	}
 	if (!strcmp(argv[1], "athena"))
 		return cmd_athena(argc - 1, argv + 1);
-	c = find(argv[1]);
-	if (!c)
-		return unknown(argv[1]);
-	if (c->run == cmd_help || c->run == cmd_version) {
-		usage(stdout);
-		return EXIT_OK;
-	}
-	return c->run(2, (char *[]){argv[1], help, NULL});
+	return argc > 2 ? unexpected(argv[2]) : help_of(argv[1]);
 }
 
 /* What is freed is to go back to the system, whoever freed it: few heaps for many threads, large
@@ -153,10 +197,10 @@ main(int argc, char **argv)
 		usage(stderr);
 		return EXIT_USAGE;
 	}
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h"))
-		return cmd_help(1, argv);
+	if (is_help(argv[1]))
+		return cmd_help(argc - 1, argv + 1);
 	if (!strcmp(argv[1], "--version"))
-		return cmd_version(1, argv);
+		return cmd_version(argc - 1, argv + 1);
 	c = find(argv[1]);
 	return c ? c->run(argc - 1, argv + 1) : unknown(argv[1]);
 }

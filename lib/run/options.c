@@ -318,6 +318,8 @@ options_parse(enum options_for command, size_t max_words, int argc, char **argv,
 			return err_set(err, ERR_USAGE, "unexpected argument: %s", argv[optind]);
 		ret->words[ret->n_words++] = argv[optind];
 	}
+	if (ret->json && ret->html)
+		return err_set(err, ERR_USAGE, "--html and --json: choose one");
 	return place(ret, err);
 }
 

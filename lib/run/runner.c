@@ -496,7 +496,7 @@ advice(enum err_kind kind)
 	return (size_t)kind < sizeof(words) / sizeof(words[0]) ? words[kind] : NULL;
 }
 
-/* The window of a slice, or nothing. */
+/* A time of a slice's window, or nothing: of its end, how far it could be done. */
 static const char *
 window_time(const struct stream *s, int64_t ms, char out[TIME_TEXT_MAX])
 {
@@ -513,7 +513,7 @@ log_settled(const struct stream *s)
 	char to[TIME_TEXT_MAX];
 	const struct log_field slice[] = {
 	    LOG_S("from", window_time(s, s->plan->window.start_ms, from)),
-	    LOG_S("to", window_time(s, s->plan->window.end_ms, to)),
+	    LOG_S("to", window_time(s, plan_due_end(s->plan), to)),
 	};
 
 	if (s->state == STREAM_FAILED)

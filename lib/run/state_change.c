@@ -158,9 +158,14 @@ say(struct change *c, const struct ckpt_stream *s, const struct ckpt_sink *k, in
     const char *cells)
 {
 	char from[TIME_TEXT_MAX], to[TIME_TEXT_MAX];
-	int64_t n = (k->cursor_ms > from_ms ? k->cursor_ms - from_ms : from_ms - k->cursor_ms) /
-		    s->every_ms;
+	int64_t low = k->cursor_ms < from_ms ? k->cursor_ms : from_ms;
+	int64_t high = k->cursor_ms < from_ms ? from_ms : k->cursor_ms;
+	int64_t present = cell_floor(c->env->now_ms, s->every_ms), n;
 
+	/* Cells that are yet to come are not to be done again. */
+	if (high > present)
+		high = present;
+	n = high > low ? (high - low) / s->every_ms : 0;
 	time_format_s(from_ms, from);
 	time_format_s(k->cursor_ms, to);
 	buf_fmt(c->out, "%s %s %s %s: %s -> %s, %lld cell%s %s\n", c->entry->tenant, c->entry->name,
@@ -256,6 +261,33 @@ skip_sink(struct change *c, struct ckpt_stream *s, struct ckpt_sink *k, struct e
 	return 0;
 }
 
+/* What was asked for, and what there is instead. */
+static int
+none_met(const struct change *c, struct err *err)
+{
+	CLEANUP(buf_done) struct buf there = BUF_INIT(CKPT_MAX);
+	const struct options *o = c->env->options;
+	bool placed = false;
+
+	for (size_t i = 0; i < c->ckpt->n_streams; i++) {
+		const struct ckpt_stream *s = &c->ckpt->streams[i];
+
+		placed = placed || (o->region && strcmp(o->region, s->region) == 0);
+		buf_fmt(&there, "%s%s (", i ? ", " : "", s->region);
+		for (size_t k = 0; k < s->n_sinks; k++)
+			buf_fmt(&there, "%s%s", k ? ", " : "", s->sinks[k].name);
+		buf_ch(&there, ')');
+	}
+	if (buf_check(&there, "regions and sinks", err))
+		return -1;
+	if (o->region && !placed)
+		return err_set(err, ERR_NOTFOUND, "it has no region %s: there is %s", o->region,
+			       buf_cstr(&there));
+	return err_set(err, ERR_NOTFOUND, "it has no sink %s%s%s: there is %s",
+		       o->sink ? o->sink : "of its job", placed ? " in " : "",
+		       placed ? o->region : "", buf_cstr(&there));
+}
+
 /* Every cursor that --region and --sink name. */
 static int
 move_cursors(struct change *c, enum state_action action, struct err *err)
@@ -279,7 +311,7 @@ move_cursors(struct change *c, enum state_action action, struct err *err)
 		}
 	}
 	if (!met)
-		return err_set(err, ERR_USAGE, "it has no such region or sink");
+		return none_met(c, err);
 	if (!c->changed)
 		return err_set(err, ERR_USAGE,
 			       action == STATE_REWIND

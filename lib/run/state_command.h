@@ -32,7 +32,7 @@ void state_who(const char *host, char out[256]);
 /*
  * One change to one checkpoint. What was changed (with --dry-run: what would be) goes to out, a line
  * each. ERR_CONFLICT: a run holds it, or moved it meanwhile; ERR_USAGE: not possible as asked;
- * ERR_NOTFOUND: there is no such checkpoint. Nothing was changed in all of these.
+ * ERR_NOTFOUND: there is no such checkpoint, or in it no such region or sink. Nothing was changed in all of these.
  */
 int state_change(const struct state_env *env, enum state_action action,
 		 const struct status_entry *e, struct buf *out, struct err *err);

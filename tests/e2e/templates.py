@@ -11,8 +11,8 @@ PARAMETERS = {"CentralRoleArn": "arn:aws:iam::444455556666:role/muster", "Extern
               "TenantRoleName": "muster-reader", "ListingRoleArn": "arn:aws:iam::777788889999:role/lister", "WorkspaceArn": "arn:aws:aps:eu-west-1:444455556666:workspace/ws-1"}
 
 
-def resources(name, **parameters):
-    """The resources of a template; short forms whose value is not known here stay as their name."""
+def template(name, **parameters):
+    """All of it; short forms whose value is not known here stay as their name."""
     known = {**PARAMETERS, **parameters}
 
     class Loader(yaml.SafeLoader):
@@ -30,7 +30,11 @@ def resources(name, **parameters):
     Loader.add_constructor("!GetAtt", lambda _loader, node: {"Bucket.Arn": f"arn:aws:s3:::{BUCKET}"}.get(node.value, node.value))
     Loader.add_constructor("!Sub", substitute)
     with open(os.path.join(FOLDER, name), encoding="utf-8") as file:
-        return yaml.load(file, Loader)["Resources"]
+        return yaml.load(file, Loader)
+
+
+def resources(name, **parameters):
+    return template(name, **parameters)["Resources"]
 
 
 def policy(resource):

@@ -84,6 +84,8 @@ class Backfill(BackfillCase):
         self.assert_status(result, 0)
         self.assertTrue(result.errors("widened", rfc3339(NOW - HOUR)), result.err)
         self.assertTrue(result.errors("not due", f"from={rfc3339(NOW - 300)}"), result.err)
+        self.assertTrue(result.errors("stream done", f"to={rfc3339(NOW - 300)}Z"), result.err)
+        self.assertFalse(result.errors("stream done", f"to={rfc3339(NOW + HOUR)}Z"), "what is told of as done is yet to come")
         self.assert_exact(lab, NOW - HOUR, NOW - 300)
 
     def test_what_was_not_due_is_done_when_it_is_given_again(self):

@@ -124,6 +124,16 @@ class Check(Case):
             self.assertIn(word, line)
         self.assertNotIn("\033", result.out)
 
+    def test_quiet_tells_only_of_what_is_not_well(self):
+        lab = self.lab()
+        result = lab.check("-q")
+        self.assert_status(result, 0)
+        self.assertEqual(result.out, "")
+        lab = self.denying("logs:StopQuery", "sts:SetSourceIdentity", tenants=3)
+        result = lab.check("-q")
+        self.assert_status(result, 1)
+        self.assertEqual([line.split()[:2] for line in result.out.splitlines()], [["FAIL", "t0001:"], ["warn", "t0002:"]])
+
     def test_only_what_the_chosen_jobs_need_is_asked(self):
         lab = self.denying("logs:StartQuery", tenants=2)
         self.assert_status(lab.check("--job", "ecs"), 0)

@@ -135,6 +135,13 @@ class InFiles(Judged, Case):
                          [TENANTS * HOURS, TENANTS * HOURS * 12, TENANTS * HOURS])
         self.assertEqual(self.keys(lab), keys)
 
+    def test_before_the_first_run(self):
+        lab = self.lab(tenants=1)
+        result = lab.run("--dry-run", command="compact")
+        self.assert_status(result, 0)
+        self.assertTrue(result.errors("level=warn", "there is no lake yet"), result.err)
+        self.assertFalse(os.path.exists(lab.lake), "looking has made a folder")
+
     def test_one_tenant_alone(self):
         lab, lines = self.filled()
         self.compact(lab, "--tenant", "t0001")

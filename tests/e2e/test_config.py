@@ -107,6 +107,24 @@ class Config(Case):
             with self.subTest(words=words):
                 self.refused(lab, *words)
 
+    def test_a_report_that_has_no_place_to_go_to(self):
+        lab = self.lab(tenants=1)
+        for place, why in (("nosuch/r.json", "No such file"), (lab.folder, "Is a directory"), ("muster.yaml/r.json", "Not a directory")):
+            with self.subTest(place=place):
+                said = self.refused(lab, "--report", place).err
+                self.assertTrue("--report: " in said and place in said and why in said, said)
+
+    def test_words_that_nothing_takes(self):
+        for words in (["version"], ["--version"], ["help", "run"], ["help", "config"], ["help", "athena"], ["help", "operating"]):
+            with self.subTest(words=words):
+                done = subprocess.run([MUSTER, *words, "extra"], text=True, capture_output=True, timeout=60, check=False)
+                self.assertEqual((done.returncode, done.stdout), (2, ""))
+                self.assertIn("unexpected argument: extra", done.stderr)
+
+    def test_help_with_a_topic_names_its_page(self):
+        done = subprocess.run([MUSTER, "help", "operating"], text=True, capture_output=True, timeout=60, check=True)
+        self.assertEqual(done.stdout, "see man muster-operating\n")
+
     def test_names_that_match_nothing(self):
         """A glob that chooses nobody is a mistake worth a word, not a run of nothing."""
         lab = self.lab(tenants=1)

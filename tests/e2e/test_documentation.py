@@ -100,7 +100,8 @@ class PageLab(Lab):
     def __init__(self):
         world = Lab.document(2)
         world["central"]["account"] = "444455556666"
-        world["tenants"][0].update(id="acme", account="111122223333", role="arn:aws:iam::111122223333:role/muster-reader")
+        world["tenants"][0].update(id="acme", account="111122223333", role="arn:aws:iam::111122223333:role/muster-reader",
+                                   external_id="muster-111122223333")
         super().__init__(document=world)
         self.settings["sinks"]["prom"]["max_age"] = "1h"
         text = json.dumps(self.settings)
@@ -118,8 +119,11 @@ class PageLab(Lab):
 
     def type(self, command):
         environment = {**self.environment(), "PATH": self.path("bin") + ":" + os.environ["PATH"]}
-        return subprocess.run(["/bin/sh", "-c", command.replace(FOLDER, self.folder)], text=True, cwd=self.folder, env=environment,
+        done = subprocess.run(["/bin/sh", "-c", command.replace(FOLDER, self.folder)], text=True, cwd=self.folder, env=environment,
                               stdin=subprocess.DEVNULL, capture_output=True, timeout=240, check=False)
+        for name in re.findall(r"^muster init -c (\S+)$", command):  # what it wrote is filled in
+            self.path(name, read(self.path(name)).replace(FOLDER, self.path(name + ".d")))
+        return done
 
 
 class Documentation(Case):
@@ -143,6 +147,18 @@ class Documentation(Case):
                     ran += 1
                     self.assertEqual(done.returncode, promised, f"{done.stdout[-1500:]}\n{done.stderr[-3000:]}")
         self.assertGreater(ran, 40)
+
+    def test_the_file_that_init_writes_is_the_one_that_is_used(self):
+        """That the program takes a line does not show it: another file of that name lies in the lab."""
+        written = {}
+        for path in DOCUMENTS:
+            for section, command, _ in commands(path):
+                found = re.match(r"muster (\w+).* -c (\S+)", command)
+                if found and found[1] == "init":
+                    written[path, section] = found[2]
+                if found:
+                    self.assertEqual(found[2], written.get((path, section), found[2]), f"{path}: {command}")
+        self.assertTrue(written)
 
     def test_every_configuration_is_read(self):
         lab = Lab(tenants=1)
@@ -206,6 +222,7 @@ class Documentation(Case):
             if name != "muster.md":
                 self.assertIn(f"(lib/pages/{name})", readme)
                 self.assertRegex(usage, rf"\b{name.removesuffix('.md')}\b")
+                subprocess.run([MUSTER, "help", name.removesuffix(".md")], capture_output=True, check=True)
         for name in ("SECURITY.md", "CONTRIBUTING.md", "CHANGELOG.md"):
             self.assertIn(f"(.github/{name})", readme)
 

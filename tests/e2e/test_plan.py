@@ -255,6 +255,7 @@ class Harmless(Plans):
     def test_what_is_typed_wrong(self):
         lab = self.lab(tenants=1)
         for words, said in ((("--every", "7m"), "--every 7m"), (("--every", "1m,,5m"), "--every"),
+                            (("--every", ""), "--every : expected"), (("--every", "5m,"), "--every : expected"),
                             (("--job", "nosuch"), "no job of that name"), (("--tenant", "nosuch"), "no tenant of that name"),
                             (("--from", "now-1d"), "--to is missing"), (("--to", "now"), "--from is missing")):
             self.assertIn(said, self.plan(lab, *words, status=2).stderr, words)

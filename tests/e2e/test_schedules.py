@@ -13,7 +13,7 @@ import unittest
 
 from lab import MUSTER, NOW, Case, Lab, rfc3339
 from standin.world import link, organize
-from templates import ACCOUNT, BUCKET, FOLDER, PARAMETERS, policy, resources, trust
+from templates import ACCOUNT, BUCKET, FOLDER, PARAMETERS, policy, resources, template, trust
 
 TERRAFORM = {"var.central_role_arn": PARAMETERS["CentralRoleArn"], "var.external_id_prefix": "muster",
              "var.role_name": "muster-reader", "data.aws_caller_identity.here.account_id": ACCOUNT,
@@ -85,9 +85,9 @@ UNCHECKED = {"logs:DescribeQueries", "s3:AbortMultipartUpload", "s3:ListBucketMu
 
 class ScheduleLab(Lab):
     """Roles, bucket and central user as the templates make them, less `without`. `part`: the policy of central.yaml that a
-    parameter adds; `prepare`: changes the world first."""
+    parameter adds; `workspace`: it was given one; `prepare`: changes the world first."""
 
-    def __init__(self, without=None, part=None, prepare=None, **world):
+    def __init__(self, without=None, part=None, workspace=True, prepare=None, **world):
         def less(names):
             return [name for name in names if name != without]
 
@@ -97,8 +97,8 @@ class ScheduleLab(Lab):
         for tenant in world["tenants"]:
             tenant["allow"] = less(GRANTED)
             tenant["deny"] = [without] if without in TRUSTED else []
-        world["central"]["allow"] = less([*actions(policy(CENTRAL["Role"])),
-                                          *(actions(policy(CENTRAL[part])) if part else [])])
+        parts = ["Role", *(["Workspace"] if workspace else []), *([part] if part else [])]
+        world["central"]["allow"] = less([action for name in parts for action in actions(policy(CENTRAL[name]))])
         world["buckets"] = [{"name": BUCKET, "owner": world["central"]["account"], "region": world["region"],
                              "deny": bucket_rules()}]
         super().__init__(document=world)
@@ -238,6 +238,22 @@ class Schedules(Case):
             self.assert_status(result, 0 if part else 1)
             self.assertEqual(bool(result.errors("s3:DeleteObject", f"arn:aws:s3:::{BUCKET}/telemetry/*")), not part)
 
+    def test_no_workspace_is_needed_by_who_writes_to_none(self):
+        whole = template("central.yaml")
+        given = whole["Parameters"]["WorkspaceArn"]
+        self.assertEqual(given["Default"], "")
+        for arn in ("", PARAMETERS["WorkspaceArn"]):
+            self.assertRegex(arn, given["AllowedPattern"])
+        self.assertNotRegex("arn:aws:s3:::acme", given["AllowedPattern"])
+        self.assertEqual(whole["Conditions"][CENTRAL["Workspace"]["Condition"]], [[PARAMETERS["WorkspaceArn"], ""]])
+        self.assertEqual({one["Resource"] for one in policy(CENTRAL["Workspace"])["Statement"]}, {PARAMETERS["WorkspaceArn"]})
+        self.assertNotIn("aps:", str(actions(policy(CENTRAL["Role"]))))
+        lab = self.lab(workspace=False)
+        lab.settings["sinks"] = {"lake": lab.settings["sinks"]["lake"]}
+        for job in lab.settings["jobs"].values():
+            job["to"] = ["lake"]
+        self.assert_status(lab.run(), 0)
+
     def test_the_role_for_listing_can_be_assumed(self):
         """In the template it is the one that is named, and no other."""
         (statement,) = policy(CENTRAL["Listing"])["Statement"]
@@ -255,7 +271,7 @@ class Schedules(Case):
                 self.assertEqual(lab.daemon.control(f"s3/objects?bucket={BUCKET}&prefix="), before)
 
     def test_check_names_each_action_that_is_not_granted(self):
-        for action in (*actions(policy(CENTRAL["Role"])), *TRUSTED, *GRANTED):
+        for action in (*actions(policy(CENTRAL["Role"])), *actions(policy(CENTRAL["Workspace"])), *TRUSTED, *GRANTED):
             if action in UNCHECKED:
                 continue
             with self.subTest(without=action):

@@ -73,7 +73,15 @@ class State(Case):
                    for sink, value in stream["sinks"].items()}
         moved = {place for place, cursor in cursors.items() if cursor != rfc3339(end) + "Z"}
         self.assertEqual(moved, {("us-east-1", "prom")})
-        self.state(lab, "rewind", *ONE, "--region", "mars", "--to", rfc3339(end - 300) + "Z", *WHY, status=1)
+        there = "there is eu-west-1 (lake, prom), us-east-1 (lake, prom)"
+        before = tree(lab.state)
+        for words, none in ((("--region", "mars"), "it has no region mars"), (("--sink", "zz"), "it has no sink zz"),
+                            (("--region", "mars", "--sink", "prom"), "it has no region mars")):
+            for which in (ONE, ("--tenant", "*", "--yes")):
+                result = self.state(lab, "rewind", *which, *words, "--to", rfc3339(end - 300) + "Z", *WHY, status=2)
+                self.assertIn(f"{none}: {there}", result.stderr)
+                self.assertNotIn("kind=usage", result.stderr)
+        self.assertEqual(tree(lab.state), before)
 
     def test_what_is_skipped_is_a_gap_with_the_reason(self):
         lab = self.ran()

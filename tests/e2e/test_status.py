@@ -46,6 +46,15 @@ class Status(Case):
         self.assertFalse(os.path.exists(lab.state), "looking has made a folder")
         self.assertEqual(self.status(lab).returncode, 0)
 
+    def test_a_page_that_has_no_place_to_go_to(self):
+        lab = self.lab(tenants=1)
+        for words, said in ((("--html", "nosuch/page.html"), "--html: open the folder of nosuch/page.html: No such file"),
+                            (("--html", "page.html", "--json"), "--html and --json: choose one")):
+            result = self.status(lab, *words)
+            self.assertEqual((result.returncode, result.stdout), (2, ""))
+            self.assertIn(said, result.stderr)
+        self.assertFalse(lab.folder_has("page.html") or lab.folder_has("nosuch"))
+
     def test_after_a_run_and_after_a_failure(self):
         lab = self.lab()
         self.assert_status(lab.run(), 0)

@@ -231,9 +231,9 @@ private_addresses(void **state)
 }
 
 static void
-print(const struct check *c, bool all, struct buf *out)
+print(const struct check *c, enum log_level level, struct buf *out)
 {
-	check_print(c, false, all, out);
+	check_print(c, false, level, out);
 	assert_true(buf_ok(out));
 }
 
@@ -255,14 +255,17 @@ tenants_that_are_well_are_folded(void **state)
 		if (i == 1)
 			check_say(&p, CHECK_FAULT, "broken", "very");
 	}
-	print(&c, false, &out);
+	print(&c, LOG_INFO, &out);
 	assert_non_null(strstr(buf_cstr(&out), "  FAIL  b: broken: very\n"));
 	assert_non_null(strstr(buf_cstr(&out), "23 of 24 tenants: all is well"));
 	assert_null(strstr(buf_cstr(&out), "a: role"));
 	assert_non_null(strstr(buf_cstr(&out), "24 well, 0 warnings, 1 fault\n"));
 	buf_reset(&out);
-	print(&c, true, &out);
+	print(&c, LOG_DEBUG, &out);
 	assert_non_null(strstr(buf_cstr(&out), "  ok    a: role\n"));
+	buf_reset(&out);
+	print(&c, LOG_ERROR, &out);
+	assert_string_equal(buf_cstr(&out), "  FAIL  b: broken: very\n");
 	check_done(&c);
 }
 
@@ -279,7 +282,7 @@ a_finding_stays_in_its_line(void **state)
 	(void)state;
 	set_up(&c, &s, &config, 0);
 	check_say(&p, CHECK_WARN, "x", "a\nb\033[31mc");
-	print(&c, false, &out);
+	print(&c, LOG_INFO, &out);
 	assert_non_null(strstr(buf_cstr(&out), "  warn  x: a?b?[31mc\n"));
 	check_done(&c);
 }

@@ -241,7 +241,32 @@ test_only_one_sink(void **state)
 	assert_int_equal(cursor(f, "amp"), T0 + HOUR);
 	assert_int_equal(cursor(f, "lake"), T0);
 	f->options.sink = "nobody";
-	expect_err(state_change(&f->env, STATE_REWIND, &f->entry, &f->out, &err), ERR_USAGE);
+	expect_err(state_change(&f->env, STATE_REWIND, &f->entry, &f->out, &err), ERR_NOTFOUND);
+	assert_string_equal(err.msg, "it has no sink nobody: there is eu-west-1 (amp, lake, old)");
+	f->options.region = "eu-west-1";
+	f->job.n_to = 0;
+	f->options.sink = NULL;
+	expect_err(state_change(&f->env, STATE_REWIND, &f->entry, &f->out, &err), ERR_NOTFOUND);
+	assert_non_null(strstr(err.msg, "it has no sink of its job in eu-west-1: there is"));
+}
+
+/* By a present that was wrong a cursor can be ahead. */
+static void
+test_what_is_yet_to_come_is_not_done_again(void **state)
+{
+	struct fixture *f = *state;
+	struct err err;
+
+	f->options.dry_run = true;
+	f->env.now_ms = T0 + 31 * MINUTE;
+	f->env.to_ms = T0 + 10 * MINUTE;
+	ok(state_change(&f->env, STATE_REWIND, &f->entry, &f->out, &err));
+	assert_non_null(strstr(buf_cstr(&f->out), "amp: 2026-01-01T01:00:00Z -> "
+						  "2026-01-01T00:10:00Z, 4 cells to do again\n"));
+	buf_reset(&f->out);
+	f->env.to_ms = T0 + 45 * MINUTE;
+	ok(state_change(&f->env, STATE_REWIND, &f->entry, &f->out, &err));
+	assert_non_null(strstr(buf_cstr(&f->out), ", 0 cells to do again\n"));
 }
 
 /* Cells that the next run would give up at once are not taken back, nor those before the first. */
@@ -419,10 +444,18 @@ main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    T(test_rewind),	   T(test_only_one_sink), T(test_too_far_back),
-	    T(test_skip),	   T(test_a_live_lease),  T(test_a_lease_that_is_over),
-	    T(test_overtaken),	   T(test_dry_run),	  T(test_forget),
-	    T(test_there_is_none), T(test_show_escapes),
+	    T(test_rewind),
+	    T(test_only_one_sink),
+	    T(test_what_is_yet_to_come_is_not_done_again),
+	    T(test_too_far_back),
+	    T(test_skip),
+	    T(test_a_live_lease),
+	    T(test_a_lease_that_is_over),
+	    T(test_overtaken),
+	    T(test_dry_run),
+	    T(test_forget),
+	    T(test_there_is_none),
+	    T(test_show_escapes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
