@@ -4,8 +4,8 @@
  * A cell is written under a lock, so that the lines of cells published in parallel never mix. A
  * file takes it in large writes. A pipe or terminal gets pieces that are known to fit, so that a
  * reader who has stopped cannot hold up a run that was asked to end. Where the reader is gone there
- * is no use in going on: ERR_LOCAL. (SIGPIPE is ignored by the program, not here.) A terminal, which
- * would obey what tenants have written into their logs, gets the same JSON spelled plainly.
+ * is no use in going on: ERR_LOCAL. (SIGPIPE is ignored by the program, not here.) A terminal,
+ * which would obey what tenants have written into their logs, gets the same JSON spelled plainly.
  */
 #include <errno.h>
 #include <limits.h>

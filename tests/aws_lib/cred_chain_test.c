@@ -811,9 +811,10 @@ test_process_fails(void **state)
 	    "sh -c 'echo digest 0123PLANTEDabcdef, vault hvs.PLANTED-lower_case.7, "
 	    "jwt eyJPLANTED0.eyJz-dWIi.a_b~c, pin=1-2-3-4-5-PLANTED! >&2; exit 1'",
 	    "exit status 1: digest (left out), vault (left out), jwt (left out), (left out)!");
-	assert_process_fails(
-	    &f, "sh -c 'echo no role arn:aws:iam::111122223333:role/reader at login.example.com >&2; exit 1'",
-	    "no role arn:aws:iam::111122223333:role/reader at login.example.com");
+	assert_process_fails(&f,
+			     "sh -c 'echo no role arn:aws:iam::111122223333:role/reader at "
+			     "login.example.com >&2; exit 1'",
+			     "no role arn:aws:iam::111122223333:role/reader at login.example.com");
 	end(&f);
 }
 

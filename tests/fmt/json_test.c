@@ -242,7 +242,8 @@ test_escape(void **state)
 		     true);
 }
 
-/* The same document without what a terminal would obey; a character that is cut is left for later. */
+/* The same document without what a terminal would obey; a character that is cut is left for later.
+ */
 static void
 test_plainly(void **state)
 {
@@ -253,8 +254,9 @@ test_plainly(void **state)
 
 	(void)state;
 	assert_int_equal(json_plainly(&b, sv_of(text)), strlen(text));
-	assert_string_equal(buf_cstr(&b), "{\n\"a\\u009b\": \"gr\xC3\xBC\xC3\x9F\\u007f\\u001b\\u202e"
-					  "\\ufeff\xF0\x9F\x98\x80\"}\n");
+	assert_string_equal(buf_cstr(&b),
+			    "{\n\"a\\u009b\": \"gr\xC3\xBC\xC3\x9F\\u007f\\u001b\\u202e"
+			    "\\ufeff\xF0\x9F\x98\x80\"}\n");
 	assert_int_equal(json_parse(buf_view(&b), "doc", &is, NULL), 0);
 	assert_true(json_equal(was, is));
 	buf_reset(&b);
@@ -381,13 +383,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_parse),	  cmocka_unit_test(test_parse_bad),
-	    cmocka_unit_test(test_no_quoting),	  cmocka_unit_test(test_depth),
-	    cmocka_unit_test(test_getters),	  cmocka_unit_test(test_absent),
-	    cmocka_unit_test(test_wrong_types),	  cmocka_unit_test(test_escape),
-	    cmocka_unit_test(test_plainly),
-	    cmocka_unit_test(test_indent),	  cmocka_unit_test(test_dump),
-	    cmocka_unit_test(test_dump_ceilings), cmocka_unit_test(test_dump_lists),
+	    cmocka_unit_test(test_parse),	cmocka_unit_test(test_parse_bad),
+	    cmocka_unit_test(test_no_quoting),	cmocka_unit_test(test_depth),
+	    cmocka_unit_test(test_getters),	cmocka_unit_test(test_absent),
+	    cmocka_unit_test(test_wrong_types), cmocka_unit_test(test_escape),
+	    cmocka_unit_test(test_plainly),	cmocka_unit_test(test_indent),
+	    cmocka_unit_test(test_dump),	cmocka_unit_test(test_dump_ceilings),
+	    cmocka_unit_test(test_dump_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -135,8 +135,10 @@ test_file(void **state)
 static void
 assert_shown(struct sink *s, int leader, int letters)
 {
-	static const char *const was = "\xC2\x9B" "31m\x7F gr\xC3\xBC\xE2\x80\xAE\xF0\x9F\x98\x80\"}",
-			  *const is = "\\u009b31m\\u007f gr\xC3\xBC\\u202e\xF0\x9F\x98\x80\"}";
+	static const char *const was = "\xC2\x9B"
+				       "31m\x7F gr\xC3\xBC\xE2\x80\xAE\xF0\x9F\x98\x80\"}",
+				 *const is =
+				     "\\u009b31m\\u007f gr\xC3\xBC\\u202e\xF0\x9F\x98\x80\"}";
 	struct published done = {0};
 	struct cell_data d;
 	char want[8000], got[8000];
@@ -244,10 +246,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_file),
-	    cmocka_unit_test(test_terminal),
-	    cmocka_unit_test(test_parallel),
-	    cmocka_unit_test(test_nobody_reads),
+	    cmocka_unit_test(test_file),      cmocka_unit_test(test_terminal),
+	    cmocka_unit_test(test_parallel),  cmocka_unit_test(test_nobody_reads),
 	    cmocka_unit_test(test_cancelled),
 	};
 
