@@ -64,35 +64,6 @@ count_in(const char *p, const char *end, enum which w)
 	return found;
 }
 
-/* In the place of the C library's, for our own code: what is freed is looked at, for the next who
- * gets that memory may write over it; and what grows moves each time. */
-static _Atomic int left_behind;
-
-void __real_free(void *p);
-void __wrap_free(void *p);
-void *__wrap_realloc(void *p, size_t n);
-
-void
-__wrap_free(void *p)
-{
-	for (enum which w = OUR_SECRET; p && w < N_SECRETS; w++)
-		left_behind += count_in(p, (char *)p + malloc_usable_size(p), w);
-	__real_free(p);
-}
-
-void *
-__wrap_realloc(void *p, size_t n)
-{
-	size_t had = p ? malloc_usable_size(p) : 0;
-	void *to = malloc(n);
-
-	if (!to || !p)
-		return to;
-	memcpy(to, p, had < n ? had : n);
-	__wrap_free(p);
-	return to;
-}
-
 /* Read as a file, no checker of memory accesses has to be asked. */
 static int
 count_in_mapping(int mem, uintptr_t from, uintptr_t to, enum which w)
@@ -113,6 +84,38 @@ count_in_mapping(int mem, uintptr_t from, uintptr_t to, enum which w)
 	}
 	OPENSSL_cleanse(chunk, sizeof(chunk));
 	return found;
+}
+
+/* In the place of the C library's, for our own code: what is freed is looked at, for the next who
+ * gets that memory may write over it; and what grows moves each time. */
+static int own_memory = -1; /* while a test wants that */
+static int left_behind;
+
+void __real_free(void *p);
+void __wrap_free(void *p);
+void *__wrap_realloc(void *p, size_t n);
+
+void
+__wrap_free(void *p)
+{
+	uintptr_t at = (uintptr_t)p;
+
+	for (enum which w = OUR_SECRET; p && own_memory >= 0 && w < N_SECRETS; w++)
+		left_behind += count_in_mapping(own_memory, at, at + malloc_usable_size(p), w);
+	__real_free(p);
+}
+
+void *
+__wrap_realloc(void *p, size_t n)
+{
+	size_t had = p ? malloc_usable_size(p) : 0;
+	void *to = malloc(n);
+
+	if (!to || !p)
+		return to;
+	memcpy(to, p, had < n ? had : n);
+	__wrap_free(p);
+	return to;
 }
 
 static int
@@ -383,6 +386,21 @@ set_variable(struct buf *ret, const char *name, enum which w, const char *behind
 }
 
 static void
+begin_looking(void)
+{
+	left_behind = 0;
+	own_memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	assert_true(own_memory >= 0);
+}
+
+static void
+end_looking(void)
+{
+	(void)close(own_memory);
+	own_memory = -1;
+}
+
+static void
 assert_gone(enum which w)
 {
 	scrub_stack();
@@ -415,6 +433,7 @@ test_a_configuration(void **state)
 	struct config *c;
 
 	(void)state;
+	begin_looking();
 	assert_true(close(mkstemp(file)) == 0 && close(mkstemp(conf)) == 0);
 	(void)snprintf(
 	    before, sizeof(before),
@@ -441,6 +460,7 @@ test_a_configuration(void **state)
 	config_free(c);
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
 		assert_gone(all[i]);
+	end_looking();
 	assert_int_equal(unlink(file) | unlink(conf), 0);
 }
 
@@ -457,6 +477,7 @@ test_a_receiver(void **state)
 	struct sink_http h;
 
 	(void)state;
+	begin_looking();
 	assert_true(close(mkstemp(file)) == 0);
 	(void)snprintf(behind, sizeof(behind), "%05999d", 0);
 	write_keys(file, "", "", behind);
@@ -476,6 +497,7 @@ test_a_receiver(void **state)
 	assert_int_equal(h.basic.n, strlen("Basic ") + (strlen("me:") + SECRET_LEN) / 3 * 4);
 	sink_http_done(&h);
 	assert_gone(OUR_SECRET);
+	end_looking();
 }
 
 static int
