@@ -120,9 +120,11 @@ $(B)/tests/fuzz/remote_write_fuzz: $(ORACLE).o
 $(B)/tests/fuzz/remote_write_fuzz: LDLIBS := $(ORACLE).o -lprotobuf-c $(LDLIBS)
 
 # Its threads take turns as the simulator says: tests/sim/sim_threads.c. Its memory may run out: tests/sim/sim_alloc.c.
+# wipe_test looks at what is freed.
 comma := ,
 $(B)/tests/run/no_memory_test: $(B)/tests/sim/sim_alloc.o
 $(B)/tests/run/no_memory_test: LDLIBS := $(B)/tests/sim/sim_alloc.o $(LDLIBS)
+$(B)/tests/aws_lib/wipe_test: LDFLAGS += $(foreach f,free realloc,-Wl$(comma)--wrap=$(f))
 $(SIM_BIN) $(B)/tests/run/no_memory_test: LDFLAGS += $(foreach f,malloc calloc realloc reallocarray strdup strndup,-Wl$(comma)--wrap=$(f))
 $(SIM_BIN): LDFLAGS += $(foreach f,mutex_lock mutex_unlock cond_wait cond_timedwait cond_signal cond_broadcast create join,-Wl$(comma)--wrap=pthread_$(f)) $(foreach f,random_bytes malloc_trim,-Wl$(comma)--wrap=$(f))
 

@@ -22,7 +22,7 @@
 #define OUTPUT_MAX   (64u << 10)
 #define COMPLAINT    300 /* characters of standard error that are shown */
 #define POLL_MS	     50
-#define SECRET_CHARS 16 /* a run of letters and digits of this length may be a key */
+#define SECRET_CHARS 16 /* a run of what keys are made of, of this length, may be one */
 #define VERSION	     1
 
 struct cred_process {
@@ -183,10 +183,11 @@ read_output(const struct cred_process *p, struct running *r, struct err *err)
 static bool
 in_a_key(char c)
 {
-	return isalnum((unsigned char)c) || c == '+' || c == '/' || c == '=';
+	return isalnum((unsigned char)c) || (c && strchr("-_.~+/=", c));
 }
 
-/* Keys have letters of both cases and digits all mixed up; words and paths seldom have. */
+/* Keys, tokens, digests and passwords have digits, or letters of both cases for long; words and
+ * paths seldom have. Of a host's name or a path with a digit in it nothing is seen: better so. */
 static bool
 looks_secret(const char *p, size_t n)
 {
@@ -197,7 +198,7 @@ looks_secret(const char *p, size_t n)
 		lower = lower || islower((unsigned char)p[i]);
 		digit = digit || isdigit((unsigned char)p[i]);
 	}
-	return n >= SECRET_CHARS && upper && (digit || lower) && (digit || n >= 2 * SECRET_CHARS);
+	return n >= SECRET_CHARS && (digit || (upper && lower && n >= 2 * SECRET_CHARS));
 }
 
 static void

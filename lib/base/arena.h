@@ -32,5 +32,7 @@ char *arena_strdup(struct arena *a, struct sv s);
 /* Forget the contents, keep the largest block. */
 void arena_reset(struct arena *a);
 void arena_done(struct arena *a);
+/* As arena_done, for what holds secrets: nothing of it is left in memory. */
+void arena_wipe(struct arena *a);
 
 #endif

@@ -42,6 +42,27 @@ secret_done(struct secret *s)
 	s->n = 0;
 }
 
+bool
+secret_reserve(struct buf *b, size_t more)
+{
+	struct buf to = BUF_INIT(b->max);
+	size_t want;
+
+	if (!b->p || b->failed || more > b->max || b->n > b->max - more || b->n + more < b->cap)
+		return buf_reserve(b, more);
+	want = b->n + more;
+	if (want < 2 * b->cap && b->cap <= b->max / 2)
+		want = 2 * b->cap;
+	if (!buf_reserve(&to, want)) {
+		b->failed = b->no_memory = true;
+		return false;
+	}
+	buf_sv(&to, buf_view(b));
+	secret_wipe_buf(b);
+	*b = to;
+	return true;
+}
+
 void
 secret_wipe_buf(struct buf *b)
 {

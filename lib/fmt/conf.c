@@ -1,5 +1,6 @@
 /*
  * The configuration's way in: the file's bytes, checked to be UTF-8 before anything looks at them.
+ * There may be passwords in it: its text is wiped.
  */
 #include "fmt/conf_node.h"
 
@@ -8,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/secret.h"
 #include "base/utf8.h"
 
 static void
@@ -27,7 +29,7 @@ read_all(const char *path, struct buf *out)
 	if (fd < 0)
 		return errno;
 	do {
-		if (!buf_reserve(out, 64 << 10) && !buf_reserve(out, 1))
+		if (!secret_reserve(out, 64 << 10) && !secret_reserve(out, 1))
 			return out->n >= CONF_FILE_MAX ? EFBIG : ENOMEM;
 		n = read(fd, out->p + out->n, out->cap - out->n - 1);
 		if (n > 0)
@@ -81,7 +83,7 @@ conf_utf8_ok(const char *file, struct sv text, struct conf_faults *f)
 const struct conf_node *
 conf_load(const char *path, struct arena *a, const struct conf_apart *apart, struct conf_faults *f)
 {
-	CLEANUP(buf_done) struct buf text = BUF_INIT(CONF_FILE_MAX + (128 << 10));
+	CLEANUP(secret_wipe_buf) struct buf text = BUF_INIT(CONF_FILE_MAX + (128 << 10));
 	int errnum = read_all(path, &text);
 
 	if (errnum == 0)

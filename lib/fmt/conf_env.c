@@ -1,12 +1,14 @@
 /*
  * Environment references in values. One rule for every key, so that nobody has to remember where
  * they work: ${NAME}, ${NAME:-default} (also when NAME is empty, as in a shell) and $$; any other $
- * is a fault, because whoever wrote $NAME meant the variable.
+ * is a fault, because whoever wrote $NAME meant the variable. What comes so is most often a secret:
+ * it stays in the arena alone.
  */
 #include "fmt/conf_node.h"
 
 #include <stdlib.h>
 
+#include "base/secret.h"
 #include "base/utf8.h"
 
 #define EXPANDED_MAX ((size_t)1 << 20)
@@ -26,6 +28,13 @@ name_char(char c, bool first)
 {
 	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' ||
 	       (!first && c >= '0' && c <= '9');
+}
+
+static void
+add(struct buf *out, struct sv s)
+{
+	if (secret_reserve(out, s.n))
+		buf_sv(out, s);
 }
 
 /* One reference, `p` behind "${"; appends its value. The rest behind "}", or NULL after a fault. */
@@ -60,7 +69,7 @@ expand_one(const struct conf_node *node, const char *p, struct buf *out, struct 
 		conf_fault(f, node, "the environment variable %s is not valid UTF-8", name);
 		return NULL;
 	}
-	buf_sv(out, value && (*value || !deflt.p) ? sv_of(value) : deflt);
+	add(out, value && (*value || !deflt.p) ? sv_of(value) : deflt);
 	return end + 1;
 }
 
@@ -75,12 +84,12 @@ conf_expand(const struct conf_node *node, const char *text, struct arena *a, str
 	while (p && *p) {
 		size_t n = strcspn(p, "$");
 
-		buf_add(&out, p, n);
+		add(&out, (struct sv){p, n});
 		p += n;
 		if (*p == '\0')
 			break;
 		if (p[1] == '$') {
-			buf_ch(&out, '$');
+			add(&out, SV("$"));
 			p += 2;
 		} else if (p[1] == '{') {
 			p = expand_one(node, p + 2, &out, f);
@@ -100,6 +109,6 @@ conf_expand(const struct conf_node *node, const char *text, struct arena *a, str
 		if (!ret)
 			conf_nomem(f);
 	}
-	buf_done(&out);
+	secret_wipe_buf(&out);
 	return ret;
 }

@@ -5,6 +5,7 @@
  */
 #include "fmt/conf_node.h"
 
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <yaml.h>
 
@@ -61,13 +62,31 @@ syntax_fault(struct parse *p)
 	return -1;
 }
 
+/* libyaml frees as it is what may be a password. */
+static void
+drop_event(struct parse *p)
+{
+	if (!p->have_event)
+		return;
+	if (p->ev.type == YAML_SCALAR_EVENT)
+		OPENSSL_cleanse(p->ev.data.scalar.value, p->ev.data.scalar.length);
+	yaml_event_delete(&p->ev);
+	p->have_event = false;
+}
+
+static void
+drop_parser(yaml_parser_t *y)
+{
+	OPENSSL_cleanse(y->raw_buffer.start, (size_t)(y->raw_buffer.end - y->raw_buffer.start));
+	OPENSSL_cleanse(y->buffer.start, (size_t)(y->buffer.end - y->buffer.start));
+	yaml_parser_delete(y);
+}
+
 /* Advance p->ev. */
 static int
 next_event(struct parse *p)
 {
-	if (p->have_event)
-		yaml_event_delete(&p->ev);
-	p->have_event = false;
+	drop_event(p);
 	if (!yaml_parser_parse(&p->yaml, &p->ev))
 		return syntax_fault(p);
 	p->have_event = true;
@@ -451,9 +470,8 @@ conf_parse_apart(const char *name, struct sv text, struct arena *a, const struct
 		yaml_parser_set_input_string(&p.yaml, (const unsigned char *)text.p, text.n);
 		root = read_document(&p);
 	}
-	if (p.have_event)
-		yaml_event_delete(&p.ev);
-	yaml_parser_delete(&p.yaml);
+	drop_event(&p);
+	drop_parser(&p.yaml);
 	map_done(&p.anchors, NULL);
 	map_done(&p.keys, NULL);
 	return root;

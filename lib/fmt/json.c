@@ -299,6 +299,28 @@ json_escape(struct buf *out, struct sv s)
 	return replaced;
 }
 
+/* ASCII's control characters are escaped already, or white space between values. */
+size_t
+json_plainly(struct buf *out, struct sv json)
+{
+	struct sv s = json;
+	uint32_t cp;
+	size_t n;
+
+	for (; s.n; s.p += n, s.n -= n) {
+		n = utf8_next(s, &cp);
+		if (cp == UTF8_BAD && n == s.n)
+			break;
+		if (cp == UTF8_BAD)
+			buf_str(out, UTF8_REPLACE);
+		else if (cp >= 0x20 && utf8_deceives(cp))
+			buf_fmt(out, "\\u%04x", (unsigned)cp);
+		else
+			buf_add(out, s.p, n);
+	}
+	return json.n - s.n;
+}
+
 void
 json_add_str(struct buf *out, const char *before, const char *value)
 {

@@ -34,6 +34,9 @@ int json_get_arr(const json_t *obj, const char *path, const char *key, bool requ
 bool json_escape(struct buf *out, struct sv s);
 /* What stands before it as it is (`,"key":`), then the string, or null for NULL. */
 void json_add_str(struct buf *out, const char *before, const char *value);
+/* Appends JSON text for a terminal: what deceives (utf8.h) and stands in it as it is, written \uXXXX, so that the document
+ * is the same. Returns how many bytes of it were taken: all but a character at the end that is not all there. */
+size_t json_plainly(struct buf *out, struct sv json);
 /* Compact or indented (2) text of a tree with sorted keys, for state and reports. */
 int json_dump(const json_t *j, bool indent, struct buf *out, struct err *err);
 /* A long list that is made item by item while it is written, and so never is in memory as a tree or as text. */

@@ -14,6 +14,7 @@
 
 /* Of libssl, which libcurl brings along if it was built with OpenSSL, and not otherwise. */
 #pragma weak SSL_CTX_set1_cert_store
+#pragma weak SSL_CTX_set_options
 
 struct curl_trust {
 	X509_STORE *store;
@@ -26,7 +27,7 @@ curl_has_openssl(void)
 	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
 
 	return v->ssl_version && strncmp(v->ssl_version, "OpenSSL/", 8) == 0 &&
-	       SSL_CTX_set1_cert_store != NULL;
+	       SSL_CTX_set1_cert_store != NULL && SSL_CTX_set_options != NULL;
 }
 
 static int
@@ -82,6 +83,7 @@ on_ssl_ctx(CURL *easy, void *ssl_ctx, void *arg)
 
 	(void)easy;
 	SSL_CTX_set1_cert_store(ssl_ctx, t->store);
+	(void)SSL_CTX_set_options(ssl_ctx, SSL_OP_CLEANSE_PLAINTEXT); /* keys come in answers */
 	return CURLE_OK;
 }
 

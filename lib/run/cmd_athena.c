@@ -3,8 +3,6 @@
  * are listed there or were found last. Nothing is written, and AWS is asked only where tenants are
  * found and the state lies there.
  */
-#include <errno.h>
-#include <stdio.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
@@ -22,11 +20,7 @@ print(const struct config *c, struct err *err)
 	CLEANUP(buf_done) struct buf text = BUF_INIT(OUTPUT_MAX);
 
 	athena_text(c, &text);
-	if (buf_check(&text, "tables", err))
-		return -1;
-	if (fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout))
-		return err_sys(err, errno, "write to stdout");
-	return 0;
+	return command_print(&text, "tables", err);
 }
 
 /* With the tenants that the last runs found, which the state knows. */

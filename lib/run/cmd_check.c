@@ -2,7 +2,6 @@
  * muster check: is everything there that a run needs? Tries it out, changes nothing, and says what
  * is missing.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -33,9 +32,7 @@ print(const struct check *c)
 	else
 		check_print(c, wants_color(), o->log_level, &out);
 	if (!rc)
-		rc = buf_check(&out, "findings", &err);
-	if (!rc && (fwrite(out.p, 1, out.n, stdout) != out.n || fflush(stdout)))
-		rc = err_set(&err, ERR_LOCAL, "standard output cannot be written");
+		rc = command_print(&out, "findings", &err);
 	if (rc)
 		log_event(LOG_ERROR, "findings not printed", LOG_E(&err));
 	buf_done(&out);

@@ -4,9 +4,6 @@
  *
  * It writes nothing; with the state on disk it takes no credentials and no network.
  */
-#include <errno.h>
-#include <stdio.h>
-
 #include "base/cleanup.h"
 #include "base/num.h"
 #include "run/command.h"
@@ -95,11 +92,7 @@ show(const struct forecast *f, const struct options *o, struct err *err)
 		forecast_table(&shown, &text);
 	else if (forecast_json(&shown, &text, err))
 		return -1;
-	if (buf_check(&text, "plan", err))
-		return -1;
-	if (fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout))
-		return err_sys(err, errno, "write to stdout");
-	return 0;
+	return command_print(&text, "plan", err);
 }
 
 static int

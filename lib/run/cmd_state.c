@@ -1,9 +1,6 @@
 /*
  * muster state: what an operator may do to checkpoints, each with a reason that stays on record.
  */
-#include <errno.h>
-#include <stdio.h>
-
 #include "base/cleanup.h"
 #include "base/timefmt.h"
 #include "base/utf8.h"
@@ -198,17 +195,6 @@ act(const struct action *a, const struct state_env *env, const struct status_ent
 }
 
 static int
-print(struct buf *out, struct err *err)
-{
-	if (buf_check(out, "output", err))
-		return -1;
-	if (fwrite(buf_cstr(out), 1, out->n, stdout) != out->n || fflush(stdout))
-		return err_sys(err, errno, "write to stdout");
-	buf_reset(out);
-	return 0;
-}
-
-static int
 act_on_all(const struct action *a, const struct state_env *env, const struct status *st,
 	   struct err *err)
 {
@@ -224,8 +210,9 @@ act_on_all(const struct action *a, const struct state_env *env, const struct sta
 		if (a->kind == CHANGE && st->n_entries > 1 && !e->stored && !e->prev_stored)
 			continue;
 		n[act(a, env, e, &out)]++;
-		if (print(&out, err))
+		if (command_print(&out, "output", err))
 			return EXIT_CENTRAL;
+		buf_reset(&out);
 	}
 	if (n[NOT_THERE] && !n[WELL] && !n[ILL])
 		return EXIT_USAGE;

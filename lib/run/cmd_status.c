@@ -4,9 +4,6 @@
  * With the state on disk it needs no credentials and no network, and it writes nothing, so that
  * whoever can read the state may ask at any time, also while runs are at work.
  */
-#include <errno.h>
-#include <stdio.h>
-
 #include "base/cleanup.h"
 #include "run/command.h"
 #include "run/command_line.h"
@@ -85,14 +82,6 @@ say_lagging(const struct status *st, int64_t max_lag_ms)
 }
 
 static int
-print(struct sv text, struct err *err)
-{
-	if (fwrite(text.p, 1, text.n, stdout) != text.n || fflush(stdout))
-		return err_sys(err, errno, "write to stdout");
-	return 0;
-}
-
-static int
 show(const struct status *st, struct store *state, const struct options *o, struct err *err)
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(OUTPUT_MAX);
@@ -108,7 +97,7 @@ show(const struct status *st, struct store *state, const struct options *o, stru
 	} else {
 		status_table(st, &text);
 	}
-	return buf_check(&text, "status", err) || print(buf_view(&text), err) ? -1 : 0;
+	return command_print(&text, "status", err);
 }
 
 /* The present that lags are counted to. */

@@ -10,6 +10,7 @@
 #include "aws/profile.h"
 #include "base/cleanup.h"
 #include "base/fsx.h"
+#include "fmt/json.h"
 #include "run/report.h"
 #include "run/sandbox.h"
 #include "run/session.h"
@@ -39,6 +40,24 @@ command_catch_signals(struct clock *clock)
 	(void)sigaction(SIGINT, &stop, NULL);
 	(void)sigaction(SIGPIPE, &ignore, NULL);
 	(void)sigaction(SIGHUP, &ignore, NULL);
+}
+
+/* Tables are plain already; documents hold words as they are. */
+int
+command_print(const struct buf *text, const char *what, struct err *err)
+{
+	CLEANUP(buf_done) struct buf plain = BUF_INIT(6 * text->max);
+	const struct buf *shown = text;
+
+	if (isatty(STDOUT_FILENO)) {
+		(void)json_plainly(&plain, buf_view(text));
+		shown = &plain;
+	}
+	if (buf_check(text, what, err) || buf_check(shown, what, err))
+		return -1;
+	if (fwrite(buf_cstr(shown), 1, shown->n, stdout) != shown->n || fflush(stdout))
+		return err_sys(err, errno, "write to stdout");
+	return 0;
 }
 
 /* The one that was named, else the first of the usual ones that is there; NULL: neither is. */

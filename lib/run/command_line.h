@@ -1,5 +1,5 @@
 /*
- * What every command begins with: its command line, its help, the configuration, signals.
+ * What every command begins with: its command line, its help, the configuration, signals; and how one prints.
  */
 #ifndef MUSTER_RUN_COMMAND_LINE_H
 #define MUSTER_RUN_COMMAND_LINE_H
@@ -23,5 +23,8 @@ bool command_begin(const struct command_line *line, int argc, char **argv, struc
 		   struct config **config, int *status);
 /* SIGTERM and SIGINT cancel the clock, and with it every wait; a second one ends the process. */
 void command_catch_signals(struct clock *clock);
+/* A table or a document (`what`, for errors) on standard output: on a terminal without what one would obey, a document as the
+ * same JSON. */
+int command_print(const struct buf *text, const char *what, struct err *err);
 
 #endif

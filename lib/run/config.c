@@ -1,7 +1,7 @@
 /*
  * Reading the configuration: the keys of the file as a whole, and the order in which its sections
- * are read. Everything lives in one arena, so that a configuration is freed at once, however far
- * its reading came.
+ * are read. Everything lives in one arena, so that a configuration is freed, and the passwords in
+ * it wiped, at once, however far its reading came.
  */
 #include "run/config_read.h"
 
@@ -223,5 +223,5 @@ config_free(struct config *c)
 		return;
 	a = c->arena;
 	free(c);
-	arena_done(&a);
+	arena_wipe(&a);
 }

@@ -487,6 +487,6 @@ found_free(struct found *f)
 {
 	if (!f)
 		return;
-	arena_done(&f->arena);
+	arena_wipe(&f->arena); /* external ids */
 	free(f);
 }

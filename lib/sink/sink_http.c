@@ -2,10 +2,8 @@
 #include "sink/sink_http.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <strings.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "aws/endpoint.h"
 #include "base/cleanup.h"
@@ -17,23 +15,6 @@
 #define USER_AGENT "muster/" MUSTER_VERSION
 
 /* ---- bearer tokens ---- */
-
-static int
-read_all(int fd, const char *path, struct buf *out, struct err *err)
-{
-	char chunk[4096];
-	ssize_t n;
-
-	while ((n = read(fd, chunk, sizeof(chunk))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_sys(err, errno, "read %s", path);
-		buf_add(out, chunk, (size_t)n);
-	}
-	explicit_bzero(chunk, sizeof(chunk));
-	return buf_check(out, path, err);
-}
 
 /* "Bearer <token>" from the file's text without the blanks around it. */
 static int
@@ -62,38 +43,45 @@ set_bearer(struct secret *to, const char *path, struct sv text, struct err *err)
 	return rc;
 }
 
+/* The file's token, for this state of the file: it is read again when that is another. */
+static int
+read_bearer(struct sink_http *h, const struct stat *st, struct err *err)
+{
+	const char *path = h->conf->bearer_token_file;
+	struct buf text = BUF_INIT(TOKEN_MAX);
+	int rc = -1;
+
+	if (!S_ISREG(st->st_mode)) /* a pipe might never be written to */
+		return err_set(err, ERR_USAGE, "%s: not a regular file", path);
+	if (!secret_read_file(path, &text, err))
+		rc = set_bearer(&h->bearer, path, buf_view(&text), err);
+	secret_wipe_buf(&text);
+	if (rc == 0) {
+		h->token_mtime = st->st_mtim;
+		h->token_size = st->st_size;
+		h->token_inode = st->st_ino;
+	}
+	return rc;
+}
+
 /* The token, read again if the file changed. While it cannot be read the old token stays in use. */
 static int
 refresh_bearer(struct sink_http *h, struct err *err)
 {
 	const char *path = h->conf->bearer_token_file;
-	struct buf text = BUF_INIT(TOKEN_MAX);
+	bool have = h->bearer.n > 0;
 	struct stat st;
-	int fd, rc = 0;
+	int rc;
 
-	if (stat(path, &st) == 0 && h->bearer.n > 0 && st.st_mtim.tv_sec == h->token_mtime.tv_sec &&
-	    st.st_mtim.tv_nsec == h->token_mtime.tv_nsec && st.st_size == h->token_size &&
-	    st.st_ino == h->token_inode)
-		return 0;
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
-		return h->bearer.n > 0 ? 0 : err_sys(err, errno, "open %s", path);
-	if (fstat(fd, &st) < 0)
-		rc = err_sys(err, errno, "stat %s", path);
-	else if (!S_ISREG(st.st_mode))
-		rc = err_set(err, ERR_USAGE, "%s: not a regular file", path);
-	if (rc == 0)
-		rc = read_all(fd, path, &text, err);
-	if (rc == 0)
-		rc = set_bearer(&h->bearer, path, buf_view(&text), err);
-	if (rc == 0) {
-		h->token_mtime = st.st_mtim;
-		h->token_size = st.st_size;
-		h->token_inode = st.st_ino;
-	}
-	(void)close(fd);
-	secret_wipe_buf(&text);
-	return rc < 0 && h->bearer.n > 0 ? 0 : rc;
+	if (stat(path, &st))
+		rc = err_sys(err, errno, "open %s", path);
+	else if (have && st.st_mtim.tv_sec == h->token_mtime.tv_sec &&
+		 st.st_mtim.tv_nsec == h->token_mtime.tv_nsec && st.st_size == h->token_size &&
+		 st.st_ino == h->token_inode)
+		rc = 0;
+	else
+		rc = read_bearer(h, &st, err);
+	return have ? 0 : rc;
 }
 
 /* A copy of the Authorization value for one request; empty if there is none. */

@@ -806,6 +806,15 @@ test_process_fails(void **state)
 	    "sh -c 'echo bad key AKIAPLANTED234567890 / wJalrXPLANTED/K7MDENG+bPxRfiCYEXAMPLEKEY "
 	    "in /home/someone/file >&2; exit 1'",
 	    "exit status 1: bad key (left out) / (left out) in /home/someone/file");
+	assert_process_fails(
+	    &f,
+	    "sh -c 'echo digest 0123PLANTEDabcdef, vault hvs.PLANTED-lower_case.7, "
+	    "jwt eyJPLANTED0.eyJz-dWIi.a_b~c, pin=1-2-3-4-5-PLANTED! >&2; exit 1'",
+	    "exit status 1: digest (left out), vault (left out), jwt (left out), (left out)!");
+	assert_process_fails(&f,
+			     "sh -c 'echo no role arn:aws:iam::111122223333:role/reader at "
+			     "login.example.com >&2; exit 1'",
+			     "no role arn:aws:iam::111122223333:role/reader at login.example.com");
 	end(&f);
 }
 

@@ -1,9 +1,11 @@
 /*
  * Nothing of a secret stays behind: AssumeRole over a real socket, signed with a session token,
- * keys in the answer; then every writable byte of this process is searched for them.
+ * keys in the answer; programs and files that hold keys; a configuration's passwords and a
+ * receiver's; then every writable byte of this process is searched for them.
  */
 #include <fcntl.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <openssl/crypto.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,6 +21,8 @@
 #include "aws/sigv4.h"
 #include "aws/sts.h"
 #include "base/cleanup.h"
+#include "run/config.h"
+#include "sink/sink_http.h"
 #include "tests/support/stub_server.h"
 
 #define SECRET_LEN  48
@@ -80,6 +84,38 @@ count_in_mapping(int mem, uintptr_t from, uintptr_t to, enum which w)
 	}
 	OPENSSL_cleanse(chunk, sizeof(chunk));
 	return found;
+}
+
+/* In the place of the C library's, for our own code: what is freed is looked at, for the next who
+ * gets that memory may write over it; and what grows moves each time. */
+static int own_memory = -1; /* while a test wants that */
+static int left_behind;
+
+void __real_free(void *p);
+void __wrap_free(void *p);
+void *__wrap_realloc(void *p, size_t n);
+
+void
+__wrap_free(void *p)
+{
+	uintptr_t at = (uintptr_t)p;
+
+	for (enum which w = OUR_SECRET; p && own_memory >= 0 && w < N_SECRETS; w++)
+		left_behind += count_in_mapping(own_memory, at, at + malloc_usable_size(p), w);
+	__real_free(p);
+}
+
+void *
+__wrap_realloc(void *p, size_t n)
+{
+	size_t had = p ? malloc_usable_size(p) : 0;
+	void *to = malloc(n);
+
+	if (!to || !p)
+		return to;
+	memcpy(to, p, had < n ? had : n);
+	__wrap_free(p);
+	return to;
 }
 
 static int
@@ -278,7 +314,7 @@ write_keys(const char *path, const char *before, const char *between, const char
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		struct buf text = BUF_INIT(4000);
+		struct buf text = BUF_INIT(16000);
 		FILE *f = fopen(path, "we");
 
 		buf_str(&text, before);
@@ -336,6 +372,134 @@ test_profiles_and_programs(void **state)
 	assert_int_equal(unlink(file), 0);
 }
 
+/* ---- a configuration's ---- */
+
+/* NAME=<secret><behind> in the environment, whose text is `ret`: to be wiped. */
+static void
+set_variable(struct buf *ret, const char *name, enum which w, const char *behind)
+{
+	(void)buf_reserve(ret, 2000);
+	buf_fmt(ret, "%s=", name);
+	add_secret(ret, w);
+	buf_str(ret, behind);
+	assert_int_equal(putenv(ret->p), 0);
+}
+
+static void
+begin_looking(void)
+{
+	left_behind = 0;
+	own_memory = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+	assert_true(own_memory >= 0);
+}
+
+static void
+end_looking(void)
+{
+	(void)close(own_memory);
+	own_memory = -1;
+}
+
+static void
+assert_gone(enum which w)
+{
+	scrub_stack();
+	assert_int_equal(count_in_process(w), 0);
+	assert_int_equal(left_behind, 0);
+}
+
+static struct config *
+load_config(const char *path)
+{
+	struct conf_faults *f = conf_faults_new();
+	struct config *c = NULL;
+
+	(void)config_load(path, &c, f, NULL);
+	if (!c)
+		fail_msg("%s", conf_faults_count(f) ? conf_faults_get(f, 0) : "no memory");
+	conf_faults_free(f);
+	return c;
+}
+
+/* As a value, in a file, from the environment, with more behind it: while the configuration is
+ * there, and not afterwards. */
+static void
+test_a_configuration(void **state)
+{
+	static const enum which all[] = {OUR_SECRET, OUR_TOKEN, THEIR_SECRET, THEIR_TOKEN};
+	char file[] = "/tmp/muster-wipe-XXXXXX", conf[] = "/tmp/muster-wipe-XXXXXX";
+	char before[9000];
+	struct buf password = BUF_INIT(4000), external = BUF_INIT(4000);
+	struct config *c;
+
+	(void)state;
+	begin_looking();
+	assert_true(close(mkstemp(file)) == 0 && close(mkstemp(conf)) == 0);
+	(void)snprintf(
+	    before, sizeof(before),
+	    "# %07000d\nregion: eu-west-1\nstate: file:///tmp/none\njobs: {a: {kind: alarms, to: "
+	    "[x, y]}}\n"
+	    "tenants: [{id: a, account: '111122223333', role: r, external_id: "
+	    "'x/${WIPE_EXTERNAL}'}]\n"
+	    "sinks:\n  x: {kind: alertmanager, url: 'http://127.0.0.1:1', basic_auth: "
+	    "{username: me, password: '${WIPE_PASSWORD}${WIPE_TAIL:-%0150d}'}}\n"
+	    "  y: {kind: alertmanager, url: 'http://127.0.0.1:1', basic_auth: {username: me, "
+	    "password_file: '%s'}, headers: {X-Api-Key: '",
+	    0, 0, file);
+	write_keys(file, "", "", "");
+	write_keys(conf, before, "', X-Other: '", "'}}\n");
+	set_variable(&password, "WIPE_PASSWORD", OUR_SECRET, "");
+	set_variable(&external, "WIPE_EXTERNAL", OUR_TOKEN, "");
+	c = load_config(conf);
+	assert_int_equal(unsetenv("WIPE_PASSWORD") | unsetenv("WIPE_EXTERNAL"), 0);
+	secret_wipe_buf(&password);
+	secret_wipe_buf(&external);
+	scrub_stack();
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		assert_true(count_in_process(all[i]) > 0);
+	config_free(c);
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		assert_gone(all[i]);
+	end_looking();
+	assert_int_equal(unlink(file) | unlink(conf), 0);
+}
+
+/* ---- a receiver's ---- */
+
+/* A token's file of some length, and a name and password. */
+static void
+test_a_receiver(void **state)
+{
+	char file[] = "/tmp/muster-wipe-XXXXXX", behind[6000];
+	struct sink_env env = {.clock = clock_real(), .region = "eu-west-1"};
+	struct sink_conf conf = {.name = "x", .url = "http://127.0.0.1:1"};
+	struct buf password = BUF_INIT(4000);
+	struct sink_http h;
+
+	(void)state;
+	begin_looking();
+	assert_true(close(mkstemp(file)) == 0);
+	(void)snprintf(behind, sizeof(behind), "%05999d", 0);
+	write_keys(file, "", "", behind);
+	conf.bearer_token_file = file;
+	assert_int_equal(sink_http_open(&h, &conf, &env, NULL), 0);
+	assert_true(count_in_process(THEIR_SECRET) > 0);
+	sink_http_done(&h);
+	assert_gone(THEIR_SECRET);
+	assert_int_equal(unlink(file), 0);
+	(void)buf_reserve(&password, 2000);
+	add_secret(&password, OUR_SECRET);
+	conf.bearer_token_file = NULL;
+	conf.basic_user = "me";
+	conf.basic_password = password.p;
+	assert_int_equal(sink_http_open(&h, &conf, &env, NULL), 0);
+	secret_wipe_buf(&password);
+	assert_int_equal(h.basic.n, strlen("Basic ") + (strlen("me:") + SECRET_LEN) / 3 * 4);
+	sink_http_done(&h);
+	assert_gone(OUR_SECRET);
+	end_looking();
+}
+
 static int
 global_init(void **state)
 {
@@ -357,6 +521,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_nothing_stays),
 	    cmocka_unit_test(test_profiles_and_programs),
+	    cmocka_unit_test(test_a_configuration),
+	    cmocka_unit_test(test_a_receiver),
 	};
 
 	return cmocka_run_group_tests(tests, global_init, global_done);

@@ -109,6 +109,22 @@ test_reset_keeps_the_largest(void **state)
 	assert_non_null(arena_alloc(&a, (size_t)2 << 20));
 }
 
+/* That it is wiped shows in tests/aws_lib/wipe_test.c. */
+static void
+test_wipe(void **state)
+{
+	struct arena a = ARENA_INIT((size_t)64 << 20);
+
+	(void)state;
+	assert_non_null(arena_alloc(&a, 100));
+	assert_non_null(arena_alloc(&a, (size_t)1 << 20));
+	arena_wipe(&a);
+	assert_null(a.head);
+	assert_int_equal(a.used, 0);
+	assert_non_null(arena_alloc(&a, 100));
+	arena_wipe(&a);
+}
+
 static void
 test_empty(void **state)
 {
@@ -119,6 +135,7 @@ test_empty(void **state)
 	arena_done(&a);
 	assert_null(a.head);
 	arena_done(&a);
+	arena_wipe(&a);
 }
 
 int
@@ -131,6 +148,7 @@ main(void)
 	    cmocka_unit_test(test_overflow),
 	    cmocka_unit_test(test_strdup),
 	    cmocka_unit_test(test_reset_keeps_the_largest),
+	    cmocka_unit_test(test_wipe),
 	    cmocka_unit_test(test_empty),
 	};
 

@@ -76,6 +76,31 @@ test_wipe_buf(void **state)
 	assert_int_equal(b.max, 100);
 }
 
+/* As buf_reserve: what is there stays, doubles at the least, and the ceiling holds. */
+static void
+test_reserve(void **state)
+{
+	struct buf b = BUF_INIT(1000);
+	size_t cap;
+
+	(void)state;
+	assert_true(secret_reserve(&b, 3));
+	buf_str(&b, "key");
+	cap = b.cap;
+	assert_true(secret_reserve(&b, 1));
+	assert_int_equal(b.cap, cap);
+	assert_true(secret_reserve(&b, cap));
+	assert_true(b.cap >= 2 * cap);
+	assert_string_equal(buf_cstr(&b), "key");
+	assert_int_equal(b.max, 1000);
+	assert_true(secret_reserve(&b, 997));
+	assert_string_equal(buf_cstr(&b), "key");
+	assert_false(secret_reserve(&b, 998));
+	assert_true(b.failed && !b.no_memory);
+	assert_false(secret_reserve(&b, 1));
+	secret_wipe_buf(&b);
+}
+
 static void
 test_read_file(void **state)
 {
@@ -116,9 +141,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_set),	      cmocka_unit_test(test_set_from_itself),
-	    cmocka_unit_test(test_copy),      cmocka_unit_test(test_wipe_buf),
-	    cmocka_unit_test(test_read_file),
+	    cmocka_unit_test(test_set),	    cmocka_unit_test(test_set_from_itself),
+	    cmocka_unit_test(test_copy),    cmocka_unit_test(test_wipe_buf),
+	    cmocka_unit_test(test_reserve), cmocka_unit_test(test_read_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,6 +32,8 @@ MUSTER = os.path.abspath(os.environ.get("MUSTER", os.path.join(ROOT, "build", "m
 NOW = 1767240000  # 2026-01-01T04:00:00Z
 REGION = "eu-west-1"
 SOURCES = ("profile", "role", "process", "role of an instance", "web", "container", "instance")
+API_KEY = "api-key-5Yt9Qz-Lw3"  # a receiver's, in a header
+MAY_NAME_EXTERNAL_IDS = ("check's stdout", "check's stderr", "tenants-found.json")
 # Sanitizers and memcheck slow a run down, not the time it may take to stop.
 PATIENCE = float(os.environ.get("MUSTER_PATIENCE", "1"))
 
@@ -56,6 +58,8 @@ class Lab:
         self.now = now
         self.own = {"aws.log"}  # files that the test wrote, or the stand-in
         self.said = []          # what each muster wrote to its outputs
+        self.given = {}         # to a muster, in its environment
+        os.mkdir(self.path("tmp"))
         self.path("world.json", dumps(self.world.document))
         self.daemon = Daemon(self.folder, "--world", self.path("world.json"), "--now", now, "--log",
                              self.path("aws.log"), *flags)
@@ -70,7 +74,9 @@ class Lab:
         try:
             needles = self.secrets()
             self.daemon.stop(signal.SIGKILL)
-            found = secrets_of.leaks(needles, [*self.said, *secrets_of.written(self.folder, self.own)])
+            places = [*self.said, *secrets_of.written(self.folder, self.own)]
+            found = secrets_of.leaks(needles, places) + secrets_of.leaks(
+                self.external_ids(), [(where, data) for where, data in places if not where.endswith(MAY_NAME_EXTERNAL_IDS)])
         finally:
             self.daemon.stop(signal.SIGKILL)
             shutil.rmtree(self.folder, ignore_errors=True)
@@ -78,13 +84,18 @@ class Lab:
 
     def secrets(self):
         """Everything that must not be seen, as it may look."""
-        words = {self.world.central["secret_key"], *secrets_of.passwords(self.settings)}
+        words = {self.world.central["secret_key"], *secrets_of.passwords(self.settings, {**self.environment(), **self.given})}
         words |= {self.world.central_token(kind) for kind in ("web", "container", "imds")}
         try:
             words |= set(self.daemon.control("secrets"))
         except OSError:  # a test has ended the stand-in
             pass
         return {secrets_of.SESSION}.union(*map(secrets_of.forms, words))
+
+    def external_ids(self):
+        """Only `check` may name these, who says what a role's trust should be, and the list of accounts that were found with
+        their tags."""
+        return set().union(*(secrets_of.forms(tenant["external_id"]) for tenant in self.world.tenants if tenant["external_id"]))
 
     def path(self, name, text=None):
         """A file of the lab, written where there is a text: whole at any moment, for others may be reading it."""
@@ -119,7 +130,8 @@ class Lab:
             "tenants": tenants,
             "jobs": {"ecs": {"kind": "metrics", "to": ["prom", "lake"],
                              "from": [{"namespace": "ECS/ContainerInsights"}]}},
-            "sinks": {"prom": {"kind": "remote_write", "url": f"{self.daemon.url}/api/v1/write"},
+            "sinks": {"prom": {"kind": "remote_write", "url": f"{self.daemon.url}/api/v1/write",
+                               "headers": {"X-Api-Key": API_KEY}},
                       "lake": {"kind": "objects", "url": f"file://{self.lake}"}},
             **changes,
         }
@@ -128,7 +140,7 @@ class Lab:
         central = self.world.central
         kept = {name: value for name, value in os.environ.items()
                 if not name.startswith(("AWS_", "MUSTER_")) and not name.upper().endswith("_PROXY")}
-        return {**kept, "HOME": self.folder, "AWS_ENDPOINT_URL": self.daemon.url, "AWS_REGION": self.world.region,
+        return {**kept, "HOME": self.folder, "TMPDIR": self.path("tmp"), "AWS_ENDPOINT_URL": self.daemon.url, "AWS_REGION": self.world.region,
                 "AWS_ACCESS_KEY_ID": central["access_key"], "AWS_SECRET_ACCESS_KEY": central["secret_key"],
                 "AWS_EC2_METADATA_DISABLED": "true", "TZ": "Australia/Lord_Howe"}
 
@@ -166,9 +178,10 @@ class Lab:
         arguments = [MUSTER, command, "-c", config_file, *words]
         if "--now" not in words:
             arguments += ["--now", rfc3339(self.now) + "Z"]
+        self.given.update(env or {})
         process = subprocess.Popen(arguments, env={**self.environment(), **(env or {})}, cwd=self.folder, text=True,
                                    stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        process.said = self.said
+        process.said, process.command = self.said, command
         return process
 
     def tell(self, now):
@@ -208,7 +221,8 @@ def finish(process, timeout, began=None):
         process.kill()
         out, err = process.communicate()
         raise AssertionError(f"still running after {timeout} s; it had said:\n{err[-4000:]}") from None
-    getattr(process, "said", []).extend((("stdout", out.encode()), ("stderr", err.encode())))
+    command = getattr(process, "command", "")
+    getattr(process, "said", []).extend(((f"{command}'s stdout", out.encode()), (f"{command}'s stderr", err.encode())))
     return Result(process.returncode, out, err, time.monotonic() - began)
 
 

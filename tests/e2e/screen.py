@@ -76,19 +76,20 @@ class Screen:
 
 
 class Terminal:
-    """A muster whose stderr is a terminal. `views` are the screens after each piece that arrived."""
+    """A muster whose outputs (stderr, if nothing is said) are a terminal. `views` are the screens after each piece that arrived."""
 
-    def __init__(self, lab, *words, size=(100, 24), env=None, command="run", stdout_too=False):
+    def __init__(self, lab, *words, size=(100, 24), env=None, command="run", outputs=("stderr",)):
         config = lab.path("muster.yaml", json.dumps(lab.settings))
         self.leader, self.follower = pty.openpty()
         self.screen = Screen(*size)
         self.resize(*size)
         self.before = termios.tcgetattr(self.follower)
-        self.seen, self.views = b"", []
+        self.seen, self.views, self.said = b"", [], lab.said
+        lab.given.update(env or {})
         self.process = subprocess.Popen(
             [MUSTER, command, "-c", config, "--now", rfc3339(lab.now) + "Z", *words], cwd=lab.folder,
             env={**lab.environment(), "TERM": "xterm", **(env or {})}, stdin=subprocess.DEVNULL,
-            stdout=self.follower if stdout_too else subprocess.DEVNULL, stderr=self.follower)
+            **{name: self.follower if name in outputs else subprocess.DEVNULL for name in ("stdout", "stderr")})
 
     def resize(self, columns, rows):
         fcntl.ioctl(self.leader, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
@@ -133,5 +134,6 @@ class Terminal:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
+        self.said.append(("a terminal", self.seen))
         os.close(self.leader)
         os.close(self.follower)

@@ -5,6 +5,7 @@ searched for the keys, tokens and passwords that went in: as they are, percent-e
 """
 import base64
 import os
+import re
 import subprocess
 import urllib.parse
 
@@ -12,6 +13,7 @@ MANY = 400  # files for one zstd
 SHORT = 8   # what is shorter is found by chance
 # How every session's token begins: the stand-in's carry their role in base64.
 SESSION = base64.b64encode(b'{"role":"')
+REFERENCE = re.compile(r"\$\$|\$\{([A-Za-z_]\w*)(?::-([^}]*))?\}")
 
 
 def forms(secret):
@@ -27,17 +29,25 @@ def forms(secret):
     return {form for form in found if len(form) >= SHORT}
 
 
-def passwords(settings):
-    """Those of the sinks, if the settings have any."""
+def expanded(word, env):
+    """A value of the configuration as muster reads it, its references to the environment replaced."""
+    return REFERENCE.sub(lambda m: "$" if m[0] == "$$" else env.get(m[1]) or m[2] or "", word)
+
+
+def passwords(settings, env):
+    """Those of the sinks, and the values of their headers, if the settings have any."""
     sinks = settings.get("sinks") if isinstance(settings, dict) else None
     for sink in sinks.values() if isinstance(sinks, dict) else ():
-        word = (sink.get("basic_auth") or {}).get("password", "") if isinstance(sink, dict) else ""
-        if isinstance(word, str) and len(word) >= SHORT and "$" not in word:
-            yield word
-        name = sink.get("bearer_token_file") if isinstance(sink, dict) else None
-        if isinstance(name, str) and os.path.isfile(name):
-            with open(name, encoding="utf-8", errors="replace") as file:
-                yield file.read().strip()
+        basic, headers = ((sink.get(key) if isinstance(sink, dict) else None) for key in ("basic_auth", "headers"))
+        words = [basic.get("password")] if isinstance(basic, dict) else []
+        words += headers.values() if isinstance(headers, dict) else []
+        yield from (expanded(word, env) for word in words if isinstance(word, str))
+        names = [basic.get("password_file") if isinstance(basic, dict) else None,
+                 sink.get("bearer_token_file") if isinstance(sink, dict) else None]
+        for name in names:
+            if isinstance(name, str) and os.path.isfile(name):
+                with open(name, encoding="utf-8", errors="replace") as file:
+                    yield file.read().strip()
 
 
 def unpacked(paths):

@@ -12,6 +12,7 @@ import unittest
 import arrivals
 from expected import Expected, windows
 from lab import NOW, REGION, Case, Lab, start_prometheus
+from screen import Terminal
 from standin.world import organize
 from test_page import Page
 
@@ -272,6 +273,39 @@ class Said(Case):
             self.assertRegex(attrs.get("href", "#"), "^#")
         self.assertEqual(written_plainly(text), [])
         self.assertIn("onerror=alert(2)", "".join(page.text))
+
+    def on_a_terminal(self, lab, command, *words):
+        """The lines of its standard output there, which moves no cursor and turns no text."""
+        terminal = Terminal(lab, *words, command=command, outputs=("stdout",))
+        self.addCleanup(terminal.close)
+        self.assertIn(terminal.finish(), (0, 1), terminal.seen[-3000:])
+        text = terminal.seen.decode("utf-8")
+        self.assertEqual(written_plainly(text, "\r\n"), [])
+        return text.replace("\r\n", "\n")
+
+    def test_rows_on_a_terminal(self):
+        """The sink for people and pipes: a pipe gets the bytes, a terminal the same JSON."""
+        found = []
+        for is_terminal in (False, True):
+            lab = self.lab(document=hostile(Lab.document(2)))
+            lab.settings["sinks"]["screen"] = {"kind": "stdout"}
+            lab.settings["jobs"]["ecs"]["to"] = ["lake", "screen"]
+            text = self.on_a_terminal(lab, "run") if is_terminal else lab.run().out
+            found.append(sorted((json.loads(line) for line in text.removesuffix("\n").split("\n")), key=json.dumps))
+            if not is_terminal:
+                self.assertLessEqual({"\x7f", "\x9b"}, set(text))
+        self.assertEqual(found[0], found[1])
+
+    def test_documents_on_a_terminal(self):
+        lab = self.refusing()
+        self.assert_status(lab.run(), 1)
+        for command, *words in (("status", "--json"), ("plan", "--json"), ("state", "show", "--json")):
+            with self.subTest(command=command):
+                result = lab.run(*words, command=command)
+                shown = self.on_a_terminal(lab, command, *words)
+                if command == "status":
+                    self.assertIn("\u202e", result.out)
+                    self.assertEqual(json.loads(shown), json.loads(result.out))
 
     def test_tenants_of_an_organization(self):
         """Accounts whose name, tag for an id or other tags are words: refused by name, or words in labels."""

@@ -106,7 +106,7 @@ class Progress(Case):
         lab = self.slow_lab(tenants=1, ms=300)
         lab.settings["sinks"]["screen"] = {"kind": "stdout"}
         lab.settings["jobs"]["ecs"]["to"].append("screen")
-        terminal = self.backfill(lab, 3, stdout_too=True)
+        terminal = self.backfill(lab, 3, outputs=("stdout", "stderr"))
         self.assertEqual(terminal.finish(), 0, terminal.seen[-2000:])
         self.assertIn(b'"values"', terminal.seen)
         self.assertNotIn(b"\x1b", terminal.seen)

@@ -8,7 +8,7 @@ import unittest
 import urllib.parse
 
 import secrets_of
-from lab import SOURCES, Case
+from lab import API_KEY, SOURCES, Case
 
 PASSWORD = "hunter2-Zq8vW3xK"
 BEARER = "bearer-Jd93kfLq02mZ"
@@ -21,12 +21,11 @@ def zstd(data):
 
 class Secrets(Case):
     def secrets(self, lab):
-        """Beside what every test looks for: this one's own, and the external ids, which only `check` may name."""
-        plain = [PASSWORD, BEARER, f"muster:{PASSWORD}", *(tenant["external_id"] for tenant in lab.world.tenants)]
-        return lab.secrets().union(*map(secrets_of.forms, plain))
+        """Beside what every test looks for: this one's own."""
+        return lab.secrets().union(lab.external_ids(), *map(secrets_of.forms, (PASSWORD, BEARER, f"muster:{PASSWORD}")))
 
     def assert_silent(self, lab, result):
-        own = lab.own | {"world.json", "muster.yaml", "token", "config", "printed", "keys.sh"}
+        own = lab.own | {"world.json", "muster.yaml", "token", "config", "printed", "keys.sh", "password"}
         written = [("stdout", result.out.encode()), ("stderr", result.err.encode()),
                    *secrets_of.written(lab.folder, own)]
         self.assertGreater(sum(len(data) for _, data in written), 60, "nothing was written at all")
@@ -53,12 +52,16 @@ class Secrets(Case):
         return lab.run("--log-level", "debug", "--report", lab.path("report.json"), **how)
 
     def test_when_all_goes_well(self):
-        lab = self.lab(flags=["--rw-basic", f"muster:{PASSWORD}"])
-        lab.settings["sinks"]["prom"]["basic_auth"] = {"username": "muster", "password": "${E2E_PASSWORD}"}
-        result = self.loud(lab, env={"E2E_PASSWORD": PASSWORD})
-        self.assert_status(result, 0)
-        self.assert_exact(lab)
-        self.assert_silent(lab, result)
+        for way in ("password", "password_file"):
+            with self.subTest(way=way):
+                lab = self.lab(flags=["--rw-basic", f"muster:{PASSWORD}"])
+                word = "${E2E_PASSWORD}" if way == "password" else lab.path("password", PASSWORD + "\n")
+                lab.settings["sinks"]["prom"]["basic_auth"] = {"username": "muster", way: word}
+                result = self.loud(lab, env={"E2E_PASSWORD": PASSWORD} if way == "password" else None)
+                self.assert_status(result, 0)
+                self.assert_exact(lab)
+                self.assert_silent(lab, result)
+                self.assertLessEqual(secrets_of.forms(PASSWORD) | secrets_of.forms(API_KEY), lab.secrets(), "not looked for")
 
     def test_with_a_bearer_token(self):
         lab = self.lab(flags=["--rw-bearer", BEARER])

@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 
 static json_t *
 parse(const char *text)
@@ -241,6 +242,31 @@ test_escape(void **state)
 		     true);
 }
 
+/* The same document without what a terminal would obey; a character that is cut is left for later.
+ */
+static void
+test_plainly(void **state)
+{
+	static const char text[] = "{\n\"a\xC2\x9B\": \"gr\xC3\xBC\xC3\x9F\x7F\\u001b\xE2\x80\xAE"
+				   "\xEF\xBB\xBF\xF0\x9F\x98\x80\"}\n";
+	CLEANUP(buf_done) struct buf b = BUF_INIT(1000);
+	CLEANUP(json_decrefp) json_t *was = parse(text), *is = NULL;
+
+	(void)state;
+	assert_int_equal(json_plainly(&b, sv_of(text)), strlen(text));
+	assert_string_equal(buf_cstr(&b),
+			    "{\n\"a\\u009b\": \"gr\xC3\xBC\xC3\x9F\\u007f\\u001b\\u202e"
+			    "\\ufeff\xF0\x9F\x98\x80\"}\n");
+	assert_int_equal(json_parse(buf_view(&b), "doc", &is, NULL), 0);
+	assert_true(json_equal(was, is));
+	buf_reset(&b);
+	assert_int_equal(json_plainly(&b, SV("\"x\xE2\x80")), 2);
+	assert_string_equal(buf_cstr(&b), "\"x");
+	buf_reset(&b);
+	assert_int_equal(json_plainly(&b, SV("\"\x9B\"")), 3);
+	assert_string_equal(buf_cstr(&b), "\"" UTF8_REPLACE "\"");
+}
+
 static void
 check_dump(const char *text, bool indent, const char *expected)
 {
@@ -357,12 +383,13 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_parse),	  cmocka_unit_test(test_parse_bad),
-	    cmocka_unit_test(test_no_quoting),	  cmocka_unit_test(test_depth),
-	    cmocka_unit_test(test_getters),	  cmocka_unit_test(test_absent),
-	    cmocka_unit_test(test_wrong_types),	  cmocka_unit_test(test_escape),
-	    cmocka_unit_test(test_indent),	  cmocka_unit_test(test_dump),
-	    cmocka_unit_test(test_dump_ceilings), cmocka_unit_test(test_dump_lists),
+	    cmocka_unit_test(test_parse),	cmocka_unit_test(test_parse_bad),
+	    cmocka_unit_test(test_no_quoting),	cmocka_unit_test(test_depth),
+	    cmocka_unit_test(test_getters),	cmocka_unit_test(test_absent),
+	    cmocka_unit_test(test_wrong_types), cmocka_unit_test(test_escape),
+	    cmocka_unit_test(test_plainly),	cmocka_unit_test(test_indent),
+	    cmocka_unit_test(test_dump),	cmocka_unit_test(test_dump_ceilings),
+	    cmocka_unit_test(test_dump_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

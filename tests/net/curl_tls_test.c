@@ -1,7 +1,9 @@
 /* Which certificates are believed. The server is the openssl program's; without it the tests are
  * skipped. */
+#include <dlfcn.h>
 #include <fcntl.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <openssl/x509.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -20,6 +22,20 @@
 #include "tests/support/stub_server.h"
 
 extern char **environ;
+
+/* In the place of libssl's, which is called: what options were asked for. */
+static _Atomic uint64_t options;
+
+uint64_t
+SSL_CTX_set_options(SSL_CTX *ctx, uint64_t op)
+{
+	uint64_t (*real)(SSL_CTX *, uint64_t);
+
+	*(void **)&real = dlsym(RTLD_NEXT, "SSL_CTX_set_options");
+	assert_non_null(real);
+	options |= op;
+	return real(ctx, op);
+}
 
 static char folder[] = "/tmp/muster-tls-XXXXXX";
 
@@ -183,6 +199,23 @@ test_trusted(void **state)
 	t = new_transport("cert.pem");
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ask(t, "localhost", s.port, &err), 0);
+	transport_free(t);
+	stop(&s);
+}
+
+/* What was decrypted is told not to stay in OpenSSL's buffers. */
+static void
+test_plaintext_is_wiped(void **state)
+{
+	struct transport *t;
+	struct server s;
+
+	(void)state;
+	start(&s);
+	options = 0;
+	t = new_transport("cert.pem");
+	assert_int_equal(ask(t, "localhost", s.port, NULL), 0);
+	assert_true(options & SSL_OP_CLEANSE_PLAINTEXT);
 	transport_free(t);
 	stop(&s);
 }
@@ -375,10 +408,15 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_trusted),	  cmocka_unit_test(test_unknown_issuer),
-	    cmocka_unit_test(test_other_host),	  cmocka_unit_test(test_bundle_that_is_none),
-	    cmocka_unit_test(test_expired),	  cmocka_unit_test(test_old_tls),
-	    cmocka_unit_test(test_no_tls_at_all), cmocka_unit_test(test_threads),
+	    cmocka_unit_test(test_trusted),
+	    cmocka_unit_test(test_unknown_issuer),
+	    cmocka_unit_test(test_other_host),
+	    cmocka_unit_test(test_bundle_that_is_none),
+	    cmocka_unit_test(test_expired),
+	    cmocka_unit_test(test_old_tls),
+	    cmocka_unit_test(test_no_tls_at_all),
+	    cmocka_unit_test(test_threads),
+	    cmocka_unit_test(test_plaintext_is_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, make_certificate, remove_certificate);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -130,6 +131,55 @@ test_file(void **state)
 	(void)close(fd);
 }
 
+/* A row with so many letters before the others, and what of it arrives. */
+static void
+assert_shown(struct sink *s, int leader, int letters)
+{
+	static const char *const was = "\xC2\x9B"
+				       "31m\x7F gr\xC3\xBC\xE2\x80\xAE\xF0\x9F\x98\x80\"}",
+				 *const is =
+				     "\\u009b31m\\u007f gr\xC3\xBC\\u202e\xF0\x9F\x98\x80\"}";
+	struct published done = {0};
+	struct cell_data d;
+	char want[8000], got[8000];
+	size_t n = 0;
+
+	cell_data_init(&d, (struct cell){0, 60000});
+	buf_fmt(&d.ndjson, "{\"m\":\"%0*d%s\n", letters, 0, was);
+	d.n_lines = 1;
+	assert_int_equal(s->ops->publish(s, &who, &d, &done, NULL), 0);
+	assert_int_equal(done.bytes, d.ndjson.n);
+	while (n == 0 || got[n - 1] != '\n') {
+		ssize_t some = read(leader, got + n, sizeof(got) - 1 - n);
+
+		assert_true(some > 0);
+		n += (size_t)some;
+	}
+	got[n] = '\0';
+	(void)snprintf(want, sizeof(want), "{\"m\":\"%0*d%s\r\n", letters, 0, is);
+	assert_string_equal(got, want);
+	cell_data_done(&d);
+}
+
+/* On a terminal: the same rows, in characters that it does not obey, wherever a piece is cut. */
+static void
+test_terminal(void **state)
+{
+	int leader = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), follower;
+	struct sink *s;
+
+	(void)state;
+	assert_true(leader >= 0 && grantpt(leader) == 0 && unlockpt(leader) == 0);
+	follower = open(ptsname(leader), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(follower >= 0);
+	s = open_on(follower, clock_real());
+	for (int before = 0; before < 40; before++)
+		assert_shown(s, leader, PIPE_BUF - before);
+	sink_free(s);
+	(void)close(follower);
+	(void)close(leader);
+}
+
 static void
 test_parallel(void **state)
 {
@@ -196,9 +246,8 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_file),
-	    cmocka_unit_test(test_parallel),
-	    cmocka_unit_test(test_nobody_reads),
+	    cmocka_unit_test(test_file),      cmocka_unit_test(test_terminal),
+	    cmocka_unit_test(test_parallel),  cmocka_unit_test(test_nobody_reads),
 	    cmocka_unit_test(test_cancelled),
 	};
 
