@@ -144,7 +144,8 @@ int ckpt_list(struct store *s, const char *base,
 	      void *arg, struct err *err);
 /* Compare-and-swap: generation + 1, new nonce, If-Match the etag it was loaded with (create if it
  * was new). When the answer is ERR_CONFLICT or unknown (ERR_TRANSIENT; ERR_LOCAL, when this machine may have failed
- * after its bytes had left) the stored one is read back: our nonce means success. ERR_CONFLICT: another run moved it; nothing was changed in *c. */
+ * after its bytes had left) the stored one is read back: our nonce means success. ERR_CONFLICT: another run moved it; nothing was changed in *c.
+ * One that would be larger than CKPT_MAX is written without its largest memos and marks; ERR_DATA: nothing else is left. */
 int ckpt_save(struct store *s, const char *base, struct ckpt *c, struct err *err);
 /* Copy the stored document to prev (once, at the start of a run; nothing to do for a new one, or
  * where prev was what could be used). */
@@ -183,6 +184,8 @@ bool ckpt_is_done(const struct ckpt_sink *k, struct cell c);
  * and lack something get a gap. -1: no memory. */
 int64_t ckpt_regrid(struct ckpt_stream *s, int64_t every_ms, const char *const *sinks, size_t n,
 		    int64_t now_ms, struct err *err);
+/* Drops the largest memo or the largest stream's marks, and says so. false: there are none. */
+bool ckpt_shed(struct ckpt *c);
 /* Oldest cursor; first_ms if it has no sinks. */
 int64_t ckpt_watermark(const struct ckpt_stream *s);
 /* Record a gap; one that touches the last of the same sink and reason grows it. */

@@ -214,6 +214,8 @@ save_prepare(struct save *v, struct err *err)
 	struct ckpt next = *v->c;
 	unsigned char random[16];
 
+	buf_reset(&v->key);
+	buf_reset(&v->text);
 	ckpt_key(&v->key, v->base, v->c->tenant, v->c->job, "");
 	if (buf_check(&v->key, "the checkpoint's key", err) < 0 ||
 	    random_bytes(random, sizeof(random), err) < 0)
@@ -307,8 +309,9 @@ ckpt_save(struct store *s, const char *base, struct ckpt *c, struct err *err)
 	    .store = s, .base = base, .c = c, .key = BUF_INIT(KEY_MAX), .text = BUF_INIT(CKPT_MAX)};
 	struct err why;
 
-	if (save_prepare(&v, err) < 0)
-		return -1;
+	while (save_prepare(&v, err) < 0)
+		if (!v.text.failed || v.text.no_memory || !ckpt_shed(c))
+			return -1;
 	if (save_write(&v, &why) < 0) {
 		if (why.kind != ERR_CONFLICT)
 			memcpy(c->tried, v.nonce, sizeof(c->tried));

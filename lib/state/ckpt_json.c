@@ -282,13 +282,24 @@ ckpt_json(const struct ckpt *c)
 	return STEAL(o);
 }
 
+/* That it is too large is no trouble of the machine's. */
+static int
+dump(const json_t *doc, bool indent, struct buf *out, struct err *err)
+{
+	if (!json_dump(doc, indent, out, err))
+		return 0;
+	return out->failed && !out->no_memory
+		   ? err_set(err, ERR_DATA, "it would be larger than %u MiB", CKPT_MAX >> 20)
+		   : -1;
+}
+
 int
 ckpt_checksum(const json_t *doc, char out[CHECKSUM_MAX], struct err *err)
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(CKPT_MAX);
 	char hex[SHA256_HEX_LEN + 1];
 
-	if (json_dump(doc, false, &text, err) < 0)
+	if (dump(doc, false, &text, err) < 0)
 		return -1;
 	sha256_hex(buf_view(&text), hex);
 	(void)snprintf(out, CHECKSUM_MAX, "sha256:%s", hex);
@@ -298,7 +309,7 @@ ckpt_checksum(const json_t *doc, char out[CHECKSUM_MAX], struct err *err)
 int
 ckpt_text(const json_t *doc, struct buf *out, struct err *err)
 {
-	if (json_dump(doc, true, out, err) < 0)
+	if (dump(doc, true, out, err) < 0)
 		return -1;
 	buf_ch(out, '\n');
 	return buf_check(out, "checkpoint", err);
@@ -316,8 +327,10 @@ ckpt_dump(const struct ckpt *c, struct buf *out, struct err *err)
 	doc = ckpt_json(c);
 	if (!doc)
 		return err_nomem(err);
-	if (ckpt_checksum(doc, sum, err) < 0)
+	if (ckpt_checksum(doc, sum, err) < 0) {
+		out->failed = err->kind == ERR_DATA; /* it would not go in there either */
 		return -1;
+	}
 	if (json_object_set_new(doc, "checksum", json_string(sum)) < 0)
 		return err_nomem(err);
 	return ckpt_text(doc, out, err);

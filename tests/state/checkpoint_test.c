@@ -929,6 +929,32 @@ test_key(void **state)
 	buf_done(&b);
 }
 
+/* What cannot be written once could never be: the tenant would stand still. */
+static void
+test_too_large(void **state)
+{
+	struct ckpt *c = sample(), *again = NULL;
+	struct ckpt_stream *s = &c->streams[0];
+	char *text = calloc(1, CKPT_MAX + 1);
+	struct err err;
+
+	assert_non_null(text);
+	memset(text, 'x', CKPT_MAX);
+	json_decref(s->memo);
+	json_decref(s->seen);
+	s->seen = json_pack("{s:s}", "small", "one");
+	s->memo = json_pack("{s:s}", "large", text);
+	assert_non_null(s->memo);
+	free(text);
+	ok(ckpt_save(*state, "", c, &err));
+	assert_null(s->memo);
+	ok(ckpt_load(*state, "", "acme", "ecs", &again, &err));
+	assert_null(again->streams[0].memo);
+	assert_true(json_equal(again->streams[0].seen, s->seen));
+	ckpt_free(c);
+	ckpt_free(again);
+}
+
 static void
 test_save_load(void **state)
 {
@@ -1557,6 +1583,7 @@ main(void)
 	    cmocka_unit_test(test_version_1),
 	    cmocka_unit_test(test_nonsense),
 	    cmocka_unit_test(test_key),
+	    T(test_too_large),
 	    T(test_save_load),
 	    T(test_conflict),
 	    T(test_damaged_uses_prev),
