@@ -52,12 +52,15 @@ save_locked(struct commit *c, struct err *err)
 }
 
 /* True if somebody else may still be at work. A store with process locks has answered that already,
- * and what this run could not give up after its first pass is its own. */
+ * and what this run could not give up after its first pass is its own. One that ends later than any
+ * that is taken now is of a clock that was wrong: it only saves work, so it is not waited for. */
 static bool
 lease_is_live(const struct commit *c, const struct ckpt_lease *l)
 {
+	int64_t now = shared_now_ms(c);
+
 	return l->owner && strcmp(l->owner, c->env->run_id) != 0 && !c->process_lock &&
-	       l->until_ms > shared_now_ms(c);
+	       l->until_ms > now && !plan_is_ahead(l->until_ms - LEASE_MS, now);
 }
 
 /* It may have been written although it failed here; nothing was begun under it. What is written now
@@ -95,7 +98,7 @@ lease_take(struct commit *c, int64_t due_end_ms, struct err *err)
 		l->begun_through_ms = due_end_ms;
 	if (!save_locked(c, err))
 		return 0;
-	if (err->kind == ERR_LOCAL && *c->locked.ckpt->tried)
+	if (err->kind == ERR_LOCAL && *c->locked.ckpt->tried[0])
 		lease_give_back(c, begun_before_ms);
 	return -1;
 }

@@ -29,6 +29,7 @@
  * may be missing, so documents of versions 1 and 2 are read alike. */
 #define CKPT_VERSION	 3
 #define CKPT_MAX	 (32u << 20)
+#define CKPT_TRIED	 4 /* saves without a clear answer, one after the other, that are remembered */
 #define CKPT_HISTORY_MAX 32  /* the oldest goes when another comes */
 #define CKPT_REASON_MAX	 500 /* bytes of an operator's reason */
 
@@ -106,7 +107,7 @@ struct ckpt {
 	bool lost;	  /* recovered, and the previous one could not be used either: this is empty */
 	char aside[256];  /* where the damaged one went, "" if it was missing */
 	char damage[320]; /* what was wrong with it */
-	char tried[33];	  /* nonce of a save whose outcome is not known */
+	char tried[CKPT_TRIED][33];	  /* nonces of saves whose outcome is not known, the newest first */
 };
 
 /* Key of the document in the state store: tenants/<tenant>/<job>.json, or below `base`

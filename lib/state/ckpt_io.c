@@ -243,6 +243,22 @@ save_put(struct save *v, struct err *err)
 	return 0;
 }
 
+static void
+remember_tried(struct ckpt *c, const char nonce[33])
+{
+	memmove(c->tried[1], c->tried[0], sizeof(c->tried) - sizeof(c->tried[0]));
+	memcpy(c->tried[0], nonce, sizeof(c->tried[0]));
+}
+
+static bool
+was_tried(const struct ckpt *c, const char *nonce)
+{
+	for (size_t i = 0; i < CKPT_TRIED && *c->tried[i]; i++)
+		if (!strcmp(c->tried[i], nonce))
+			return true;
+	return false;
+}
+
 enum outcome { WRITTEN, NOT_WRITTEN, OVERTAKEN, OURS_BEFORE, UNKNOWN };
 
 /* Looks into the store for what became of a put without a clear answer. */
@@ -262,7 +278,7 @@ save_read_back(struct save *v)
 	memcpy(v->etag, d.info.etag, sizeof(v->etag));
 	if (strcmp(d.ckpt->nonce, v->nonce) == 0)
 		return WRITTEN;
-	return *v->c->tried && strcmp(d.ckpt->nonce, v->c->tried) == 0 ? OURS_BEFORE : OVERTAKEN;
+	return was_tried(v->c, d.ckpt->nonce) ? OURS_BEFORE : OVERTAKEN;
 }
 
 static int
@@ -314,13 +330,13 @@ ckpt_save(struct store *s, const char *base, struct ckpt *c, struct err *err)
 			return -1;
 	if (save_write(&v, &why) < 0) {
 		if (why.kind != ERR_CONFLICT)
-			memcpy(c->tried, v.nonce, sizeof(c->tried));
+			remember_tried(c, v.nonce);
 		return err_move(err, &why);
 	}
 	c->generation++;
 	memcpy(c->nonce, v.nonce, sizeof(c->nonce));
 	memcpy(c->etag, v.etag, sizeof(c->etag));
-	c->tried[0] = '\0';
+	memset(c->tried, 0, sizeof(c->tried));
 	return 0;
 }
 

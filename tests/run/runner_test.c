@@ -1526,7 +1526,7 @@ a_lease_is_left_alone_until_its_time_is_up(void **state)
 	env = (struct commit_env){.state = w.state,
 				  .base = "",
 				  .clock = w.clock,
-				  .clock_offset_ms = 60 * MIN,
+				  .clock_offset_ms = 14 * MIN,
 				  .run_id = "other",
 				  .host = "there"};
 	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, NULL, 0, &other, &err),
@@ -1535,7 +1535,7 @@ a_lease_is_left_alone_until_its_time_is_up(void **state)
 	assert_int_equal(s[0][0].state, STREAM_DONE);
 	assert_int_equal(s[1][0].state, STREAM_SKIPPED);
 	assert_int_equal(s[1][1].state, STREAM_SKIPPED);
-	clock_fake_advance(w.clock, 60 * MIN + LEASE_MS + 1);
+	clock_fake_advance(w.clock, 14 * MIN + LEASE_MS + 1);
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
 	assert_int_equal(s[1][0].state, STREAM_DONE);
 	assert_int_equal(commit_close(other, &err), -1);
@@ -1567,6 +1567,35 @@ leave_sent_cell(struct world *w, struct cell cell)
 }
 
 /* It died before it could say so, but it had said up to where it might. */
+static void
+a_lease_of_a_clock_that_was_wrong_holds_nobody_up(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct commit *other = NULL;
+	struct err err = {0};
+	struct commit_env env;
+	struct balky b;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	use_balky(&w, &b);
+	env = (struct commit_env){.state = w.state,
+				  .base = "",
+				  .clock = w.clock,
+				  .clock_offset_ms = 16 * MIN,
+				  .run_id = "other",
+				  .host = "there"};
+	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, NULL, 0, &other, &err),
+			 COMMIT_OPENED);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[1][0].state, STREAM_DONE);
+	assert_int_equal(commit_close(other, &err), -1); /* if it was alive after all */
+	assert_int_equal(err.kind, ERR_CONFLICT);
+	w.state = b.inner;
+	world_close(&w);
+}
+
 static void
 what_a_dead_run_may_have_sent_is_no_refused_sample(void **state)
 {
@@ -1852,6 +1881,7 @@ main(void)
 	    cmocka_unit_test(a_gap_leaves_out_what_was_delivered),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
 	    cmocka_unit_test(a_lease_is_left_alone_until_its_time_is_up),
+	    cmocka_unit_test(a_lease_of_a_clock_that_was_wrong_holds_nobody_up),
 	    cmocka_unit_test(what_a_dead_run_may_have_sent_is_no_refused_sample),
 	    cmocka_unit_test(an_answer_that_is_never_complete_has_an_end),
 	};

@@ -1401,6 +1401,27 @@ test_refused_for_nothing(void **state)
 	ckpt_free(c);
 }
 
+/* One arrived; the next is refused for that, and nobody can look what is there. */
+static void
+test_unknown_more_than_once(void **state)
+{
+	struct ckpt *c = load(*state);
+	struct err err;
+	struct flaky f;
+
+	ok(ckpt_save(*state, "", c, &err));
+	f = flaky_on(*state, ERR_TRANSIENT, true);
+	f.get_in = 1;
+	expect_err(ckpt_save(&f.base, "", c, &err), ERR_TRANSIENT);
+	for (int i = 0; i < CKPT_TRIED - 1; i++) {
+		f = flaky_on(*state, ERR_CONFLICT, false);
+		f.get_in = 1;
+		expect_err(ckpt_save(&f.base, "", c, &err), ERR_TRANSIENT);
+	}
+	ok(ckpt_save(*state, "", c, &err));
+	ckpt_free(c);
+}
+
 /* Written or not, the answer and the question after it are lost too. */
 static void
 test_unknown(void **state)
@@ -1598,6 +1619,7 @@ main(void)
 	    T(test_lost_reply),
 	    T(test_lost_request),
 	    T(test_refused_for_nothing),
+	    T(test_unknown_more_than_once),
 	    T(test_unknown),
 	    T(test_overtaken),
 	    T(test_unknown_then_overtaken),
