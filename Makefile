@@ -184,7 +184,7 @@ sweep:                    ## kills and faults everywhere, at every level: script
 	$(Q)scripts/sweep
 
 SWEEPS := "pairs $(or $(SHARE),0/400)" points "seeds $(SEED) 500" "allocations 0/80" "races $(SEED) 100" "late 100" \
-	  "late-points 50" "days $(SEED) 20" "traces 100" "alarms 100" "compact 40" "chaos $(SEED) 6" "year $(SEED) 5"
+	  "late-points 50" "days $(SEED) 20" "traces 100" "alarms 100" "compact 40" ways "chaos $(SEED) 6" "year $(SEED) 5"
 sweep-share: $(SIM_BIN)   ## so much of it as CI has time for (SHARE=I/N of the pairs, SEED=), one for each processor at a time
 	$(Q)printf '%s\n' $(SWEEPS) | xargs -P "$$(nproc)" -I '{}' sh -c '$(FIXED) $(B)/tests/sim/sweep {}'
 

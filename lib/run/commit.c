@@ -781,15 +781,15 @@ commit_memos(struct commit *c, const char *except_region,
 }
 
 int
-commit_gap(struct commit *c, const char *region, struct cell range, const char *reason,
-	   int64_t now_ms, struct err *err)
+commit_gap(struct commit *c, const char *region, const char *sink, struct cell range,
+	   const char *reason, int64_t now_ms, struct err *err)
 {
 	struct ckpt_stream *s;
 	int r;
 
 	lock(c);
 	s = ckpt_stream_find(c->locked.ckpt, region);
-	r = s ? ckpt_gap_add(s, "", range, reason, now_ms, err)
+	r = s ? ckpt_gap_add(s, sink, range, reason, now_ms, err)
 	      : err_set(err, ERR_LOCAL, "no stream for region %s", region);
 	c->locked.dirty = true;
 	unlock(c);

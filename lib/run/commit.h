@@ -147,8 +147,8 @@ int64_t commit_sink_newest(struct commit *c, const char *region, const char *sin
 /* The sum of what fn finds in the memos of all streams but this one. */
 uint64_t commit_memos(struct commit *c, const char *except_region,
 		      uint64_t (*fn)(const json_t *memo, int64_t now_ms), int64_t now_ms);
-/* Cells of the span are done but for a range that nobody can have: on record, for all sinks. */
-int commit_gap(struct commit *c, const char *region, struct cell range, const char *reason,
+/* Cells of the span are done but for a range that nobody can have, or that one sink does not get ("": all): on record. */
+int commit_gap(struct commit *c, const char *region, const char *sink, struct cell range, const char *reason,
 	       int64_t now_ms, struct err *err);
 /* Write now: what comes next must find it after a crash. */
 int commit_flush(struct commit *c, struct err *err);

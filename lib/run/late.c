@@ -67,6 +67,24 @@ late_oldest_ms(const struct stream *s)
 	return s->env->now_ms - s->plan->max_catchup_ms - s->reach_ms;
 }
 
+/* Of late objects that a sink is still owed it is told no more. */
+#define NOT_DELIVERED "late points: the sink was not reached within max_catchup"
+
+/* No more is known of the i-th cell. False: what is still owed could not be put on record. */
+static bool
+forget_cell(struct stream *s, size_t i)
+{
+	const struct seen_cell *c = &s->seen.cells[i];
+	struct err ignored = {0};
+
+	for (size_t k = 0; k < c->n_owed; k++)
+		if (commit_gap(s->commit, s->js.region, c->owed[k].sink, late_cell(s, c->start_ms),
+			       NOT_DELIVERED, s->env->now_ms, &ignored))
+			return false;
+	seen_drop(&s->seen, i);
+	return true;
+}
+
 /* A cell's place among those with marks; if there is none, the oldest one's. */
 static struct seen_cell *
 put_cell(struct stream *s, int64_t start_ms)
@@ -76,9 +94,8 @@ put_cell(struct stream *s, int64_t start_ms)
 
 	while (!(c = seen_put(&s->seen, start_ms, &err))) {
 		late_warn_full(s, &err);
-		if (!s->seen.n || s->seen.cells[0].start_ms > start_ms)
+		if (!s->seen.n || s->seen.cells[0].start_ms > start_ms || !forget_cell(s, 0))
 			return NULL;
-		seen_drop(&s->seen, 0);
 	}
 	return c;
 }
@@ -145,13 +162,11 @@ mark(struct stream *s, int64_t start_ms, const struct cell_data *d)
 	struct err err = {0};
 
 	while (seen_mark(&s->seen, c, d, &err)) {
-		if (s->seen.cells[0].start_ms >= start_ms) {
+		late_warn_full(s, &err);
+		if (s->seen.cells[0].start_ms >= start_ms || !forget_cell(s, 0)) {
 			c->foreign = true;
-			late_warn_full(s, &err);
 			return false;
 		}
-		late_warn_full(s, &err);
-		seen_drop(&s->seen, 0);
 		c = seen_find(&s->seen, start_ms);
 	}
 	return true;
@@ -209,7 +224,7 @@ late_keep(struct stream *s)
 		const struct seen_cell *c = &s->seen.cells[i];
 
 		if (c->start_ms < oldest || (is_over(s, c) && !c->n_owed))
-			seen_drop(&s->seen, i);
+			(void)forget_cell(s, i);
 	}
 	j = seen_save(&s->seen);
 	if (j)

@@ -313,7 +313,8 @@ record_gaps(struct stream *s, const struct pull *p, int64_t first_ms, struct err
 
 		if (gap.start_ms >= gap.end_ms)
 			continue;
-		if (commit_gap(s->commit, s->js.region, gap, gaps[i].reason, s->env->now_ms, err))
+		if (commit_gap(s->commit, s->js.region, "", gap, gaps[i].reason, s->env->now_ms,
+			       err))
 			return -1;
 		if (!s->gap_said)
 			say_gap(s, &gaps[i]);
@@ -374,7 +375,7 @@ make_do(struct stream *s, struct pull *p, const struct pull_span *span, struct e
 		  LOG_S("region", s->js.region), LOG_E(err));
 	err_clear(err);
 	s->made_do = true;
-	return commit_gap(s->commit, s->js.region, gap, reason, s->env->now_ms, err);
+	return commit_gap(s->commit, s->js.region, "", gap, reason, s->env->now_ms, err);
 }
 
 /* A few at a time write lines, until these are compressed: so that workers who wait for a processor

@@ -40,7 +40,7 @@ second_begin(struct stream *s, struct err *err)
 		struct cell cell = {c->start_ms, c->start_ms + every};
 
 		if (!c->asked && !c->foreign && late_is_frozen(s, cell) &&
-		    commit_gap(s->commit, s->js.region, cell, TOO_LATE, s->env->now_ms, err))
+		    commit_gap(s->commit, s->js.region, "", cell, TOO_LATE, s->env->now_ms, err))
 			return -1;
 		c->asked = true;
 	}
@@ -69,7 +69,8 @@ second_expect(struct stream *s, const struct cell_data *d, bool old, struct err 
 	}
 	if (!c) {
 		late_warn_full(s, &full);
-		return commit_gap(s->commit, s->js.region, d->cell, TOO_MANY, s->env->now_ms, err);
+		return commit_gap(s->commit, s->js.region, "", d->cell, TOO_MANY, s->env->now_ms,
+				  err);
 	}
 	c->asked = false;
 	c->late = count_late(d);

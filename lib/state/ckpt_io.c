@@ -189,9 +189,12 @@ ckpt_keep_prev(struct store *s, const char *base, const struct ckpt *c, struct e
 		return 0;
 	if (doc_load(s, &d, c->tenant, c->job, err) < 0)
 		return -1;
-	if (d.found != FOUND)
-		return err_set(err, ERR_CONFLICT, "%s is %s since it was loaded", buf_cstr(&d.key),
-			       d.found == MISSING ? "gone" : "damaged");
+	if (d.found == MISSING)
+		return err_set(err, ERR_CONFLICT, "%s is gone since it was loaded",
+			       buf_cstr(&d.key));
+	if (d.found != FOUND) /* nobody else is at work: that would be a sound one */
+		return err_set(err, ERR_DATA, "%s is damaged since it was loaded: %s",
+			       buf_cstr(&d.key), d.why.msg);
 	ckpt_key(&prev, base, c->tenant, c->job, ".prev");
 	return store_put(s, buf_cstr(&prev), buf_view(&d.text), &opt, NULL, err);
 }

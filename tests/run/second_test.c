@@ -579,6 +579,41 @@ a_sink_that_was_down_gets_them_later(void **state)
 	world_close(&w);
 }
 
+/* It has the cell, but never what came late of it. */
+static void
+what_a_sink_is_owed_for_too_long_is_a_gap(void **state)
+{
+	const struct ckpt_stream *st;
+	struct ckpt *c = NULL;
+	size_t found = 0;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	w.max_catchup_ms = 60 * MIN;
+	add_event(T0 + MIN, 0, "a");
+	add_event(T0 + 2 * MIN, T0 + 20 * MIN, "b");
+	run_at(&w, T0 + 15 * MIN);
+	w.keeper.down = true;
+	run_at(&w, T0 + 25 * MIN);
+	expect_object(&w, T0, 1, "b,");
+	run_at(&w, T0 + 120 * MIN);
+	w.keeper.down = false;
+	run_at(&w, T0 + 180 * MIN);
+	assert_null(strstr(w.keeper.got, "\"b\""));
+	st = stream_of(&w, &c);
+	for (size_t i = 0; i < st->n_gaps; i++) {
+		const struct ckpt_gap *g = &st->gaps[i];
+
+		found += strncmp(g->reason, "late points", strlen("late points")) == 0 &&
+			 strcmp(g->sink, w.plan_sinks[1].name) == 0 && g->start_ms == T0 &&
+			 g->end_ms == T0 + CELL;
+	}
+	assert_int_equal(found, 1);
+	ckpt_free(c);
+	world_close(&w);
+}
+
 static void
 an_asking_that_fails_comes_after_what_is_new_and_is_tried_again(void **state)
 {
@@ -715,6 +750,7 @@ main(void)
 	    cmocka_unit_test(which_cells_are_asked_for_again),
 	    cmocka_unit_test(another_run_was_first),
 	    cmocka_unit_test(a_sink_that_was_down_gets_them_later),
+	    cmocka_unit_test(what_a_sink_is_owed_for_too_long_is_a_gap),
 	    cmocka_unit_test(an_asking_that_fails_comes_after_what_is_new_and_is_tried_again),
 	    cmocka_unit_test(what_was_never_asked_for_again_is_a_gap),
 	    cmocka_unit_test(a_run_between_the_passes_of_another_keeps_its_marks),

@@ -12,6 +12,7 @@
  *                           of them: with every kind of job and store, most sinks, each
  *                           protocol and source of keys; or in one of these ways only
  *   sweep allocation WAYS N    one of these, with what the run says
+ *   sweep ways              each kind of fault at every call, with all of these ways
  *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
  *   sweep seeds FIRST N     random worlds, workers, faults and delays
  *   sweep races FIRST N     the same with two to five runs at once, in any order
@@ -571,6 +572,19 @@ sweep_world(enum sim_jobs jobs, uint64_t seeds)
 	}
 }
 
+/* Each fault at every call, once for each kind of job, protocol, store and source of keys. */
+static void
+sweep_ways(void)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		struct sim_ways w = ways[i];
+		struct plan_of_faults p = plan_without(&w);
+
+		w.files = false; /* whose calls nobody sees */
+		sweep_points(&p);
+	}
+}
+
 /* ---- a day that is over ---- */
 
 #define LONG_AFTER (4 * DAY) /* a day, max_catchup, hold, and a day */
@@ -985,7 +999,9 @@ sweep(int argc, char **argv)
 	enum sim_jobs jobs = world_of(argv[1]);
 	unsigned long long share = 0, shares = 1;
 
-	if (!strcmp(argv[1], "points"))
+	if (!strcmp(argv[1], "ways"))
+		sweep_ways();
+	else if (!strcmp(argv[1], "points"))
 		sweep_points(&scenario);
 	else if (jobs != SIM_WORLDS)
 		sweep_world(jobs, argc > 2 ? strtoull(argv[2], NULL, 10) : 0);

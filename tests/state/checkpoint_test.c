@@ -929,6 +929,23 @@ test_key(void **state)
 	buf_done(&b);
 }
 
+/* That is no other run's doing: the tenant has failed, and is not skipped. */
+static void
+test_damaged_since_it_was_loaded(void **state)
+{
+	struct buf text = BUF_INIT(CKPT_MAX);
+	struct ckpt *c = load(*state);
+	struct err err;
+
+	ok(ckpt_save(*state, "", c, &err));
+	assert_true(get_text(*state, KEY, &text));
+	text.p[text.n / 2] ^= 4;
+	put_text(*state, KEY, buf_view(&text));
+	expect_err(ckpt_keep_prev(*state, "", c, &err), ERR_DATA);
+	ckpt_free(c);
+	buf_done(&text);
+}
+
 /* What cannot be written once could never be: the tenant would stand still. */
 static void
 test_too_large(void **state)
@@ -1604,6 +1621,7 @@ main(void)
 	    cmocka_unit_test(test_version_1),
 	    cmocka_unit_test(test_nonsense),
 	    cmocka_unit_test(test_key),
+	    T(test_damaged_since_it_was_loaded),
 	    T(test_too_large),
 	    T(test_save_load),
 	    T(test_conflict),
