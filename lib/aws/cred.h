@@ -73,7 +73,8 @@ struct cred_setup {
 int cred_chain_new(const struct cred_setup *setup, struct cred_source **ret, struct err *err);
 
 /* What the chain may want of this machine beside the network; texts are the environment's and the profiles'. */
-#define CRED_NEEDS_FILES 10
+#define CRED_PROFILES_MAX 16 /* of a chain; nobody has more than three */
+#define CRED_NEEDS_FILES (CRED_PROFILES_MAX + 2) /* a token for each, and two named by the environment */
 struct cred_needs {
 	bool programs; /* credential_process */
 	const char *files[CRED_NEEDS_FILES]; /* tokens that others put there and replace; "~/" may begin them */

@@ -6,8 +6,6 @@
 
 #include "aws/cred_sources.h"
 
-#define MAX_STEPS 8 /* a few more than cred_profile.c takes */
-
 static void
 add_file(struct cred_needs *n, const char *file)
 {
@@ -34,7 +32,7 @@ cred_needs(struct cred_needs *ret)
 		return;
 	add_file(ret, getenv("AWS_WEB_IDENTITY_TOKEN_FILE"));
 	add_file(ret, getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"));
-	for (int i = 0; p && name && i < MAX_STEPS; i++) {
+	for (int i = 0; p && name && i < CRED_PROFILES_MAX; i++) {
 		add_file(ret, profiles_get(p, name, "web_identity_token_file", PROFILE_EITHER));
 		if (profiles_get(p, name, "credential_process", PROFILE_EITHER))
 			ret->programs = true;

@@ -14,7 +14,6 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 
-#define MAX_PROFILES   16 /* of a chain; nobody has more than three */
 #define MAX_CHAINED_S  3600
 #define MIN_DURATION_S 900
 #define MAX_DURATION_S 43200
@@ -22,7 +21,7 @@
 struct cred_profile {
 	struct cred_source base;
 	/* Each uses the one before; the last one's keys are the profile's. */
-	struct cred_source *v[MAX_PROFILES + 1];
+	struct cred_source *v[CRED_PROFILES_MAX + 1];
 	size_t n;
 	char *what;
 };
@@ -31,7 +30,7 @@ struct build {
 	const struct cred_setup *setup;
 	const struct profiles *p;
 	struct cred_profile *made;
-	const char *names[MAX_PROFILES]; /* from the one that was asked for down */
+	const char *names[CRED_PROFILES_MAX]; /* from the one that was asked for down */
 	size_t n;
 	struct buf what;
 	bool short_lived; /* the newest keys are a session's: a role assumed with them lasts an hour
@@ -227,7 +226,8 @@ push(struct build *b, struct cred_source *s, struct err *err)
 {
 	if (b->made->n == ARRAY_LEN(b->made->v)) {
 		cred_source_free(s);
-		return err_set(err, ERR_AUTH, "more than %d profiles in a chain", MAX_PROFILES);
+		return err_set(err, ERR_AUTH, "more than %d profiles in a chain",
+			       CRED_PROFILES_MAX);
 	}
 	b->made->v[b->made->n++] = s;
 	return 0;
@@ -288,9 +288,9 @@ follow(struct build *b, const char *from, const char *to, struct err *err)
 	if (was_visited(b, to) && !(itself && has_keys(b, to)))
 		return err_set(err, ERR_AUTH, "profile %s: source_profile %s leads round in a loop",
 			       from, to);
-	if (b->n == MAX_PROFILES)
+	if (b->n == CRED_PROFILES_MAX)
 		return err_set(err, ERR_AUTH, "profile %s: more than %d profiles in a chain", from,
-			       MAX_PROFILES);
+			       CRED_PROFILES_MAX);
 	b->names[b->n++] = to;
 	if (!itself)
 		buf_fmt(&b->what, " via source_profile %s", to);

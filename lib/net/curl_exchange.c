@@ -354,6 +354,7 @@ set_network(struct exchange *x)
 	SET(x, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	SET(x, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	SET(x, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(x, CURLOPT_PROXY_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
 	if (x->trust && !x->rc)
 		x->rc = curl_trust_use(x->trust, x->h->easy);
 	else if (x->setup->ca_bundle)

@@ -40,8 +40,11 @@ move(void *p, size_t n)
 int
 curl_memory_init(struct err *err)
 {
-	CURLcode rc =
-	    curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wipe_and_free, move, strdup, calloc);
+	CURLcode rc;
 
+	/* Where it is set libcurl writes what decrypts the traffic into a file that all may read.
+	 * NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
+	(void)unsetenv("SSLKEYLOGFILE");
+	rc = curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wipe_and_free, move, strdup, calloc);
 	return rc ? err_set(err, ERR_LOCAL, "libcurl: %s", curl_easy_strerror(rc)) : 0;
 }

@@ -69,6 +69,24 @@ allow_folder_of(struct confine *c, const char *path, enum confine_use use)
 	confine_allow(c, folder, use);
 }
 
+/* Where a link leads: what is at its end is in no folder of the list. */
+static void
+allow_target(struct confine *c, const char *path)
+{
+	CLEANUP(freep) char *real = realpath(path, NULL);
+
+	if (real)
+		allow_folder_of(c, real, CONFINE_READ);
+}
+
+/* A file that is read again and again, and replaced meanwhile. */
+static void
+allow_token(struct confine *c, const char *path)
+{
+	allow_folder_of(c, path, CONFINE_READ);
+	allow_target(c, path);
+}
+
 /* Of file:///..., a folder or a file in one. Others are not on this machine. */
 static void
 allow_url(struct confine *c, const char *url, bool file)
@@ -83,16 +101,6 @@ allow_url(struct confine *c, const char *url, bool file)
 		allow_folder_of(c, buf_cstr(&path), CONFINE_SCRATCH);
 	else
 		confine_allow(c, buf_cstr(&path), CONFINE_STORE);
-}
-
-/* Where a link leads: what is at its end is in no folder of the list. */
-static void
-allow_target(struct confine *c, const char *path)
-{
-	CLEANUP(freep) char *real = realpath(path, NULL);
-
-	if (real)
-		allow_folder_of(c, real, CONFINE_READ);
 }
 
 static void
@@ -135,7 +143,7 @@ allow_config(struct confine *c, const struct config *config)
 
 		allow_url(c, s->url, false);
 		if (s->bearer_token_file)
-			allow_folder_of(c, s->bearer_token_file, CONFINE_READ);
+			allow_token(c, s->bearer_token_file);
 	}
 }
 
@@ -159,7 +167,7 @@ allow_tokens(struct confine *c, const struct cred_needs *needs)
 		CLEANUP(freep) char *path = profile_path(needs->files[i]);
 
 		if (path)
-			allow_folder_of(c, path, CONFINE_READ);
+			allow_token(c, path);
 	}
 }
 

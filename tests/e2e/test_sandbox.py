@@ -4,6 +4,8 @@ whole run, and the run must not notice. The fences are the kernel's; where it ha
 import ctypes
 import errno
 import os
+import shutil
+import tempfile
 import unittest
 
 from lab import MUSTER, ROOT, Case
@@ -80,6 +82,18 @@ class Sandbox(Case):
         lab = self.lab(tenants=1)
         found, _ = self.tried(lab, env=lab.keys_from("web"))
         self.assert_tried(found, {"read": 0, "write": errno.EACCES}, PROGRAM, CALLS)
+
+    def test_a_token_may_be_a_link(self):
+        """As Kubernetes mounts them: what is at its end lies in a folder that nobody named."""
+        lab = self.lab(tenants=1)
+        keys = lab.keys_from("web")
+        with tempfile.TemporaryDirectory(prefix="muster-token.", dir="/var/tmp") as elsewhere:
+            os.mkdir(os.path.join(elsewhere, "data"))
+            real = shutil.copy(keys["AWS_WEB_IDENTITY_TOKEN_FILE"], os.path.join(elsewhere, "data", "token"))
+            os.mkdir(lab.path("mount"))
+            os.symlink(real, lab.path("mount/token"))
+            found, _ = self.tried(lab, env={**keys, "AWS_WEB_IDENTITY_TOKEN_FILE": lab.path("mount/token"), "TMPDIR": lab.folder})
+        self.assert_tried(found, PROGRAM, CALLS)
 
     def test_a_profile_that_is_not_used_opens_nothing(self):
         lab = self.lab(tenants=1)

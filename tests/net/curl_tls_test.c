@@ -203,6 +203,25 @@ test_trusted(void **state)
 	stop(&s);
 }
 
+/* The first of all: libcurl looks once whether it shall write down what decrypts the traffic. */
+static void
+test_keys_are_not_logged(void **state)
+{
+	struct transport *t;
+	struct server s;
+	struct err err;
+
+	(void)state;
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no threads yet */
+	assert_int_equal(setenv("SSLKEYLOGFILE", "keys.log", 1), 0);
+	start(&s);
+	t = new_transport("cert.pem");
+	assert_int_equal(ask(t, "localhost", s.port, &err), 0);
+	transport_free(t);
+	stop(&s);
+	assert_int_equal(access("keys.log", F_OK), -1);
+}
+
 /* What was decrypted is told not to stay in OpenSSL's buffers. */
 static void
 test_plaintext_is_wiped(void **state)
@@ -408,6 +427,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_keys_are_not_logged),
 	    cmocka_unit_test(test_trusted),
 	    cmocka_unit_test(test_unknown_issuer),
 	    cmocka_unit_test(test_other_host),
