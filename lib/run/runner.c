@@ -932,9 +932,13 @@ runner_run(struct runner *r, struct err *err)
 	r->sched = &sc;
 	for (sc.pass = PLAN_FRESH; !rc && sc.pass < PLAN_PASSES && !stopping(&sc); sc.pass++)
 		rc = run_pass(&sc, err);
+	if (rc) {
+		sc.central = true;
+		sc.why = *err;
+	}
 	for (size_t i = 0; i < r->n_tenants; i++)
 		close_tenant(&sc, &r->tenants[i]);
-	if (!rc && sc.central) {
+	if (sc.central) {
 		*err = sc.why;
 		rc = -1;
 	}
