@@ -547,16 +547,27 @@ commit_cell_frozen(struct commit *c, const char *region, const struct cell_data 
 	return r;
 }
 
+/* What a sink did not take of a cell, as a gap of its own; NULL: nothing, or it is in the lake. */
+static const char *
+not_taken(const struct commit *c, const struct published *r)
+{
+	if (r->too_old)
+		return r->too_old_why ? r->too_old_why : PLAN_TOO_OLD;
+	return r->rejected && *c->env->base ? PLAN_REFUSED : NULL;
+}
+
+/* The gap first: a cell that is done is never looked at again. */
 static int
 cell_sent_locked(struct commit *c, const char *region, const char *sink, struct cell cell,
 		 const struct published *r, int64_t now_ms, struct err *err)
 {
 	struct ckpt_stream *s = ckpt_stream_find(c->locked.ckpt, region);
 	struct ckpt_sink *k = s ? ckpt_sink_find(s, sink) : NULL;
+	const char *why = not_taken(c, r);
 
 	if (!k)
 		return err_set(err, ERR_LOCAL, "no cursor for sink %s", sink);
-	if (ckpt_done(k, cell, err))
+	if ((why && ckpt_gap_add(s, sink, cell, why, now_ms, err)) || ckpt_done(k, cell, err))
 		return -1;
 	k->acked += r->acked;
 	k->already += r->already;
@@ -565,12 +576,7 @@ cell_sent_locked(struct commit *c, const char *region, const char *sink, struct 
 	k->over_limit += r->over_limit;
 	k->bytes += r->bytes;
 	c->locked.dirty = true;
-	if (!r->too_old)
-		return r->rejected && *c->env->base
-			   ? ckpt_gap_add(s, sink, cell, PLAN_REFUSED, now_ms, err)
-			   : 0;
-	return ckpt_gap_add(s, sink, cell, r->too_old_why ? r->too_old_why : PLAN_TOO_OLD, now_ms,
-			    err);
+	return 0;
 }
 
 int
