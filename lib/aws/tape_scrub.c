@@ -394,6 +394,13 @@ is_type(const char *key, const json_t *j)
 	       is_among(json_string_value(j), types, ARRAY_LEN(types));
 }
 
+/* Where names are somebody's own: none below has a meaning. */
+static bool
+is_free(const char *key)
+{
+	return key && (!strcmp(key, "annotations") || !strcmp(key, "metadata"));
+}
+
 static json_t *scrubbed_part(struct scrub *s, const char *key, json_t *j, struct err *err);
 
 static int
@@ -411,7 +418,7 @@ scrub_parts(struct scrub *s, const char *key, json_t *j, struct err *err)
 	}
 	json_object_foreach_safe(j, tmp, name, value)
 	{
-		json_t *v = scrubbed_part(s, name, value, err);
+		json_t *v = scrubbed_part(s, is_free(key) ? key : name, value, err);
 
 		if (!v || json_object_set_new(j, name, v))
 			return err_nomem(err);

@@ -151,7 +151,7 @@ def _trace(second, services, draw, how):
     top = make("top", "", here, SERVER, begin, last, here, fate=fate, attributes={
         "http.request.method": "GET", "http.response.status_code": status, "order": 5, "theme": 'a "flat" é'}, more={
         "http": {"request": {"method": "GET", "url": f"https://{here}/"}, "response": {"status": status}},
-        "annotations": {"order": 5, "theme": 'a "flat" é'}, "metadata": {"debug": {"n": 1}},
+        "annotations": {"order": 5, "theme": 'a "flat" é'}, "metadata": {"debug": {"n": 1, "id": "goldmember"}},
         "origin": "AWS::ECS::Container"})
     table = make("table", top.id, "DynamoDB", CLIENT, begin + 100, begin + 400, here, namespace="aws",
                  more={"aws": {"operation": "GetItem", "table_name": "orders", "request_id": "R"}},
