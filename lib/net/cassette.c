@@ -5,6 +5,7 @@
  */
 #include "net/cassette.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -460,6 +461,16 @@ read_headers(const json_t *obj, const char *path, struct buf *out, struct err *e
 	return buf_check(out, "headers", err);
 }
 
+/* What a folder is called by. */
+static bool
+is_name(const char *s)
+{
+	for (const char *p = s; *p; p++)
+		if (!isalnum((unsigned char)*p) && !strchr("-_", *p))
+			return false;
+	return *s;
+}
+
 static int
 read_request(const json_t *req, struct exchange *e, struct err *err)
 {
@@ -472,6 +483,8 @@ read_request(const json_t *req, struct exchange *e, struct err *err)
 	    copy_word(req, "method", e->method, sizeof(e->method), err) ||
 	    json_get_str(req, "/request", "path", true, &path, err))
 		return -1;
+	if (!is_name(e->service) || !is_name(e->operation))
+		return err_set(err, ERR_DATA, "/request: service and operation are to be names");
 	buf_str(&e->path, path);
 	if (buf_check(&e->path, "/request/path", err))
 		return -1;

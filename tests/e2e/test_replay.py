@@ -301,6 +301,10 @@ class Comparing(ReplayCase):
         refused("/command: --job has no value", command=["run", "--job"])
         refused("format 9", cassette=9)
         refused("bad name", {"state/../x": "{}"})
+        described = next(name for name in files if name.endswith("/exchange.json"))
+        exchange = json.loads(files[described])
+        exchange["request"]["service"] = "s/s"
+        refused("service and operation are to be names", {described: json.dumps(exchange)})
         with open(path, "rb") as file:
             whole = file.read()
         with open(path, "wb") as file:
