@@ -808,7 +808,7 @@ test_process_fails(void **state)
 	    "exit status 1: bad key (left out) / (left out) in /home/someone/file");
 	assert_process_fails(
 	    &f,
-	    "sh -c 'echo digest 0123PLANTEDabcdef, vault hvs.PLANTED-lower_case.7, "
+	    "sh -c 'echo digest 0123456789abcdef, vault hvs.PLANTED-lower_case.7, "
 	    "jwt eyJPLANTED0.eyJz-dWIi.a_b~c, pin=1-2-3-4-5-PLANTED! >&2; exit 1'",
 	    "exit status 1: digest (left out), vault (left out), jwt (left out), (left out)!");
 	assert_process_fails(&f,
