@@ -624,6 +624,7 @@ keys_sorted(struct sv keys)
 	return true;
 }
 
+/* definition NULL: of whichever. */
 static bool
 load(struct seen *s, const json_t *j, const char *definition)
 {
@@ -633,7 +634,8 @@ load(struct seen *s, const json_t *j, const char *definition)
 	json_t *cells;
 
 	if (json_get_i64(j, "", "version", true, &version, NULL) || version != SEEN_VERSION ||
-	    json_get_str(j, "", "definition", true, &of, NULL) || strcmp(of, definition) != 0 ||
+	    json_get_str(j, "", "definition", true, &of, NULL) ||
+	    (definition && strcmp(of, definition) != 0) ||
 	    json_get_i64(j, "", "slots", true, &slots, NULL) || slots < 0 ||
 	    slots > (int64_t)SEEN_MARKS_MAX ||
 	    json_get_i64(j, "", "newest_ms", true, &s->newest_ms, NULL) ||
@@ -657,6 +659,16 @@ seen_load(struct seen *s, const json_t *j, const char *definition)
 		return true;
 	seen_done(s);
 	seen_init(s, definition);
+	return false;
+}
+
+bool
+seen_load_other(struct seen *s, const json_t *j)
+{
+	seen_init(s, "");
+	if (j && load(s, j, NULL))
+		return true;
+	seen_done(s);
 	return false;
 }
 

@@ -51,6 +51,8 @@ void seen_init(struct seen *s, const char *definition);
 void seen_done(struct seen *s);
 /* false, and as if new: there is nothing, or nothing that this program wrote for this definition. */
 bool seen_load(struct seen *s, const json_t *j, const char *definition);
+/* What was written for another definition: good for what has to be said of its cells, and no more. false: nothing to be freed. */
+bool seen_load_other(struct seen *s, const json_t *j);
 /* Is there, in a stored document for this definition, a cell that starts at or before start_ms and
  * waits for a second asking? */
 bool seen_waits(const json_t *j, const char *definition, int64_t start_ms);

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/timefmt.h"
+#include "run/second.h"
 #include "run/stream_cell.h"
 
 bool
@@ -121,6 +122,21 @@ put_unread(struct stream *s)
 	}
 }
 
+/* Its marks are of no use, but what was to come of its cells does not come any more. */
+static void
+begin_changed(struct stream *s, const json_t *j)
+{
+	if (!j || !late_is_used(s))
+		return;
+	if (seen_load_other(&s->seen, j)) {
+		second_changed(s);
+		for (size_t i = s->seen.n; i-- > 0;)
+			(void)forget_cell(s, i);
+		seen_done(&s->seen);
+	}
+	seen_init(&s->seen, s->job->definition);
+}
+
 void
 late_begin(struct stream *s)
 {
@@ -129,7 +145,8 @@ late_begin(struct stream *s)
 	if (s->seen_loaded || !looks(s))
 		return;
 	j = commit_seen(s->commit, s->js.region);
-	(void)seen_load(&s->seen, j, s->job->definition);
+	if (!seen_load(&s->seen, j, s->job->definition))
+		begin_changed(s, j);
 	json_decref(j);
 	s->reach_ms = s->js.common->once ? s->js.common->hold_ms : s->job->kind->reach_ms(&s->js);
 	s->first_ms = commit_first_ms(s->commit, s->js.region);

@@ -8,6 +8,7 @@
 #include "run/stream_cell.h"
 
 #define TOO_LATE "not asked for a second time within max_catchup"
+#define CHANGED	 "not asked for a second time: the job was changed"
 #define TOO_MANY "not asked for a second time: too many cells wait for it"
 
 /* Waiting */
@@ -45,6 +46,22 @@ second_begin(struct stream *s, struct err *err)
 		c->asked = true;
 	}
 	return 0;
+}
+
+void
+second_changed(struct stream *s)
+{
+	struct err ignored = {
+	    0}; /* without memory the run does not get far, and the next one says it */
+
+	for (size_t i = 0; s->js.common->once && i < s->seen.n; i++) {
+		const struct seen_cell *c = &s->seen.cells[i];
+		struct cell cell = late_cell(s, c->start_ms);
+
+		if (!c->asked && !c->foreign && late_is_frozen(s, cell))
+			(void)commit_gap(s->commit, s->js.region, "", cell, CHANGED, s->env->now_ms,
+					 &ignored);
+	}
 }
 
 int

@@ -21,6 +21,8 @@
 
 /* Once a run: what waited too long is given up. */
 int second_begin(struct stream *s, struct err *err);
+/* The job was changed: no query that there is now made the cells in s->seen. */
+void second_changed(struct stream *s);
 /* Just before a cell counts as done: whether it waits for a second asking. `old`: what it holds may have been asked for
  * by an earlier run, so one is due be it ever so long ago. */
 int second_expect(struct stream *s, const struct cell_data *d, bool old, struct err *err);

@@ -724,6 +724,8 @@ a_run_between_the_passes_of_another_keeps_its_marks(void **state)
 static void
 a_job_that_was_changed_asks_only_for_what_it_made(void **state)
 {
+	const struct ckpt_stream *st;
+	struct ckpt *c = NULL;
 	struct world w;
 
 	(void)state;
@@ -734,6 +736,12 @@ a_job_that_was_changed_asks_only_for_what_it_made(void **state)
 	(void)snprintf(w.job.definition, sizeof(w.job.definition), "two");
 	run_at(&w, T0 + 30 * MIN);
 	assert_int_equal(n_again, 0);
+	st = stream_of(&w, &c);
+	assert_int_equal(st->n_gaps, 1);
+	assert_string_equal(st->gaps[0].reason, "not asked for a second time: the job was changed");
+	assert_true(st->gaps[0].start_ms <= T0 && st->gaps[0].end_ms >= T0 + CELL &&
+		    st->gaps[0].end_ms <= T0 + 15 * MIN);
+	ckpt_free(c);
 	expect_object(&w, T0, 1, "-");
 	run_at(&w, T0 + 40 * MIN);
 	assert_int_equal(n_again, 2);
