@@ -481,7 +481,7 @@ prepare(struct replay *r, struct err *err)
 {
 	CLEANUP(buf_done) struct buf path = BUF_INIT(PATH_BYTES);
 
-	if (find_expected(r, err) || load(r, err) || make_folders(r, err) || write_config(r, err) ||
+	if (load(r, err) || find_expected(r, err) || make_folders(r, err) || write_config(r, err) ||
 	    write_state(r, err) || set_environment(r, err) || receiver_new(&r->receiver, err))
 		return -1;
 	buf_fmt(&path, "%s/stdout", r->scratch);

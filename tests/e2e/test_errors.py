@@ -167,10 +167,12 @@ class OfMetrics(Errors, Case):
         self.assertEqual(report["failed"], "1")
         self.assert_status(result, 0)
         self.assertRegex(result.err, "fewer workers than asked for.*workers=1.*" + os.strerror(errno.EAGAIN))
+        before = self.reports(lab)
         result, _ = self.disturbed(lab, f"clone3:1={errno.EAGAIN}")
         self.assert_status(result, 3)
         self.assertIn(os.strerror(errno.EAGAIN), result.err)
-        with open(os.path.join(lab.state, "reports", *sorted(self.reports(lab))[-1]), encoding="utf-8") as file:
+        path, = self.reports(lab) - before
+        with open(path, encoding="utf-8") as file:
             streams = json.load(file)["streams"]
         self.assertEqual([os.strerror(errno.EAGAIN) in stream["error"]["message"] for stream in streams], [True] * len(streams))
         self.assert_status(lab.run(), 0)
@@ -178,9 +180,8 @@ class OfMetrics(Errors, Case):
 
     @staticmethod
     def reports(lab):
-        """[(day, name)] of those that runs kept, the newest last."""
-        folder = os.path.join(lab.state, "reports")
-        return [(day, name) for day in os.listdir(folder) for name in os.listdir(os.path.join(folder, day))]
+        """The paths of those that runs kept."""
+        return {os.path.join(folder, name) for folder, _, names in os.walk(os.path.join(lab.state, "reports")) for name in names}
 
 
 class OfFiles(Errors, Case):
