@@ -63,8 +63,7 @@ static const unsigned short refused[] = {
     SYS_process_madvise,
 #endif
     /* the tree of files */
-    SYS_truncate, /* by its path, which Landlock knows of since Linux 6.2; files are opened first
-		     here */
+    SYS_truncate, /* by a path: Landlock knows of it since Linux 6.2 only */
     SYS_mount,
     SYS_umount2,
     SYS_pivot_root,

@@ -5,7 +5,6 @@
  */
 #include "net/cassette.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -461,14 +460,11 @@ read_headers(const json_t *obj, const char *path, struct buf *out, struct err *e
 	return buf_check(out, "headers", err);
 }
 
-/* What a folder is called by. */
+/* A folder is called by it. */
 static bool
 is_name(const char *s)
 {
-	for (const char *p = s; *p; p++)
-		if (!isalnum((unsigned char)*p) && !strchr("-_", *p))
-			return false;
-	return *s;
+	return archive_path_valid(s) && !strchr(s, '/');
 }
 
 static int

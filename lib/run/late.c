@@ -68,10 +68,10 @@ late_oldest_ms(const struct stream *s)
 	return s->env->now_ms - s->plan->max_catchup_ms - s->reach_ms;
 }
 
-/* Of late objects that a sink is still owed it is told no more. */
-#define NOT_DELIVERED "late points: the sink was not reached within max_catchup"
+#define NOT_DELIVERED "late points: not delivered any more"
 
-/* No more is known of the i-th cell. False: what is still owed could not be put on record. */
+/* No more is known of the i-th cell, so a sink that is owed late objects of it gets none. False:
+ * that could not be put on record. */
 static bool
 forget_cell(struct stream *s, size_t i)
 {
@@ -138,11 +138,20 @@ begin_changed(struct stream *s, const json_t *j)
 }
 
 void
+late_done(struct stream *s)
+{
+	if (s->seen_loaded)
+		seen_done(&s->seen);
+	s->seen_loaded = false;
+}
+
+void
 late_begin(struct stream *s)
 {
 	json_t *j;
 
-	if (s->seen_loaded || !looks(s))
+	late_done(s);
+	if (!looks(s))
 		return;
 	j = commit_seen(s->commit, s->js.region);
 	if (!seen_load(&s->seen, j, s->job->definition))
@@ -153,14 +162,6 @@ late_begin(struct stream *s)
 	s->seen_loaded = true;
 	if (looks_back(s) && stream_has_lake(s))
 		put_unread(s);
-}
-
-void
-late_done(struct stream *s)
-{
-	if (s->seen_loaded)
-		seen_done(&s->seen);
-	s->seen_loaded = false;
 }
 
 bool

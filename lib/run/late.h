@@ -21,7 +21,7 @@
 
 #include "run/stream.h"
 
-/* Reads the stream's marks. Before anything else here; harmless again. */
+/* Reads the stream's marks, anew where it has some: another run may have written others. Before anything else here. */
 void late_begin(struct stream *s);
 void late_done(struct stream *s);
 /* Where the request for cells from first_ms on has to begin for everything within its reach that is to be looked at again:

@@ -60,9 +60,9 @@ plan_watermark(const struct plan *p, const struct ckpt_stream *s)
 }
 
 bool
-plan_is_ahead(int64_t watermark_ms, int64_t now_ms)
+plan_is_ahead(int64_t ms, int64_t now_ms)
 {
-	return watermark_ms - now_ms > CLOCKS_DIFFER_MS;
+	return ms - now_ms > CLOCKS_DIFFER_MS;
 }
 
 bool

@@ -69,9 +69,9 @@ int64_t plan_due_end(const struct plan *p);
 bool plan_is_newest(const struct plan *p, struct cell c);
 /* The oldest cursor of the job's sinks; one that the job no longer has does not count. */
 int64_t plan_watermark(const struct plan *p, const struct ckpt_stream *s);
-/* A watermark that is after the present by more than clocks may differ (AWS refuses signatures at 15 minutes): a run was
- * told of a present that is yet to come. Cells are due again only when it has come. */
-bool plan_is_ahead(int64_t watermark_ms, int64_t now_ms);
+/* A time that is after the present by more than clocks may differ (AWS refuses signatures at 15 minutes): of a watermark,
+ * that a run was told of a present that is yet to come, and nothing is due until then; of a lease, that it says nothing. */
+bool plan_is_ahead(int64_t ms, int64_t now_ms);
 /* Cells that are too long ago to be caught up: the range from the oldest cursor to where catching
  * up begins. false: none. */
 bool plan_given_up(const struct plan *p, const struct ckpt_stream *s, struct cell *ret);

@@ -48,11 +48,11 @@ second_begin(struct stream *s, struct err *err)
 	return 0;
 }
 
+/* Where a gap finds no memory the run does not get far, and the next one says it. */
 void
 second_changed(struct stream *s)
 {
-	struct err ignored = {
-	    0}; /* without memory the run does not get far, and the next one says it */
+	struct err ignored = {0};
 
 	for (size_t i = 0; s->js.common->once && i < s->seen.n; i++) {
 		const struct seen_cell *c = &s->seen.cells[i];

@@ -117,9 +117,8 @@ status_advice(const struct status_stream *s)
 	case STATUS_FAILING:
 		return advice_for_error(status_trouble(s));
 	case STATUS_AHEAD:
-		return "A run was given a --now that is yet to come. Go back to the present: "
-		       "muster "
-		       "state rewind --to.";
+		return "A run was given a --now that is yet to come: go back with muster state "
+		       "rewind.";
 	case STATUS_NEVER:
 		return "Put muster run on its schedule, or start one now.";
 	case STATUS_UNFINISHED:

@@ -166,7 +166,7 @@ enum step stream_step(struct stream *s, struct worker_mem *mem, enum plan_pass p
 bool stream_complete(struct stream *s);
 
 /* For its other parts: lib/run/stream_begin.c, stream_cell.c, stream_publish.c, late.c. */
-/* Once a run, before the first span; harmless again. */
+/* Once in each pass, before its first span; harmless again. */
 int stream_begin(struct stream *s, enum plan_pass pass, struct err *err);
 struct outlet *stream_outlet(const struct stream *s, size_t k);
 bool stream_has_lake(const struct stream *s);

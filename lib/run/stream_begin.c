@@ -100,7 +100,6 @@ static int
 begin_late(struct stream *s, enum plan_pass pass, struct err *err)
 {
 	s->js.begun_before_ms = s->commit->begun_before_ms;
-	late_done(s);
 	late_begin(s);
 	if (second_begin(s, err))
 		return -1;
@@ -116,8 +115,8 @@ stream_begin(struct stream *s, enum plan_pass pass, struct err *err)
 
 	if (s->begun && s->begun_in == pass)
 		return 0;
-	if (s->begun) /* between the passes the checkpoint was closed, and another run may have had
-			 it */
+	/* Between the passes the checkpoint was closed, and another run may have had it. */
+	if (s->begun)
 		return begin_late(s, pass, err);
 	if (!s->env->backfill && finish_old_grid(s, err))
 		return -1;

@@ -98,7 +98,9 @@ write_piece(void *arg, struct sv piece, struct err *err)
 	struct writing *w = arg;
 
 	w->ret->bytes += piece.n;
-	while (w->o->is_terminal && piece.n) {
+	if (!w->o->is_terminal)
+		return write_all(w->o, piece, &w->ret->requests, err);
+	while (piece.n) {
 		size_t n = piece.n < SOME ? piece.n : SOME;
 
 		if (write_plainly(w, (struct sv){piece.p, n}, err) < 0)
@@ -106,7 +108,7 @@ write_piece(void *arg, struct sv piece, struct err *err)
 		piece.p += n;
 		piece.n -= n;
 	}
-	return write_all(w->o, piece, &w->ret->requests, err);
+	return 0;
 }
 
 static int

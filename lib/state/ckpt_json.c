@@ -286,11 +286,15 @@ ckpt_json(const struct ckpt *c)
 static int
 dump(const json_t *doc, bool indent, struct buf *out, struct err *err)
 {
-	if (!json_dump(doc, indent, out, err))
-		return 0;
+	int r = json_dump(doc, indent, out, err);
+
+	if (!r && indent) {
+		buf_ch(out, '\n');
+		r = buf_check(out, "checkpoint", err);
+	}
 	return out->failed && !out->no_memory
 		   ? err_set(err, ERR_DATA, "it would be larger than %u MiB", CKPT_MAX >> 20)
-		   : -1;
+		   : r;
 }
 
 int
@@ -309,10 +313,7 @@ ckpt_checksum(const json_t *doc, char out[CHECKSUM_MAX], struct err *err)
 int
 ckpt_text(const json_t *doc, struct buf *out, struct err *err)
 {
-	if (dump(doc, true, out, err) < 0)
-		return -1;
-	buf_ch(out, '\n');
-	return buf_check(out, "checkpoint", err);
+	return dump(doc, true, out, err);
 }
 
 int

@@ -377,6 +377,32 @@ test_bad_profiles(void **state)
 }
 
 /* A chain that never repeats itself ends, too. */
+/* The sandbox is told what every profile of the longest chain takes, and of no other. */
+static void
+test_needs_of_a_long_chain(void **state)
+{
+	CLEANUP(buf_done) struct buf config = BUF_INIT(1 << 14);
+	struct cred_needs needs;
+	struct fixture f;
+
+	(void)state;
+	for (int last = CRED_PROFILES_MAX - 1; last <= CRED_PROFILES_MAX; last++) {
+		buf_reset(&config);
+		for (int i = 0; i <= last; i++)
+			buf_fmt(
+			    &config,
+			    "[profile p%d]\nweb_identity_token_file = /t%d\nsource_profile = p%d\n",
+			    i, i, i + 1);
+		buf_str(&config, "credential_process = cat\n");
+		begin(&f, buf_cstr(&config));
+		set("AWS_PROFILE", "p0");
+		cred_needs(&needs);
+		assert_int_equal(needs.programs, last < CRED_PROFILES_MAX);
+		assert_int_equal(needs.n_files, CRED_PROFILES_MAX);
+		end(&f);
+	}
+}
+
 static void
 test_endless_chain(void **state)
 {
@@ -850,6 +876,7 @@ main(void)
 	    cmocka_unit_test(test_roles),
 	    cmocka_unit_test(test_role_of_a_source),
 	    cmocka_unit_test(test_bad_profiles),
+	    cmocka_unit_test(test_needs_of_a_long_chain),
 	    cmocka_unit_test(test_endless_chain),
 	    cmocka_unit_test(test_own_keys_of_profiles),
 	    cmocka_unit_test(test_endpoints_of_the_profile),

@@ -12,8 +12,10 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "run/runner.h"
 
 #define MIN	60000LL
@@ -371,7 +373,8 @@ struct world {
 	struct gate lines, pages;
 	struct ahead ahead;
 	size_t ahead_threads; /* that the last run had */
-	struct commit_env commit_env;
+	struct commit_env commit_env, other_env;
+	bool real_time; /* no --now was given */
 	struct tenant_run runs[TENANTS];
 	struct runner runner;
 	struct err_kept errors[TENANTS][REGIONS]; /* of the last run's streams */
@@ -505,7 +508,7 @@ run_at(struct world *w, int64_t now, int64_t max_age, struct stream streams[TENA
 				  .clock = w->clock,
 				  .run_id = "run",
 				  .now_ms = now,
-				  .now_fixed = true,
+				  .now_fixed = !w->real_time,
 				  .cell_deadline_ms = 3 * MIN,
 				  .transport = &w->transport.base,
 				  .outlets = w->outlets,
@@ -1484,21 +1487,77 @@ a_sink_that_was_removed_holds_nothing_up(void **state)
 	world_close(&w);
 }
 
-static void
-a_run_that_holds_the_lease_is_left_alone(void **state)
+/* What a run says, from warnings on. */
+static const char *
+warnings_of_run_at(struct world *w, int64_t now, char said[1 << 14])
 {
 	struct stream s[TENANTS][REGIONS];
-	struct commit *other = NULL;
-	struct err err = {0};
-	struct commit_env env;
+	int fd = memfd_create("log", 0);
+	ssize_t n;
+
+	assert_true(fd >= 0);
+	log_init(fd, LOG_TEXT, LOG_WARN, NULL);
+	assert_int_equal(run_at(w, now, 0, s), 0);
+	log_init(STDERR_FILENO, LOG_TEXT, LOG_INFO, NULL);
+	assert_int_equal(s[0][0].state, STREAM_DONE);
+	n = pread(fd, said, (1 << 14) - 1, 0);
+	assert_true(n >= 0);
+	said[n] = '\0';
+	(void)close(fd);
+	return said;
+}
+
+/* A run was told of a present that is yet to come; those after it have nothing to do, and say why.
+ */
+static void
+who_is_ahead_of_the_present_is_told(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	char said[1 << 14];
 	struct world w;
 
 	(void)state;
 	world_open(&w);
-	env = (struct commit_env){
-	    .state = w.state, .base = "", .clock = w.clock, .run_id = "other", .host = "there"};
-	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, NULL, 0, &other, &err),
-			 COMMIT_OPENED);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	w.real_time = true;
+	assert_string_equal(warnings_of_run_at(&w, T0 + 45 * MIN, said), "");
+	assert_non_null(strstr(warnings_of_run_at(&w, T0 + 45 * MIN - 1, said),
+			       "ahead of the present: nothing is due"));
+	w.real_time = false; /* who gives --now knows what he does */
+	assert_string_equal(warnings_of_run_at(&w, T0 + 45 * MIN - 1, said), "");
+	world_close(&w);
+}
+
+/* Another run takes t1's lease, by a clock that is ahead by so much. */
+static struct commit *
+take_lease(struct world *w, int64_t ahead_ms)
+{
+	struct commit *other = NULL;
+	struct err err = {0};
+
+	w->other_env = (struct commit_env){.state = w->state,
+					   .base = "",
+					   .clock = w->clock,
+					   .clock_offset_ms = ahead_ms,
+					   .run_id = "other",
+					   .host = "there"};
+	assert_int_equal(
+	    commit_open(&w->other_env, "t1", "ecs", accounts[1], T0, NULL, 0, &other, &err),
+	    COMMIT_OPENED);
+	return other;
+}
+
+static void
+a_run_that_holds_the_lease_is_left_alone(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct commit *other;
+	struct err err = {0};
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	other = take_lease(&w, 0);
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
 	assert_int_equal(s[0][0].state, STREAM_DONE);
 	assert_int_equal(s[1][0].state, STREAM_SKIPPED);
@@ -1514,23 +1573,15 @@ static void
 a_lease_is_left_alone_until_its_time_is_up(void **state)
 {
 	struct stream s[TENANTS][REGIONS];
-	struct commit *other = NULL;
+	struct commit *other;
 	struct err err = {0};
-	struct commit_env env;
 	struct balky b;
 	struct world w;
 
 	(void)state;
 	world_open(&w);
 	use_balky(&w, &b);
-	env = (struct commit_env){.state = w.state,
-				  .base = "",
-				  .clock = w.clock,
-				  .clock_offset_ms = 14 * MIN,
-				  .run_id = "other",
-				  .host = "there"};
-	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, NULL, 0, &other, &err),
-			 COMMIT_OPENED);
+	other = take_lease(&w, 14 * MIN);
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
 	assert_int_equal(s[0][0].state, STREAM_DONE);
 	assert_int_equal(s[1][0].state, STREAM_SKIPPED);
@@ -1539,6 +1590,29 @@ a_lease_is_left_alone_until_its_time_is_up(void **state)
 	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
 	assert_int_equal(s[1][0].state, STREAM_DONE);
 	assert_int_equal(commit_close(other, &err), -1);
+	assert_int_equal(err.kind, ERR_CONFLICT);
+	w.state = b.inner;
+	world_close(&w);
+}
+
+/* It only saves work: to wait for it would leave the tenant alone for as long as the clock was off.
+ */
+static void
+a_lease_of_a_clock_that_was_wrong_holds_nobody_up(void **state)
+{
+	struct stream s[TENANTS][REGIONS];
+	struct commit *other;
+	struct err err = {0};
+	struct balky b;
+	struct world w;
+
+	(void)state;
+	world_open(&w);
+	use_balky(&w, &b);
+	other = take_lease(&w, 16 * MIN);
+	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
+	assert_int_equal(s[1][0].state, STREAM_DONE);
+	assert_int_equal(commit_close(other, &err), -1); /* if it was alive after all */
 	assert_int_equal(err.kind, ERR_CONFLICT);
 	w.state = b.inner;
 	world_close(&w);
@@ -1567,35 +1641,6 @@ leave_sent_cell(struct world *w, struct cell cell)
 }
 
 /* It died before it could say so, but it had said up to where it might. */
-static void
-a_lease_of_a_clock_that_was_wrong_holds_nobody_up(void **state)
-{
-	struct stream s[TENANTS][REGIONS];
-	struct commit *other = NULL;
-	struct err err = {0};
-	struct commit_env env;
-	struct balky b;
-	struct world w;
-
-	(void)state;
-	world_open(&w);
-	use_balky(&w, &b);
-	env = (struct commit_env){.state = w.state,
-				  .base = "",
-				  .clock = w.clock,
-				  .clock_offset_ms = 16 * MIN,
-				  .run_id = "other",
-				  .host = "there"};
-	assert_int_equal(commit_open(&env, "t1", "ecs", accounts[1], T0, NULL, 0, &other, &err),
-			 COMMIT_OPENED);
-	assert_int_equal(run_at(&w, T0 + 65 * MIN, 0, s), 0);
-	assert_int_equal(s[1][0].state, STREAM_DONE);
-	assert_int_equal(commit_close(other, &err), -1); /* if it was alive after all */
-	assert_int_equal(err.kind, ERR_CONFLICT);
-	w.state = b.inner;
-	world_close(&w);
-}
-
 static void
 what_a_dead_run_may_have_sent_is_no_refused_sample(void **state)
 {
@@ -1879,6 +1924,7 @@ main(void)
 	    cmocka_unit_test(the_first_cell_is_written_down_before_anything_is_begun),
 	    cmocka_unit_test(a_run_with_nothing_to_do_writes_nothing),
 	    cmocka_unit_test(a_gap_leaves_out_what_was_delivered),
+	    cmocka_unit_test(who_is_ahead_of_the_present_is_told),
 	    cmocka_unit_test(a_run_that_holds_the_lease_is_left_alone),
 	    cmocka_unit_test(a_lease_is_left_alone_until_its_time_is_up),
 	    cmocka_unit_test(a_lease_of_a_clock_that_was_wrong_holds_nobody_up),

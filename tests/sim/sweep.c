@@ -13,6 +13,7 @@
  *                           protocol and source of keys; or in one of these ways only
  *   sweep allocation WAYS N    one of these, with what the run says
  *   sweep ways              each kind of fault at every call, with all of these ways
+ *   sweep way WAYS KIND@CALL   one of these, with every call shown
  *   sweep pairs [I/N]       all pairs of them, or the I-th of N equal shares
  *   sweep seeds FIRST N     random worlds, workers, faults and delays
  *   sweep races FIRST N     the same with two to five runs at once, in any order
@@ -79,11 +80,15 @@ static const char *const kinds[SIM_FAULTS] = {"crash-before", "crash-after", "fa
 static void
 say_plan(const struct plan_of_faults *p, const char *what)
 {
-	(void)printf("FAIL %s\n     again: sweep %s %llu", what,
-		     p->compact	 ? "compact-plan"
-		     : p->racers ? "race-plan"
-				 : modes[p->jobs],
-		     (unsigned long long)p->seed);
+	(void)printf("FAIL %s\n     again: sweep ", what);
+	if (p->ways)
+		(void)printf("way %s", p->ways->name);
+	else
+		(void)printf("%s %llu",
+			     p->compact	 ? "compact-plan"
+			     : p->racers ? "race-plan"
+					 : modes[p->jobs],
+			     (unsigned long long)p->seed);
 	for (size_t i = 0; i < p->n; i++)
 		(void)printf(" %s@%llu", kinds[p->faults[i].kind],
 			     (unsigned long long)p->faults[i].at);
@@ -572,15 +577,23 @@ sweep_world(enum sim_jobs jobs, uint64_t seeds)
 	}
 }
 
+/* *w gets one of the ways, but for files: nobody sees their calls. */
+static struct plan_of_faults
+plan_with(const struct sim_ways *way, struct sim_ways *w)
+{
+	*w = *way;
+	w->files = false;
+	return plan_without(w);
+}
+
 /* Each fault at every call, once for each kind of job, protocol, store and source of keys. */
 static void
 sweep_ways(void)
 {
 	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
-		struct sim_ways w = ways[i];
-		struct plan_of_faults p = plan_without(&w);
+		struct sim_ways w;
+		struct plan_of_faults p = plan_with(&ways[i], &w);
 
-		w.files = false; /* whose calls nobody sees */
 		sweep_points(&p);
 	}
 }
@@ -981,6 +994,22 @@ show_plan(const char *mode, int argc, char **argv)
 	return totals.lost + totals.duplicated + totals.mismatched ? 1 : 0;
 }
 
+static int
+show_way(const char *name, const char *fault)
+{
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		struct sim_ways w;
+		struct plan_of_faults p = plan_with(&ways[i], &w);
+
+		if (strcmp(name, w.name) != 0)
+			continue;
+		p.n = 1;
+		p.trace = true;
+		return read_fault(fault, &p.faults[0]) && run_plan(&p) ? 0 : 1;
+	}
+	return 2;
+}
+
 /* The world that goes by this name, but for the usual one; SIM_WORLDS: none. */
 static enum sim_jobs
 world_of(const char *word)
@@ -1048,6 +1077,8 @@ main(int argc, char **argv)
 		return show_plan(argv[1], argc - 2, argv + 2);
 	if (argc == 4 && !strcmp(argv[1], "allocation"))
 		return show_allocation(argv[2], strtoull(argv[3], NULL, 10)) ? 1 : 0;
+	if (argc == 4 && !strcmp(argv[1], "way"))
+		return show_way(argv[2], argv[3]);
 	/* What runs say when they are killed is of no interest. */
 	if (null < 0 || dup2(null, STDERR_FILENO) < 0)
 		return 2;
