@@ -4,7 +4,6 @@ whole run, and the run must not notice. The fences are the kernel's; where it ha
 import ctypes
 import errno
 import os
-import shutil
 import tempfile
 import unittest
 
@@ -88,11 +87,14 @@ class Sandbox(Case):
         lab = self.lab(tenants=1)
         keys = lab.keys_from("web")
         with tempfile.TemporaryDirectory(prefix="muster-token.", dir="/var/tmp") as elsewhere:
-            os.mkdir(os.path.join(elsewhere, "data"))
-            real = shutil.copy(keys["AWS_WEB_IDENTITY_TOKEN_FILE"], os.path.join(elsewhere, "data", "token"))
             os.mkdir(lab.path("mount"))
-            os.symlink(real, lab.path("mount/token"))
-            found, _ = self.tried(lab, env={**keys, "AWS_WEB_IDENTITY_TOKEN_FILE": lab.path("mount/token"), "TMPDIR": lab.folder})
+            for name, text in (("token", lab.world.central_token("web")), ("bearer", "planted-bearer")):
+                os.mkdir(os.path.join(elsewhere, name))
+                with open(os.path.join(elsewhere, name, "data"), "w", encoding="ascii") as file:
+                    file.write(text)
+                os.symlink(os.path.join(elsewhere, name, "data"), lab.path(f"mount/{name}"))
+            lab.settings["sinks"]["prom"]["bearer_token_file"] = lab.path("mount/bearer")
+            found, _ = self.tried(lab, env={**keys, "AWS_WEB_IDENTITY_TOKEN_FILE": lab.path("mount/token")})
         self.assert_tried(found, PROGRAM, CALLS)
 
     def test_a_profile_that_is_not_used_opens_nothing(self):
