@@ -136,28 +136,32 @@ hang_up(int *fd)
 	*fd = -1;
 }
 
-/* More than the room there is, is read and forgotten; the output's NUL stays. */
-static void
+/* More than the room there is, is read and forgotten; the output's NUL stays. An error is an end,
+ * too: returns its errno. */
+static int
 read_some(int *fd, struct buf *to, bool *too_much)
 {
 	char rest[512];
 	bool full = to->n + 1 >= OUTPUT_MAX;
 	ssize_t got =
 	    full ? read(*fd, rest, sizeof(rest)) : read(*fd, to->p + to->n, OUTPUT_MAX - 1 - to->n);
+	int errnum = got < 0 && errno != EINTR ? errno : 0;
 
 	if (got > 0 && full)
 		*too_much = true;
 	else if (got > 0)
 		to->n += (size_t)got;
-	else if (got == 0 || errno != EINTR)
+	else if (got == 0 || errnum)
 		hang_up(fd);
 	to->p[to->n] = '\0';
+	return errnum;
 }
 
 static int
 read_output(const struct cred_process *p, struct running *r, struct err *err)
 {
 	bool too_much = false, ignored = false;
+	int errnum = 0;
 
 	while (r->out >= 0 || r->err >= 0) {
 		struct pollfd fds[] = {{.fd = r->out, .events = POLLIN},
@@ -170,9 +174,11 @@ read_output(const struct cred_process *p, struct running *r, struct err *err)
 		if (poll(fds, ARRAY_LEN(fds), POLL_MS) <= 0)
 			continue;
 		if (fds[0].revents)
-			read_some(&r->out, &r->output, &too_much);
+			errnum = read_some(&r->out, &r->output, &too_much);
+		if (errnum)
+			return err_sys(err, errnum, "read its output");
 		if (fds[1].revents)
-			read_some(&r->err, &r->complaint, &ignored);
+			(void)read_some(&r->err, &r->complaint, &ignored);
 	}
 	return too_much ? err_set(err, ERR_AUTH, "it printed more than %u bytes", OUTPUT_MAX - 1)
 			: 0;
@@ -238,13 +244,15 @@ failed(const struct running *r, int status, struct err *err)
 
 /* ---- the whole ---- */
 
-/* It has closed its outputs, so it is about to end; who does not is killed. */
+/* It has closed its outputs, so it is about to end; who does not is killed. Where the system keeps
+ * no word of how programs end (SIGCHLD is ignored), what it printed decides. */
 static int
 await_end(struct running *r)
 {
 	int status = 0;
+	pid_t ended;
 
-	while (waitpid(r->pid, &status, WNOHANG) == 0) {
+	while ((ended = waitpid(r->pid, &status, WNOHANG)) == 0 || (ended < 0 && errno == EINTR)) {
 		if (clock_mono_ms(clock_real()) >= r->until_ms)
 			(void)kill(-r->pid, SIGKILL);
 		(void)poll(NULL, 0, 1);

@@ -4,6 +4,7 @@ expected.py has. Strict where the layout is strict: an unknown file, field or or
 import calendar
 import json
 import os
+import re
 import subprocess
 import time
 import urllib.parse
@@ -72,6 +73,24 @@ def samples_in(objects):
                 if second * 1000 in kept:
                     raise Malformed(f"twice in the lake: {labels} at {second}")
                 kept[second * 1000] = value
+    return found
+
+
+def open_metrics(folder):
+    """The samples that the files of an openmetrics sink hold, read by the rules of the format, in the receivers' shape."""
+    found = {}
+    for key in lake_keys(folder):
+        with open(os.path.join(folder, key), encoding="utf-8") as file:
+            *lines, end = file.read().splitlines()
+        if end != "# EOF":
+            raise Malformed(f"{key} ends with {end!r}")
+        for line in lines:
+            name, labels, value, at = re.fullmatch(r"(\w+)\{(.*)\} (\S+) (\d+)", line).groups()
+            pairs = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels)
+            kept = found.setdefault(tuple(sorted([*pairs, ("__name__", name)])), {})
+            if int(at) * 1000 in kept:
+                raise Malformed(f"twice in {key}: {line}")
+            kept[int(at) * 1000] = float(value)
     return found
 
 

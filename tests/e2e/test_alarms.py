@@ -24,6 +24,17 @@ def span(lab, first=NOW):
     return first_start(first, EVERY), due_end(lab.now, EVERY, DELAY)
 
 
+def states_now(lab):
+    """{(tenant, alarm): (state, since in milliseconds, reason)}"""
+    alarms = Alarms(lab.world)
+    states = {(tenant["id"], alarm.name): alarms.state(alarm, lab.now * 1000) for tenant, alarm in alarms.all()}
+    return {key: state for key, state in states.items() if state}
+
+
+def stamp(ms):
+    return f"{rfc3339(ms // 1000)}.{ms % 1000:03d}Z"
+
+
 class AlarmsCase(Case):
     def alarm_lab(self, to=("prom", "lake"), how=None, now=NOW, **world):
         lab = self.lab(document=self.document_of(how or {}, **world), now=now)
@@ -47,6 +58,17 @@ class AlarmsCase(Case):
         self.assert_same(lines, lines_in(lab.lake), "the lake")
         if since is None:
             self.assert_same(expected_samples(lab.world, start, end), arrivals.stand_in(lab.daemon), "the receiver")
+
+    def assert_sent(self, lab, sent):
+        """The state at the moment of the run, of everything that fires or lately did."""
+        now = lab.now * 1000
+        wanted = {key: state for key, state in states_now(lab).items()
+                  if state[0] == "ALARM" or state[1] > now - 7200000}
+        self.assertEqual(set(wanted), set(sent))
+        for key, (state, since, reason) in wanted.items():
+            self.assertEqual(sent[key]["endsAt"], stamp(now + 3600000 if state == "ALARM" else since))
+            self.assertEqual(sent[key].get("startsAt"), stamp(since) if state == "ALARM" else None)
+            self.assertEqual((sent[key]["annotations"]["state"], sent[key]["annotations"]["reason"]), (state, reason))
 
 
 class Exact(AlarmsCase):
@@ -231,17 +253,6 @@ class Recorder:
         return found
 
 
-def states_now(lab):
-    """{(tenant, alarm): (state, since in milliseconds, reason)}"""
-    alarms = Alarms(lab.world)
-    states = {(tenant["id"], alarm.name): alarms.state(alarm, lab.now * 1000) for tenant, alarm in alarms.all()}
-    return {key: state for key, state in states.items() if state}
-
-
-def stamp(ms):
-    return f"{rfc3339(ms // 1000)}.{ms % 1000:03d}Z"
-
-
 class Alerts(AlarmsCase, ReplayCase):
     def alert_lab(self, url, to=("prom", "lake", "oncall"), **more):
         lab = self.alarm_lab(to=to, **more)
@@ -252,17 +263,6 @@ class Alerts(AlarmsCase, ReplayCase):
         recorder = Recorder()
         self.addCleanup(recorder.close)
         return recorder
-
-    def assert_sent(self, lab, sent):
-        """The state at the moment of the run, of everything that fires or lately did."""
-        now = lab.now * 1000
-        wanted = {key: state for key, state in states_now(lab).items()
-                  if state[0] == "ALARM" or state[1] > now - 7200000}
-        self.assertEqual(set(wanted), set(sent))
-        for key, (state, since, reason) in wanted.items():
-            self.assertEqual(sent[key]["endsAt"], stamp(now + 3600000 if state == "ALARM" else since))
-            self.assertEqual(sent[key].get("startsAt"), stamp(since) if state == "ALARM" else None)
-            self.assertEqual((sent[key]["annotations"]["state"], sent[key]["annotations"]["reason"]), (state, reason))
 
     def test_scrubbed_alarms_tell_no_names(self):
         lab = self.alarm_lab(how={"slot": 240, "said": " because of goldmember", "named": ["platypus-down"]})

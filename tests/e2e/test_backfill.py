@@ -309,20 +309,6 @@ class OpenMetrics(BackfillCase):
         lab.settings["sinks"]["old"] = {"kind": "openmetrics", "url": "file://" + lab.path("old")}
         lab.settings["jobs"]["ecs"]["to"] = ["old", "prom", "lake"]
 
-    def samples(self, lab):
-        """What the files hold, read by the rules of the format."""
-        found = {}
-        for key in arrivals.lake_keys(lab.path("old")):
-            lines = text(os.path.join(lab.path("old"), key)).splitlines()
-            self.assertEqual(lines[-1], "# EOF")
-            for line in lines[:-1]:
-                name, labels, value, at = re.fullmatch(r"(\w+)\{(.*)\} (\S+) (\d+)", line).groups()
-                pairs = re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', labels)
-                kept = found.setdefault(tuple(sorted([*pairs, ("__name__", name)])), {})
-                self.assertNotIn(int(at) * 1000, kept)
-                kept[int(at) * 1000] = float(value)
-        return found
-
     def test_the_receiver_gets_the_last_hour_and_the_files_the_rest(self):
         lab = self.lab(tenants=2)
         self.settings(lab)
@@ -330,7 +316,7 @@ class OpenMetrics(BackfillCase):
         self.assert_lake(lab, windows(lab.world, NOW - 7 * HOUR, NOW - 300))
         self.assert_received(lab, windows(lab.world, NOW - HOUR, NOW - 300))
         expected = Expected(lab.world).samples(windows(lab.world, NOW - 7 * HOUR, NOW - HOUR))
-        self.assert_same(expected, self.samples(lab), "the files")
+        self.assert_same(expected, arrivals.open_metrics(lab.path("old")), "the files")
         self.assertEqual(stats["too_old"], sum(len(samples) for samples in expected.values()))
 
     def test_scheduled_runs_leave_no_files_while_the_receiver_takes_all(self):
@@ -340,7 +326,7 @@ class OpenMetrics(BackfillCase):
         self.assertFalse(lab.folder_has("old"))
         self.assert_status(lab.run(now=NOW + 6 * HOUR), 0)  # an outage: what is caught up comes too late
         start, end = lab.window(NOW)[1], NOW + 5 * HOUR
-        self.assert_same(Expected(lab.world).samples(windows(lab.world, start, end)), self.samples(lab), "the files")
+        self.assert_same(Expected(lab.world).samples(windows(lab.world, start, end)), arrivals.open_metrics(lab.path("old")), "the files")
 
     def test_what_the_receiver_has_gone_past_goes_to_the_files_too(self):
         """Young enough for it, but older than what a scheduled run has sent since."""
@@ -350,7 +336,7 @@ class OpenMetrics(BackfillCase):
         self.assert_status(lab.run(), 0)
         stats = self.report(lab, NOW - 2 * HOUR, end)["totals"]["stats"]
         expected = Expected(lab.world).samples(windows(lab.world, NOW - 2 * HOUR, start))
-        self.assert_same(expected, self.samples(lab), "the files")
+        self.assert_same(expected, arrivals.open_metrics(lab.path("old")), "the files")
         self.assertEqual(stats["rejected"] + stats["too_old"], sum(map(len, expected.values())))
         self.assert_received(lab, windows(lab.world, start, end))
 
@@ -360,7 +346,7 @@ class OpenMetrics(BackfillCase):
         lab.settings["jobs"]["ecs"]["to"] = ["old"]
         self.assert_status(self.backfill(lab, NOW - 4 * HOUR, NOW - 300), 0)
         spans = windows(lab.world, NOW - 4 * HOUR, NOW - 300)
-        self.assert_same(Expected(lab.world).samples(spans), self.samples(lab), "the files")
+        self.assert_same(Expected(lab.world).samples(spans), arrivals.open_metrics(lab.path("old")), "the files")
 
     @unittest.skipUnless(shutil.which("promtool") and shutil.which("prometheus"), "no prometheus on this machine")
     def test_a_real_prometheus_answers_from_blocks_made_of_them(self):

@@ -13,9 +13,11 @@
  * FAULTS counts all calls that can fail, from main() on. NAME:N=ERRNO: the N-th of that name is not
  * carried out (but for close) and returns that error (a number); "short": it is for half of its
  * bytes; "byte": for one. N of 0: so it goes with each of them. The report then says "failed: 1"
- * or, if there were fewer, "failed: 0". The program ends as it likes.
+ * or, if there were fewer, "failed: 0"; and "file: PATH" where it was a file's. The program ends as
+ * it likes.
  */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -74,7 +76,25 @@ static const struct {
     {SYS_pipe2, "pipe2", false, false},
     {SYS_eventfd2, "eventfd2", false, false},
     {SYS_clone3, "clone3", false, false},
+    {SYS_clone, "clone", false, false},
+    {SYS_wait4, "wait4", false, false},
     {SYS_mmap, "mmap", false, false},
+    {SYS_mprotect, "mprotect", false, false},
+    {SYS_mremap, "mremap", false, false},
+    {SYS_munmap, "munmap", false, false},
+    {SYS_getrandom, "getrandom", false, false},
+    {SYS_fcntl, "fcntl", false, false},
+    {SYS_faccessat2, "faccessat2", false, false},
+    {SYS_chmod, "chmod", true, false},
+    {SYS_readlink, "readlink", false, false},
+    {SYS_getsockopt, "getsockopt", false, false},
+    {SYS_getsockname, "getsockname", false, false},
+    {SYS_getpeername, "getpeername", false, false},
+    {SYS_prctl, "prctl", false, false},
+    {SYS_seccomp, "seccomp", false, false},
+    {SYS_landlock_create_ruleset, "landlock_create_ruleset", false, false},
+    {SYS_landlock_add_rule, "landlock_add_rule", false, false},
+    {SYS_landlock_restrict_self, "landlock_restrict_self", false, false},
 };
 static uint64_t made[ARRAY_LEN(known)];
 static uint64_t calls;
@@ -87,7 +107,8 @@ static struct {
 	long error;  /* 0: short */
 	bool byte;   /* as short as can be */
 	bool wanted, done;
-	pid_t leaving; /* the thread that is in it */
+	pid_t leaving;	     /* the thread that is in it */
+	char file[PATH_MAX]; /* its first argument, if that is one */
 } fault;
 
 static bool
@@ -164,6 +185,17 @@ answer(struct user_regs_struct *r)
 	r->rax = (unsigned long long)-fault.error;
 }
 
+static void
+note_file(struct user_regs_struct *r)
+{
+	char link[64];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/%d/fd/%llu", fault.leaving, r->rdi);
+	n = readlink(link, fault.file, sizeof(fault.file) - 1);
+	fault.file[n > 0 ? n : 0] = '\0';
+}
+
 /* An eventfd takes eight bytes or none. */
 static void
 shorten(struct user_regs_struct *r)
@@ -191,6 +223,7 @@ may_fail(pid_t thread, long number)
 	} else if (is_due(number) && fault.error) {
 		fault.done = true;
 		fault.leaving = thread;
+		with_registers(thread, note_file);
 		if (number != SYS_close) /* which frees the descriptor whatever it answers */
 			with_registers(thread, deny);
 	} else if (is_due(number)) {
@@ -265,6 +298,8 @@ report(void)
 		die(path);
 	if (fault.wanted)
 		(void)fprintf(out, "failed: %d\n", fault.done);
+	if (*fault.file)
+		(void)fprintf(out, "file: %s\n", fault.file);
 	(void)fprintf(out, "calls: %llu\n", (unsigned long long)calls);
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (made[i])

@@ -204,9 +204,12 @@ void sim_remove_files(const struct sim *s);
 
 /* ---- sim_wire.c: one document in each protocol of CloudWatch ---- */
 
+/* How a token begins that no service gave: who asks with it is at the first page. */
+#define SIM_NO_TOKEN "chaos-"
+
 /* NULL: it is in none of them. */
 json_t *sim_wire_read(const struct http_req *req);
-/* The answer is JSON; from here on it is in the request's protocol. */
+/* The answer is JSON; from here on it is in the request's protocol, if that is one of these. */
 void sim_wire_answer(const struct http_req *req, struct http_resp *resp);
 
 /* ---- sim_traces.c: X-Ray, and a receiver of spans ---- */

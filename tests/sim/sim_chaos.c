@@ -39,6 +39,7 @@
 #define DRIP_MS	      70000	    /* that an answer takes which comes drop by drop */
 #define PLANTED	      64	    /* series of a tenant, with those that wrong answers make */
 #define EACH	      (15 * SIM_MIN)
+#define LAST_MAX      (16 << 20) /* bytes of an answer that is kept */
 
 enum mischief {
 	RESET,	 /* no answer, nothing done */
@@ -76,7 +77,7 @@ struct victim {
 	bool was;	/* in trouble, now or before */
 	unsigned quiet; /* runs since it was */
 	uint64_t calls;
-	char *last; /* of the true answers; NULL: none yet */
+	struct buf last; /* of the true answers; empty: none yet */
 };
 /* What a tenant has in lake and receiver, whatever the order in which it came. */
 struct footprint {
@@ -103,7 +104,9 @@ struct chaos {
 
 /* Of all worlds. */
 static struct {
-	uint64_t worlds, runs, hostile, compared, calm, calls, troubles[TROUBLES];
+	uint64_t worlds, runs, hostile, compared, calm, calls;
+	uint64_t spoken[CW_N_PROTOS]; /* worlds, by CloudWatch's protocol */
+	uint64_t troubles[TROUBLES];
 } counts;
 
 static void
@@ -152,32 +155,26 @@ say(const struct call *k, struct http_resp *resp, int status, const char *body, 
 	return sorted(k, resp, err);
 }
 
+/* The same in JSON, told in the words of the service's protocol. */
+static int
+say_doc(const struct call *k, struct http_resp *resp, int status, const char *doc, struct err *err)
+{
+	resp->status = status;
+	buf_str(&resp->body, doc);
+	sim_wire_answer(k->req, resp);
+	return sorted(k, resp, err);
+}
+
 static bool
 is_ours(const struct http_req *req)
 {
-	return req->body.n && memmem(req->body.p, req->body.n, "\"chaos-", strlen("\"chaos-"));
+	return req->body.n && memmem(req->body.p, req->body.n, SIM_NO_TOKEN, strlen(SIM_NO_TOKEN));
 }
 
-/* The truth; a token that only this file knows is taken out of the question. */
 static int
 truth(const struct call *k, const struct http_req *req, struct http_resp *resp, struct err *err)
 {
-	CLEANUP(json_decrefp) json_t *doc = NULL;
-	struct http_req plain = *req;
-	char *text;
-	int r;
-
-	if (!is_ours(req) || json_parse(req->body, "request", &doc, NULL))
-		return sim_answer(k->c->s, req, resp, err);
-	(void)json_object_del(doc, "NextToken");
-	(void)json_object_del(doc, "nextToken");
-	text = json_dumps(doc, JSON_COMPACT);
-	if (!text)
-		abort();
-	plain.body = sv_of(text);
-	r = sim_answer(k->c->s, &plain, resp, err);
-	free(text);
-	return r;
+	return sim_answer(k->c->s, req, resp, err);
 }
 
 /* A wait that the run's end cuts short, as the real transport's does. */
@@ -253,9 +250,12 @@ garbled(const struct call *k, struct http_resp *resp, struct err *err)
 static int
 stale(const struct call *k, struct http_resp *resp, struct err *err)
 {
-	const char *last = k->c->victims[k->tenant].last;
+	const struct buf *last = &k->c->victims[k->tenant].last;
 
-	return last ? say(k, resp, 200, last, err) : truth(k, k->req, resp, err);
+	if (!last->n)
+		return truth(k, k->req, resp, err);
+	buf_sv(&resp->body, buf_view(last));
+	return say(k, resp, 200, "", err);
 }
 
 static int
@@ -285,9 +285,9 @@ of_other_operation(const struct call *k, struct http_resp *resp, struct err *err
 	if (at >= n && !strcmp(paged[at - n].operation, k->req->operation))
 		at = 2;
 	if (at < n)
-		return say(k, resp, 200, others[at], err);
+		return say_doc(k, resp, 200, others[at], err);
 	(void)snprintf(page, sizeof(page), "{%s}", paged[at - n].empty);
-	return say(k, resp, 200, page, err);
+	return say_doc(k, resp, 200, page, err);
 }
 
 static int
@@ -343,16 +343,17 @@ any_status(const struct call *k, struct http_resp *resp, struct err *err)
 static int
 refused(const struct call *k, struct http_resp *resp, int status, const char *code, struct err *err)
 {
+	bool doc = k->req->proto == PROTO_AWS_JSON || k->req->proto == PROTO_AWS_CBOR;
 	char text[256];
 
 	(void)snprintf(text, sizeof(text),
-		       k->req->proto == PROTO_AWS_JSON ? "{\"__type\":\"%s\",\"message\":\"no\"}"
+		       doc ? "{\"__type\":\"%s\",\"message\":\"no\"}"
 		       : k->req->proto == PROTO_AWS_QUERY
 			   ? "<ErrorResponse><Error><Code>%s</Code><Message>no</Message></Error>"
 			     "</ErrorResponse>"
 			   : "<Error><Code>%s</Code><Message>no</Message></Error>",
 		       code);
-	return say(k, resp, status, text, err);
+	return doc ? say_doc(k, resp, status, text, err) : say(k, resp, status, text, err);
 }
 
 static int
@@ -363,9 +364,9 @@ empty_page(const struct call *k, struct http_resp *resp, struct err *err)
 	for (size_t i = 0; i < sizeof(paged) / sizeof(paged[0]); i++) {
 		if (strcmp(paged[i].operation, k->req->operation) != 0)
 			continue;
-		(void)snprintf(page, sizeof(page), "{%s,\"%s\":\"chaos-%llu\"}", paged[i].empty,
-			       paged[i].token, (unsigned long long)k->r);
-		return say(k, resp, 200, page, err);
+		(void)snprintf(page, sizeof(page), "{%s,\"%s\":\"" SIM_NO_TOKEN "%llu\"}",
+			       paged[i].empty, paged[i].token, (unsigned long long)k->r);
+		return say_doc(k, resp, 200, page, err);
 	}
 	return truth(k, k->req, resp, err);
 }
@@ -376,20 +377,36 @@ empty_once(const struct call *k, struct http_resp *resp, struct err *err)
 	return is_ours(k->req) ? truth(k, k->req, resp, err) : empty_page(k, resp, err);
 }
 
+/* Where a status stands that says "Complete"; NULL: nowhere. */
+static char *
+complete_in(const struct http_resp *resp)
+{
+	static const char *const as_told[] = {"\"Complete", "hComplete", ">Complete<"};
+
+	for (size_t i = 0; i < sizeof(as_told) / sizeof(as_told[0]); i++) {
+		char *at = resp->body.n ? memmem(resp->body.p, resp->body.n, as_told[i],
+						 strlen("Complete") + 1)
+					: NULL;
+
+		if (at)
+			return at + 1;
+	}
+	return NULL;
+}
+
 static int
 not_whole(const struct call *k, struct http_resp *resp, struct err *err)
 {
 	static const char *const metric[] = {"Internal", "PartialD"}; /* as long as "Complete" */
 	static const char *const query[] = {"Failed  ", "Timeout ", "Unknown ", "Running "};
 	bool of_query = !strcmp(k->req->operation, "GetQueryResults");
-	char *at;
 	int r = truth(k, k->req, resp, err);
+	char *at = complete_in(resp);
 
-	at = resp->body.p ? strstr(resp->body.p, "\"Complete\"") : NULL;
-	if (at)
-		memcpy(at + 1, of_query ? query[k->r % 4] : metric[k->r % 2], 8);
-	at = at ? strchr(at + 1, ' ') : NULL;
-	for (; at && *at == ' '; at++)
+	if (!at)
+		return r;
+	memcpy(at, of_query ? query[k->r % 4] : metric[k->r % 2], strlen("Complete"));
+	for (at = of_query ? strchr(at, ' ') : NULL; at && *at == ' '; at++)
 		*at = at[-1] == '"' ? ' ' : '"';
 	return r;
 }
@@ -498,9 +515,9 @@ keep(struct victim *v, const struct http_resp *resp)
 {
 	if (resp->status != 200 || !resp->body.n)
 		return;
-	free(v->last);
-	v->last = strndup(resp->body.p, resp->body.n);
-	if (!v->last)
+	buf_reset(&v->last);
+	buf_sv(&v->last, buf_view(&resp->body));
+	if (!buf_ok(&v->last))
 		abort();
 }
 
@@ -792,6 +809,7 @@ open_world(uint64_t seed, size_t tenants)
 	s->receiver->window_ms = 24 * 60 * SIM_MIN;
 	receiver_make_room(s->receiver, tenants * PLANTED + RECEIVER_SERIES);
 	s->run_conf = ", deadline: 8m";
+	s->ways.proto = (enum cw_proto)(mix64(seed ^ 0x9207) % CW_N_PROTOS);
 	sim_write_config(s);
 	return s;
 }
@@ -827,6 +845,8 @@ sim_chaos(uint64_t seed, size_t tenants, bool trace, struct sim_verdict *v)
 
 	if (!c.victims)
 		abort();
+	for (size_t i = 0; i < tenants; i++)
+		c.victims[i].last = BUF_INIT(LAST_MAX);
 	*v = (struct sim_verdict){0};
 	c.of_all = seed % (tenants > MANY ? 8 : 4) == 3 ? 1 + (unsigned)(c.seed % 100) : 0;
 	c.s->trace = trace;
@@ -835,10 +855,11 @@ sim_chaos(uint64_t seed, size_t tenants, bool trace, struct sim_verdict *v)
 	c.s->meddle_arg = &c;
 	live(&c);
 	counts.worlds++;
+	counts.spoken[c.s->ways.proto]++;
 	counts.calls += c.s->calls;
 	sim_free(c.s);
 	for (size_t i = 0; i < tenants; i++)
-		free(c.victims[i].last);
+		buf_done(&c.victims[i].last);
 	free(c.victims);
 	free(c.is);
 }
@@ -857,6 +878,10 @@ sim_chaos_say(size_t tenants)
 		     tenants, (unsigned long long)counts.worlds, (unsigned long long)counts.runs,
 		     (unsigned long long)counts.hostile, (unsigned long long)counts.compared,
 		     (unsigned long long)counts.calm, (unsigned long long)counts.calls);
+	(void)printf("worlds that speak: cbor=%llu json=%llu query=%llu\n",
+		     (unsigned long long)counts.spoken[CW_CBOR],
+		     (unsigned long long)counts.spoken[CW_JSON],
+		     (unsigned long long)counts.spoken[CW_QUERY]);
 	for (size_t i = 0; i < TROUBLES; i++)
 		(void)printf("%s%s=%llu", i ? " " : "troubles: ", trouble_names[i],
 			     (unsigned long long)counts.troubles[i]);

@@ -91,10 +91,10 @@ batch(struct sim *s, const json_t *doc, size_t tenant, size_t region, struct buf
 void
 sim_xray(struct sim *s, const struct http_req *req, struct http_resp *resp)
 {
-	CLEANUP(json_decrefp) json_t *doc = NULL;
+	CLEANUP(json_decrefp) json_t *doc = sim_wire_read(req);
 	size_t tenant, region;
 
-	if (json_parse(req->body, "request", &doc, NULL) || !sim_place(s, req, &tenant, &region))
+	if (!doc || !sim_place(s, req, &tenant, &region))
 		abort();
 	resp->status = 200;
 	if (!strcmp(req->operation, "GetTraceSummaries"))

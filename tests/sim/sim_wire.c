@@ -235,8 +235,8 @@ to_xml(struct buf *out, const json_t *doc, bool time)
 
 /* ---- the two ways ---- */
 
-json_t *
-sim_wire_read(const struct http_req *req)
+static json_t *
+read_any(const struct http_req *req)
 {
 	struct cbor_scan scan = CBOR_SCAN_INIT(req->body);
 	json_t *doc = NULL;
@@ -248,13 +248,28 @@ sim_wire_read(const struct http_req *req)
 	return json_parse(req->body, "request", &doc, NULL) ? NULL : doc;
 }
 
+json_t *
+sim_wire_read(const struct http_req *req)
+{
+	static const char *const names[] = {"NextToken", "nextToken"};
+	json_t *doc = read_any(req);
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		const char *token = json_string_value(json_object_get(doc, names[i]));
+
+		if (token && !strncmp(token, SIM_NO_TOKEN, strlen(SIM_NO_TOKEN)))
+			(void)json_object_del(doc, names[i]);
+	}
+	return doc;
+}
+
 void
 sim_wire_answer(const struct http_req *req, struct http_resp *resp)
 {
 	CLEANUP(json_decrefp) json_t *doc = NULL;
 	const char *op = req->operation;
 
-	if (req->proto == PROTO_AWS_JSON)
+	if (req->proto != PROTO_AWS_CBOR && req->proto != PROTO_AWS_QUERY)
 		return;
 	if (json_parse(buf_view(&resp->body), "answer", &doc, NULL))
 		abort();
