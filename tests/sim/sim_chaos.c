@@ -495,13 +495,20 @@ draw_kind(unsigned kinds, uint64_t r)
 			return (enum mischief)kind;
 }
 
-/* What the receiver and S3 may come to; a refusal of theirs would be the truth. */
+/* What the receiver and S3 may come to; a refusal of theirs would be the truth. S3 may say what it
+ * does not mean, for its answers can be checked: that of a reading by the checksum, that of a
+ * writing by its ETag. */
 static int
 central_trouble(struct call *k, struct http_resp *resp, struct err *err)
 {
 	static const int statuses[] = {500, 502, 503, 504};
-	static const enum mischief kinds[] = {RESET, LOST, STALL, DRIP, CUT, STATUS};
-	enum mischief what = kinds[k->r % (sizeof(kinds) / sizeof(kinds[0]))];
+	static const enum mischief kinds[] = {RESET, LOST, STALL,   DRIP, CUT,	  STATUS,
+					      PAGE,  TYPE, CUT_OFF, FLIP, GARBLED};
+	size_t n = strcmp(k->req->service, "s3") != 0	     ? 6
+		   : !strcmp(k->req->operation, "GetObject") ? 11
+		   : !strcmp(k->req->operation, "PutObject") ? 7
+							     : 6;
+	enum mischief what = kinds[k->r % n];
 
 	if (what == STATUS) {
 		counts.troubles[STATUS]++;
