@@ -684,3 +684,36 @@ seen_waits(const json_t *j, const char *definition, int64_t start_ms)
 	seen_done(&s);
 	return r;
 }
+
+/* Of a cell of another definition nothing is read. */
+static bool
+forget_marks(struct seen *s)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < s->n; i++) {
+		any = any || s->cells[i].n;
+		s->cells[i].n = 0;
+		s->cells[i].unread = !s->cells[i].foreign;
+	}
+	return any;
+}
+
+bool
+seen_shed(json_t **j)
+{
+	const char *definition = json_string_value(json_object_get(*j, "definition"));
+	json_t *shed = NULL;
+	struct seen s;
+
+	if (!definition)
+		return false;
+	if (seen_load(&s, *j, definition) && forget_marks(&s))
+		shed = seen_save(&s);
+	seen_done(&s);
+	if (!shed)
+		return false;
+	json_decref(*j);
+	*j = shed;
+	return true;
+}

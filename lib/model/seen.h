@@ -59,6 +59,10 @@ bool seen_waits(const json_t *j, const char *definition, int64_t start_ms);
 /* NULL without memory. Equal marks give equal documents. */
 json_t *seen_save(const struct seen *s);
 
+/* In place of a stored document one without marks, which can be read again; what cells owe and wait
+ * for stays. false: *j, which is the same as before, has no marks, or is none that can be read. */
+bool seen_shed(json_t **j);
+
 uint64_t seen_key(const struct series *s);
 /* Makes it beforehand, for a series that is in many cells and stays as it is. */
 void seen_key_make(struct series *s);

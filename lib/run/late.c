@@ -122,6 +122,15 @@ put_unread(struct stream *s)
 	}
 }
 
+/* Their marks had no room, and there is nothing to read them from. */
+static void
+drop_unread(struct stream *s)
+{
+	for (size_t i = s->seen.n; i-- > 0;)
+		if (s->seen.cells[i].unread)
+			(void)forget_cell(s, i);
+}
+
 /* Its marks are of no use, but what was to come of its cells does not come any more. */
 static void
 begin_changed(struct stream *s, const json_t *j)
@@ -160,7 +169,9 @@ late_begin(struct stream *s)
 	s->reach_ms = s->js.common->once ? s->js.common->hold_ms : s->job->kind->reach_ms(&s->js);
 	s->first_ms = commit_first_ms(s->commit, s->js.region);
 	s->seen_loaded = true;
-	if (looks_back(s) && stream_has_lake(s))
+	if (!stream_has_lake(s))
+		drop_unread(s);
+	else if (looks_back(s))
 		put_unread(s);
 }
 

@@ -31,6 +31,14 @@ sink_has(const struct order *o, int64_t start_ms)
 	return commit_sink_done(o->s->commit, o->s->js.region, o->sink, late_cell(o->s, start_ms));
 }
 
+/* Of a cell that was not read yet the newest point is before its end. */
+static bool
+newest_known(const struct order *o, const struct seen_cell *c, int64_t *ret_ms)
+{
+	*ret_ms = late_cell(o->s, c->start_ms).end_ms;
+	return c->unread || seen_head(&o->s->seen, c, o->s->plan->every_ms, ret_ms);
+}
+
 static void
 order_init(struct order *o)
 {
@@ -39,8 +47,8 @@ order_init(struct order *o)
 
 	o->head_ms = INT64_MIN;
 	for (size_t i = 0; i < seen->n; i++)
-		if (sink_has(o, seen->cells[i].start_ms) &&
-		    seen_head(seen, &seen->cells[i], o->s->plan->every_ms, &ms) && ms > o->head_ms)
+		if (sink_has(o, seen->cells[i].start_ms) && newest_known(o, &seen->cells[i], &ms) &&
+		    ms > o->head_ms)
 			o->head_ms = ms;
 	for (ms = o->cell.end_ms; ms < newest && !o->unknown; ms += o->s->plan->every_ms) {
 		const struct seen_cell *c = seen_find(seen, ms);

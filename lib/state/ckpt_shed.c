@@ -3,12 +3,13 @@
  *
  * What could not be written once could never be written again, and a tenant with very many series
  * would stand still. So what can be found again goes, the largest first: an inventory is listed
- * anew, marks are read from what is frozen. It is said, for what was owed to a receiver goes with
- * its marks.
+ * anew, marks are read from what is frozen. What is owed to receivers stays, unless all of that is
+ * too large itself.
  */
 #include <jansson.h>
 
 #include "base/log.h"
+#include "model/seen.h"
 #include "state/checkpoint.h"
 
 bool
@@ -35,6 +36,8 @@ ckpt_shed(struct ckpt *c)
 		  LOG_S("tenant", c->tenant), LOG_S("job", c->job), LOG_S("region", of->region),
 		  LOG_S("without", largest == &of->memo ? "inventory" : "marks"),
 		  LOG_I("bytes", most));
+	if (largest == &of->seen && seen_shed(largest))
+		return true;
 	json_decref(*largest);
 	*largest = NULL;
 	return true;

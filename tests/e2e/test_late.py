@@ -153,6 +153,44 @@ class Late(Case):
             self.assertLessEqual(samples.items(), received[key].items(), "what an undisturbed run delivers is there")
         self.assertFalse(lab.folder_has("lake/rejected"))
 
+    def shed_marks(self, lab):
+        """As a checkpoint does that would be too large."""
+        for tenant in lab.world.tenants:
+            name = os.path.join(lab.state, "tenants", tenant["id"], "ecs.json")
+            document = arrivals.report(name)
+            seen = document["streams"][REGION]["seen"]
+            self.assertTrue(seen["series"])
+            seen["series"] = ""
+            for cell in seen["cells"]:
+                cell.update({"marks": "", "unread": True})
+            with open(name, "w", encoding="utf-8") as file:
+                file.write(sealed(document))
+
+    def test_marks_had_no_room_but_what_was_owed_is_delivered(self):
+        lab = self.lab(tenants=2, flags=("--rw-window", 7200, "--rw-mode", "partial"), **LATE)
+        lab.settings["sinks"]["prom"]["out_of_order"] = "2h"
+        for number, now in enumerate(steps(NOW, NOW + 2400)):
+            down = number in (3, 4)
+            lab.daemon.control("faults", [{"match": {"service": "prometheus"}, "kind": "http503"}] if down else [])
+            self.assert_status(lab.run(now=now), 1 if down else 0)
+            if number == 4:
+                self.shed_marks(lab)
+        objects = self.assert_together(lab, first_start(NOW))
+        self.assertTrue(self.assert_numbered(objects), "nothing came late")
+        self.assert_same(arrivals.samples_in(objects), arrivals.stand_in(lab.daemon), "the receiver")
+
+    def test_marks_had_no_room_and_there_is_no_lake_to_read_them_from(self):
+        lab = self.lab(tenants=1, **LATE)
+        lab.settings["jobs"]["ecs"]["to"] = ["prom"]
+        self.run_each(lab, NOW + 900)
+        self.shed_marks(lab)
+        self.run_each(lab, NOW + 2400)
+        truth = Expected(lab.world).samples(windows(lab.world, *lab.window(NOW)), lab.now)
+        received = arrivals.stand_in(lab.daemon)
+        for key, samples in truth.items():
+            self.assertLessEqual(len(samples.items() - received[key].items()), len(samples) // 2)
+        self.assertEqual(lab.daemon.control("rw/stats")["prometheus"].get("refused", 0), 0, "sent what it must refuse")
+
     def test_after_three_hours_the_last_cells_get_their_look(self):
         lab = self.lab(tenants=1, **LATE)
         start, _ = lab.window()

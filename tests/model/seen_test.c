@@ -220,6 +220,39 @@ stored_and_read_again(void **state)
 	seen_done(&s);
 }
 
+/* What is left of marks for which there is no room. */
+static void
+marks_can_be_left_out(void **state)
+{
+	json_t *j, *none = json_object();
+	struct seen s, t;
+
+	(void)state;
+	sample(&s);
+	j = seen_save(&s);
+	assert_true(seen_shed(&j));
+	assert_true(seen_load(&t, j, "def"));
+	assert_int_equal(t.n, s.n);
+	for (size_t i = 0; i < t.n; i++) {
+		assert_int_equal(t.cells[i].start_ms, s.cells[i].start_ms);
+		assert_int_equal(t.cells[i].late, s.cells[i].late);
+		assert_int_equal(t.cells[i].n, 0);
+		assert_int_equal(t.cells[i].n_owed, s.cells[i].n_owed);
+		assert_int_equal(t.cells[i].foreign, s.cells[i].foreign);
+		assert_int_equal(t.cells[i].unread, !s.cells[i].foreign);
+	}
+	assert_int_equal(seen_owes(seen_find(&t, T0), "amp")->sent, 2);
+	assert_int_equal(t.newest_ms, s.newest_ms);
+	assert_int_equal(t.newest_series, s.newest_series);
+	/* There is no more to be had, and nothing of what is none. */
+	assert_false(seen_shed(&j));
+	assert_false(seen_shed(&none));
+	json_decref(none);
+	json_decref(j);
+	seen_done(&t);
+	seen_done(&s);
+}
+
 /* Whatever one member is replaced by: nothing is believed, nothing is left over. */
 static void
 what_we_did_not_write_is_nothing(void **state)
@@ -397,6 +430,7 @@ main(void)
 	    cmocka_unit_test(every_value_leaves_a_mark),
 	    cmocka_unit_test(the_newest_of_a_series_and_of_all),
 	    cmocka_unit_test(stored_and_read_again),
+	    cmocka_unit_test(marks_can_be_left_out),
 	    cmocka_unit_test(what_we_did_not_write_is_nothing),
 	    cmocka_unit_test(cells_beside_one_another_keep_apart),
 	    cmocka_unit_test(a_key_made_beforehand_is_the_same),

@@ -946,6 +946,38 @@ test_damaged_since_it_was_loaded(void **state)
 	buf_done(&text);
 }
 
+/* Marks go, what is owed goes only when there is nothing else. */
+static void
+test_shed(void **state)
+{
+	struct ckpt *c = sample();
+	struct ckpt_stream *s = &c->streams[0];
+
+	(void)state;
+	json_decref(s->memo);
+	s->memo = NULL;
+	json_decref(s->seen);
+	s->seen = json_pack("{s:i, s:s, s:i, s:s, s:I, s:i, s:[{s:I, s:i, s:b, s:{s:i}, s:s}]}",
+			    "version", 1, "definition", "def", "slots", 1, "series",
+			    "AAAAAAAAAAE=", "newest_ms", (json_int_t)T0, "newest_series", 1,
+			    "cells", "start_ms", (json_int_t)T0, "late", 2, "foreign", 0, "owed",
+			    "prom", 1, "marks", "AAAB");
+	assert_non_null(s->seen);
+	assert_true(ckpt_shed(c));
+	assert_non_null(s->seen);
+	assert_string_equal(json_string_value(json_object_get(s->seen, "series")), "");
+	assert_int_equal(
+	    json_integer_value(json_object_get(
+		json_object_get(json_array_get(json_object_get(s->seen, "cells"), 0), "owed"),
+		"prom")),
+	    1);
+	assert_true(ckpt_shed(c));
+	assert_null(s->seen);
+	while (ckpt_shed(c))
+		continue;
+	ckpt_free(c);
+}
+
 /* What cannot be written once could never be: the tenant would stand still. */
 static void
 test_too_large(void **state)
@@ -1622,6 +1654,7 @@ main(void)
 	    cmocka_unit_test(test_nonsense),
 	    cmocka_unit_test(test_key),
 	    T(test_damaged_since_it_was_loaded),
+	    T(test_shed),
 	    T(test_too_large),
 	    T(test_save_load),
 	    T(test_conflict),
