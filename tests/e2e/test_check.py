@@ -124,6 +124,18 @@ class Check(Case):
             self.assertIn(word, line)
         self.assertNotIn("\033", result.out)
 
+    def test_credentials_over_plain_http_are_warned_of(self):
+        """By check, and by each run, once; not those that go to this machine, as all else of the lab does."""
+        lab = self.lab(tenants=1)
+        lab.settings["sinks"]["far"] = {"kind": "remote_write", "url": "http://receiver.invalid/api/v1/write",
+                                        "basic_auth": {"username": "u", "password": "p"}}
+        lab.settings["jobs"]["ecs"]["to"].append("far")
+        (found,) = [one for one in findings(lab.check("--json"), "warn") if one["what"] == "plain http"]
+        self.assertIn(": sink far at receiver.invalid;", found["words"])
+        result = lab.run()
+        self.assertEqual(len(result.errors("credentials go over plain http")), 1, result.err)
+        self.assertTrue(result.errors("level=warn", "credentials go over plain http", "sink far at receiver.invalid"), result.err)
+
     def test_quiet_tells_only_of_what_is_not_well(self):
         lab = self.lab()
         result = lab.check("-q")
