@@ -8,6 +8,7 @@
 #include "base/cleanup.h"
 #include "run/check.h"
 #include "run/plain_http.h"
+#include "run/sandbox.h"
 
 /* AWS refuses signatures that are 5 minutes off (SigV4), muster corrects its own; whatever else
  * goes by this clock is wrong all the same. */
@@ -70,6 +71,15 @@ check_plain_http(struct check *c)
 		"%s; use https",
 		buf_cstr(&list));
 	check_say(&p, CHECK_WARN, "plain http", buf_cstr(&text));
+}
+
+static void
+check_sandbox(struct check *c)
+{
+	struct check_place p = place_of(c);
+
+	if (*sandbox_lacks())
+		check_say(&p, CHECK_WARN, "sandbox", sandbox_lacks());
 }
 
 static bool
@@ -299,6 +309,7 @@ void
 check_central(struct check *c)
 {
 	check_config(c);
+	check_sandbox(c);
 	check_plain_http(c);
 	check_base(c);
 	check_state(c);

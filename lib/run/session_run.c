@@ -13,6 +13,7 @@
 #include "run/plain_http.h"
 #include "run/progress.h"
 #include "run/run_calls.h"
+#include "run/sandbox.h"
 #include "run/selfmetrics.h"
 #include "run/status_page.h"
 
@@ -183,6 +184,8 @@ warn(const struct config *config)
 	for (size_t i = 0; i < config->n_unused_sinks; i++)
 		log_event(LOG_WARN, "no job uses this sink",
 			  LOG_S("sink", config->unused_sinks[i]));
+	if (*sandbox_lacks())
+		log_event(LOG_INFO, "sandbox not complete", LOG_S("lacks", sandbox_lacks()));
 	if (!session_hooks()->offline)
 		plain_http_list(config, &plain);
 	if (plain.n)
