@@ -246,7 +246,7 @@ lint-python:
 
 lint-binary: $(B)/muster
 	$(call say,CHECK,binary)
-	$(Q)scripts/check-binary $<
+	$(Q)scripts/check-binary $< $(B)/libmuster.a
 
 analyze:                  ## gcc's own analyzer over lib/ and jobs/ (slow, and not part of check)
 	$(Q)for f in $(LIB_SRC) $(JOB_SRC); do gcc $(CPPFLAGS) $(CFLAGS) -O1 -fanalyzer -c -o /dev/null $$f || exit 1; done

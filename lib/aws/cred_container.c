@@ -105,26 +105,22 @@ container_free(struct cred_source *s)
 	free(c);
 }
 
-/* 127.0.0.0/8 and ::1; ECS's and EKS's addresses. */
+/* This machine, and the addresses of ECS and EKS. */
 static bool
 may_be_plain(struct sv host)
 {
-	char text[sizeof("localhost") + INET6_ADDRSTRLEN];
+	char text[INET6_ADDRSTRLEN];
 	struct in6_addr a6, eks;
-	struct in_addr a4;
 
+	if (uri_is_loopback(host) || sv_eq(host, SV("169.254.170.2")) ||
+	    sv_eq(host, SV("169.254.170.23")))
+		return true;
 	if (host.n >= sizeof(text))
 		return false;
 	memcpy(text, host.p, host.n);
 	text[host.n] = '\0';
-	if (!strcmp(text, "localhost"))
-		return true;
-	if (inet_pton(AF_INET, text, &a4) == 1)
-		return (ntohl(a4.s_addr) >> 24) == 127 || !strcmp(text, "169.254.170.2") ||
-		       !strcmp(text, "169.254.170.23");
-	if (inet_pton(AF_INET6, text, &a6) != 1 || inet_pton(AF_INET6, "fd00:ec2::23", &eks) != 1)
-		return false;
-	return IN6_IS_ADDR_LOOPBACK(&a6) || !memcmp(&a6, &eks, sizeof(eks));
+	return inet_pton(AF_INET6, text, &a6) == 1 &&
+	       inet_pton(AF_INET6, "fd00:ec2::23", &eks) == 1 && !memcmp(&a6, &eks, sizeof(eks));
 }
 
 static int

@@ -1,7 +1,7 @@
 /*
- * Landlock, asked for by its system calls: Debian 12 has no functions for them, and headers that
- * know the first two versions only. Numbers and bits are those of the kernel's
- * include/uapi/linux/landlock.h (6.12), which never change.
+ * Landlock and limits. The former is asked for by its system calls: Debian 12 has no functions for
+ * them, and headers that know the first two versions only. Numbers and bits are those of the
+ * kernel's include/uapi/linux/landlock.h (6.12), which never change.
  */
 #include "base/confine.h"
 
@@ -99,8 +99,9 @@ confine_begin(struct confine *c, bool files)
 	struct ruleset_attr attr = {0};
 	long abi = syscall(SYS_LANDLOCK_CREATE_RULESET, NULL, 0, CREATE_RULESET_VERSION);
 
-	*c = (struct confine){.ruleset = -1, .abi = abi > 0 ? (int)abi : 0};
-	if (!files || !LANDLOCK_WANTED || c->abi < ABI_MIN)
+	*c = (struct confine){
+	    .files = files && LANDLOCK_WANTED, .ruleset = -1, .abi = abi > 0 ? (int)abi : 0};
+	if (!c->files || c->abi < ABI_MIN)
 		return;
 	attr.handled_fs = known_to(c->abi);
 	/* It listens to nobody. Where it connects to, endpoints and resolvers say, at any port. */
@@ -195,10 +196,35 @@ confine_allow(struct confine *c, const char *path, enum confine_use use)
 		leave_files_alone(c);
 }
 
+/*
+ * Limits stay what they were at the start, for what nobody may raise holds whoever got in, too;
+ * those of what is never used (locked memory, message queues, the priority of others' work) become
+ * none. How many files and how large, how many threads, how much memory and time a run takes
+ * depends on the data: these are bounded by who starts it.
+ */
+static void
+hold_limits(void)
+{
+	static const unsigned unused[] = {RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_NICE,
+					  RLIMIT_RTPRIO};
+	const struct rlimit none = {0, 0};
+	struct rlimit now;
+
+	for (unsigned i = 0; i < RLIM_NLIMITS; i++)
+		if (!getrlimit(i, &now)) {
+			now.rlim_max = now.rlim_cur;
+			(void)setrlimit(i, &now);
+		}
+	for (size_t i = 0; i < ARRAY_LEN(unused); i++)
+		(void)setrlimit(unused[i], &none);
+}
+
 void
 confine_end(struct confine *c, bool programs, struct confined *ret)
 {
 	*ret = (struct confined){0};
+	if (!programs)
+		hold_limits(); /* the filter refuses it */
 	/* Both others ask for it of who is not root. */
 	if (!prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) {
 		if (c->ruleset >= 0 && !syscall(SYS_LANDLOCK_RESTRICT_SELF, c->ruleset, 0))
@@ -206,6 +232,7 @@ confine_end(struct confine *c, bool programs, struct confined *ret)
 		ret->filter = confine_calls(programs);
 		ret->no_programs = ret->filter && !programs;
 	}
+	ret->files_open = c->files && !ret->landlock_abi;
 	fsx_closep(&c->ruleset);
 	c->ruleset = -1;
 }

@@ -1,6 +1,7 @@
 /*
  * What a process gives up once it has read its configuration: the files it has no use for (Landlock), the system calls
- * it never makes (seccomp), privileges by way of programs (no_new_privs), and being looked into (core files, ptrace).
+ * it never makes (seccomp), privileges by way of programs (no_new_privs), limits that it could raise (setrlimit), and being
+ * looked into (core files, ptrace).
  *
  * Whoever gets hold of the process by a hole in a parser then has what the run itself has, and not the machine. All of it
  * is asked of the kernel and none of it is needed: where the kernel has it not, nothing is lost but the fence.
@@ -25,14 +26,16 @@ enum confine_use {
 };
 
 struct confine {
-	int ruleset; /* -1: files are not confined */
+	bool files;  /* they are to be confined */
+	int ruleset; /* -1: they are not */
 	int abi;     /* of Landlock; 0: there is none */
 };
 
 /* What holds from now on. */
 struct confined {
 	int landlock_abi; /* 0: files are not confined */
-	bool filter;      /* system calls are */
+	bool files_open;  /* though they were to be */
+	bool filter;      /* system calls are confined */
 	bool no_programs; /* and none may be started */
 };
 
@@ -46,7 +49,8 @@ void confine_begin(struct confine *c, bool files);
  * CONFINE_SCRATCH), or needs no leave (the others). Should the kernel refuse, or not say what a path is,
  * files stay unconfined rather than too much so. NULL and "" are nothing. */
 void confine_allow(struct confine *c, const char *path, enum confine_use use);
-/* From here on. `programs`: some will be started (by posix_spawn), and inherit all this. What could be had is in *ret. */
+/* From here on. `programs`: some will be started (by posix_spawn), and inherit all this; limits are then left alone, for they
+ * may be what such a program needs. What could be had is in *ret. */
 void confine_end(struct confine *c, bool programs, struct confined *ret);
 
 /* Private to confine*.c: the filter of system calls; no_new_privs is set. False: the kernel has none. */

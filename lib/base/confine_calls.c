@@ -5,7 +5,7 @@
  * calls that this one does not, and must not be stopped by it. For the same reason a refusal is an
  * error (EPERM) and not the end of the process: a library that tries something goes on without it.
  * What is listed are the ways out of the process and into the kernel: other programs and processes,
- * mounts and namespaces, keys, modules, tracing, identities, listening sockets.
+ * mounts and namespaces, keys, modules, tracing, identities, listening sockets, limits.
  */
 #include <errno.h>
 #include <linux/audit.h>
@@ -196,7 +196,8 @@ check_arch(struct steps *s)
 }
 
 /* The low half of an argument; flags, families and requests are 32 bits wide. */
-#define ARG(i) offsetof(struct seccomp_data, args[i])
+#define ARG(i)	    offsetof(struct seccomp_data, args[i])
+#define ARG_REST(i) (ARG(i) + sizeof(uint32_t)) /* of a pointer */
 
 /* Threads and children, but no namespaces. The flags of clone3 cannot be seen from here; who is
  * told that there is none uses clone. */
@@ -239,6 +240,22 @@ check_ioctl(struct steps *s)
 	answer(s, 0);
 }
 
+/* Limits are told, for the C library asks; nobody's are changed. */
+static void
+check_limits(struct steps *s)
+{
+#ifdef SYS_setrlimit
+	refuse(s, SYS_setrlimit, EPERM);
+#endif
+	step(s, BPF_JMP | BPF_JEQ | BPF_K, 0, 6, SYS_prlimit64);
+	load(s, ARG(2));
+	step(s, BPF_JMP | BPF_JEQ | BPF_K, 0, 3, 0);
+	load(s, ARG_REST(2));
+	step(s, BPF_JMP | BPF_JEQ | BPF_K, 0, 1, 0);
+	answer(s, 0);
+	answer(s, EPERM);
+}
+
 bool
 confine_calls(bool programs)
 {
@@ -251,6 +268,8 @@ confine_calls(bool programs)
 			refuse(&s, refused[i], EPERM);
 	for (size_t i = 0; !programs && i < ARRAY_LEN(exec_calls); i++)
 		refuse(&s, exec_calls[i], EPERM);
+	if (!programs)
+		check_limits(&s);
 	check_clone(&s);
 	check_socket(&s);
 	check_ioctl(&s);

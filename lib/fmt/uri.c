@@ -202,6 +202,24 @@ uri_host_header(struct buf *out, const struct uri *u)
 		buf_fmt(out, ":%d", u->port_number);
 }
 
+bool
+uri_is_loopback(struct sv host)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr a6;
+	struct in_addr a4;
+
+	if (host.n >= sizeof(text))
+		return false;
+	memcpy(text, host.p, host.n);
+	text[host.n] = '\0';
+	if (inet_pton(AF_INET, text, &a4) == 1)
+		return ntohl(a4.s_addr) >> 24 == 127;
+	if (inet_pton(AF_INET6, text, &a6) == 1)
+		return IN6_IS_ADDR_LOOPBACK(&a6);
+	return !strcmp(text, "localhost");
+}
+
 void
 form_add(struct buf *out, const char *name, struct sv value)
 {

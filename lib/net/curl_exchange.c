@@ -324,15 +324,6 @@ set_method(struct exchange *x)
 	}
 }
 
-/* This machine and its link: metadata and container endpoints, test servers. */
-static bool
-is_local(struct sv host)
-{
-	return sv_eq(host, SV("localhost")) || sv_starts(host, SV("127.")) ||
-	       sv_eq(host, SV("::1")) || sv_starts(host, SV("169.254.")) ||
-	       sv_starts(host, SV("fe80:")) || sv_starts(host, SV("fd00:ec2:"));
-}
-
 static void
 set_network(struct exchange *x)
 {
@@ -359,7 +350,8 @@ set_network(struct exchange *x)
 		x->rc = curl_trust_use(x->trust, x->h->easy);
 	else if (x->setup->ca_bundle)
 		SET(x, CURLOPT_CAINFO, x->setup->ca_bundle);
-	if (x->req->direct || is_local(x->host))
+	/* No proxy has another way to this machine. */
+	if (x->req->direct || uri_is_loopback(x->host))
 		SET(x, CURLOPT_PROXY, "");
 	/* libcurl repeats a request by itself when a kept connection turns out to be closed. */
 	if (x->req->no_retry)

@@ -7,6 +7,8 @@
 
 #include "base/cleanup.h"
 #include "run/check.h"
+#include "run/plain_http.h"
+#include "run/sandbox.h"
 
 /* AWS refuses signatures that are 5 minutes off (SigV4), muster corrects its own; whatever else
  * goes by this clock is wrong all the same. */
@@ -53,6 +55,31 @@ check_config(struct check *c)
 		buf_fmt(&text, "no job uses the sink %s", config->unused_sinks[i]);
 		check_say(&p, CHECK_WARN, "configuration", buf_cstr(&text));
 	}
+}
+
+static void
+check_plain_http(struct check *c)
+{
+	CLEANUP(buf_done) struct buf list = BUF_INIT(TEXT_MAX), text = BUF_INIT(2 * TEXT_MAX);
+	struct check_place p = place_of(c);
+
+	plain_http_list(c->s->config, &list);
+	if (!list.n)
+		return;
+	buf_fmt(&text,
+		"credentials or signed requests go over plain http, for all on the way to read: "
+		"%s; use https",
+		buf_cstr(&list));
+	check_say(&p, CHECK_WARN, "plain http", buf_cstr(&text));
+}
+
+static void
+check_sandbox(struct check *c)
+{
+	struct check_place p = place_of(c);
+
+	if (*sandbox_lacks())
+		check_say(&p, CHECK_WARN, "sandbox", sandbox_lacks());
 }
 
 static bool
@@ -282,6 +309,8 @@ void
 check_central(struct check *c)
 {
 	check_config(c);
+	check_sandbox(c);
+	check_plain_http(c);
 	check_base(c);
 	check_state(c);
 	check_found(c);

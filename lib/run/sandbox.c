@@ -171,6 +171,29 @@ allow_tokens(struct confine *c, const struct cred_needs *needs)
 	}
 }
 
+/* Of this process: it is entered once. */
+static const char *lacking = "";
+
+const char *
+sandbox_lacks(void)
+{
+	return lacking;
+}
+
+static const char *
+not_had(const struct confined *got)
+{
+	if (got->files_open && !got->filter)
+		return "files are not confined and system calls not filtered: this kernel has "
+		       "neither Landlock nor seccomp, or refuses them";
+	if (got->files_open)
+		return "files are not confined: this kernel has no Landlock (Linux 5.19 or newer), "
+		       "or refuses it";
+	if (!got->filter)
+		return "system calls are not filtered: this kernel has no seccomp, or refuses it";
+	return "";
+}
+
 static void
 tell(const struct confined *got, const struct cred_needs *needs)
 {
@@ -206,5 +229,6 @@ sandbox_enter(const struct config *config, const struct options *o, const struct
 	allow_options(&c, o, h);
 	allow_tokens(&c, &needs);
 	confine_end(&c, needs.programs, &got);
+	lacking = not_had(&got);
 	tell(&got, &needs);
 }

@@ -11,5 +11,7 @@
 /* For the whole process, before its first thread; cannot be undone. What could be had of the kernel is in the log (debug);
  * that something could not is no error. */
 void sandbox_enter(const struct config *c, const struct options *o, const struct session_hooks *h);
+/* What was asked of the kernel by sandbox_enter and could not be had, in words; "": nothing. Static storage. */
+const char *sandbox_lacks(void);
 
 #endif

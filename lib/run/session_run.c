@@ -7,12 +7,17 @@
 #include <unistd.h>
 
 #include "aws/sigv4.h"
+#include "base/cleanup.h"
 #include "base/fsx.h"
 #include "run/command_line.h"
+#include "run/plain_http.h"
 #include "run/progress.h"
 #include "run/run_calls.h"
+#include "run/sandbox.h"
 #include "run/selfmetrics.h"
 #include "run/status_page.h"
+
+#define PLAIN_MAX ((size_t)8 << 10)
 
 static void
 log_summary(const struct session *s, const char *command, const struct report_totals *t,
@@ -170,6 +175,24 @@ work(struct session *s, const struct session_run *how)
 	return in.exit_status;
 }
 
+/* What is worth knowing before anything is done. */
+static void
+warn(const struct config *config)
+{
+	CLEANUP(buf_done) struct buf plain = BUF_INIT(PLAIN_MAX);
+
+	for (size_t i = 0; i < config->n_unused_sinks; i++)
+		log_event(LOG_WARN, "no job uses this sink",
+			  LOG_S("sink", config->unused_sinks[i]));
+	if (*sandbox_lacks())
+		log_event(LOG_INFO, "sandbox not complete", LOG_S("lacks", sandbox_lacks()));
+	if (!session_hooks()->offline)
+		plain_http_list(config, &plain);
+	if (plain.n)
+		log_event(LOG_WARN, "credentials go over plain http",
+			  LOG_S("to", buf_cstr(&plain)));
+}
+
 int
 session_run(const struct session_run *how, const struct options *o, const struct config *config)
 {
@@ -178,9 +201,7 @@ session_run(const struct session_run *how, const struct options *o, const struct
 	int status;
 
 	command_catch_signals(session_clock());
-	for (size_t i = 0; i < config->n_unused_sinks; i++)
-		log_event(LOG_WARN, "no job uses this sink",
-			  LOG_S("sink", config->unused_sinks[i]));
+	warn(config);
 	if (!session_open(&s, config, o, session_clock(), &err)) {
 		if (how->opened)
 			how->opened(&s);

@@ -569,6 +569,9 @@ static const struct call {
     CALL(SYS_capset),
     CALL(SYS_sethostname),
     CALL(SYS_setdomainname),
+#ifdef SYS_setrlimit
+    CALL(SYS_setrlimit),
+#endif
     CALL(SYS_settimeofday),
     CALL(SYS_clock_settime),
     CALL(SYS_clock_adjtime),
@@ -796,6 +799,104 @@ test_no_core_and_no_new_privileges(void **state)
 	assert_int_equal(inside(&f, no_new_privileges), 0);
 }
 
+/* ---- limits ---- */
+
+/* Each as low as it stands, and none left of what is never used. (Valgrind has a limit of files of
+ * its own, which cannot be lowered.) */
+static int
+limits_are_held(void)
+{
+	static const unsigned unused[] = {RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_NICE,
+					  RLIMIT_RTPRIO};
+	bool valgrind = syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, NULL) && errno == ENOSYS;
+	struct rlimit now;
+
+	for (unsigned i = 0; i < RLIM_NLIMITS; i++)
+		if (getrlimit(i, &now) ||
+		    (now.rlim_max != now.rlim_cur && !(valgrind && i == RLIMIT_NOFILE)))
+			return 1 + (int)i;
+	for (size_t i = 0; i < ARRAY_LEN(unused); i++)
+		if (getrlimit(unused[i], &now) || now.rlim_max)
+			return 100 + (int)unused[i];
+	return 0;
+}
+
+/* As anybody may. */
+static int
+raise_files(void)
+{
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_NOFILE, &now))
+		return UNSAID;
+	now.rlim_cur = now.rlim_max;
+	return result(setrlimit(RLIMIT_NOFILE, &now));
+}
+
+static int
+limit_parent(void)
+{
+	struct rlimit now;
+
+	if (prlimit(getppid(), RLIMIT_NOFILE, NULL, &now))
+		return UNSAID;
+	return result(prlimit(getppid(), RLIMIT_NOFILE, &now, NULL));
+}
+
+/* Where the pointer's low half is all zeroes. */
+static int
+limit_by_a_high_pointer(void)
+{
+	return result(syscall(SYS_prlimit64, 0, RLIMIT_NOFILE, (uint64_t)1 << 32, NULL));
+}
+
+static int
+soft_limit_is_below(void)
+{
+	struct rlimit now;
+
+	return getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur >= now.rlim_max;
+}
+
+static int
+make_room_to_raise(void **state)
+{
+	struct rlimit now;
+
+	(void)state;
+	if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_max < 200)
+		return -1;
+	now.rlim_cur = now.rlim_max > 512 ? 512 : now.rlim_max - 1;
+	return setrlimit(RLIMIT_NOFILE, &now);
+}
+
+static void
+test_limits_are_held(void **state)
+{
+	const struct fence f = {.files = true};
+
+	(void)state;
+	assert_int_equal(soft_limit_is_below(), 0);
+	assert_int_equal(inside(&f, limits_are_held), 0);
+	if (!had().filter)
+		skip();
+	assert_int_equal(inside(&f, raise_files), EPERM);
+	assert_int_equal(inside(&f, limit_parent), EPERM);
+	assert_int_equal(inside(&f, limit_by_a_high_pointer), EPERM);
+}
+
+/* What brings credentials may keep them in locked memory, and raises what it likes to. */
+static void
+test_limits_are_left_to_programs(void **state)
+{
+	const struct fence f = {.programs = true};
+
+	(void)state;
+	assert_int_equal(inside(&f, soft_limit_is_below), 0);
+	assert_int_equal(inside(&f, raise_files), 0);
+	assert_int_not_equal(inside(&f, limits_are_held), 0);
+}
+
 /* The kernel has both, as every test machine should: that a fence is missing must not look like
  * success. (Valgrind is a kernel that has neither.) */
 static void
@@ -808,6 +909,7 @@ test_all_there_is_is_used(void **state)
 
 	(void)state;
 	assert_int_equal(got.landlock_abi, abi >= 2 ? abi : 0);
+	assert_int_equal(got.files_open, abi < 2);
 #if defined(__x86_64__) || defined(__aarch64__)
 	assert_int_equal(got.filter, seccomp);
 	assert_int_equal(got.no_programs, seccomp);
@@ -893,6 +995,8 @@ main(void)
 	    cmocka_unit_test(test_other_processes_are_not_reached),
 	    cmocka_unit_test(test_nothing_is_run_from_where_files_are_read),
 	    cmocka_unit_test(test_no_core_and_no_new_privileges),
+	    cmocka_unit_test_setup(test_limits_are_held, make_room_to_raise),
+	    cmocka_unit_test_setup(test_limits_are_left_to_programs, make_room_to_raise),
 	    cmocka_unit_test(test_all_there_is_is_used),
 	};
 

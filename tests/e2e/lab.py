@@ -2,6 +2,7 @@
 
 The program under test is build/muster, or what MUSTER names.
 """
+import ctypes
 import hashlib
 import json
 import os
@@ -34,6 +35,8 @@ REGION = "eu-west-1"
 SOURCES = ("profile", "role", "process", "role of an instance", "web", "container", "instance")
 API_KEY = "api-key-5Yt9Qz-Lw3"  # a receiver's, in a header
 MAY_NAME_EXTERNAL_IDS = ("check's stdout", "check's stderr", "tenants-found.json")
+# Whether this kernel has the Landlock that is needed: landlock_create_ruleset tells its version. Else each check warns.
+LANDLOCK = ctypes.CDLL(None).syscall(444, None, 0, 1) >= 2
 # Sanitizers and memcheck slow a run down, not the time it may take to stop.
 PATIENCE = float(os.environ.get("MUSTER_PATIENCE", "1"))
 

@@ -103,6 +103,15 @@ class Arrays(Case):
         # What starts tasks is the same for both ways to start them.
         self.assertEqual(policy(parts["ExecutionRole"]), policy(resources("fargate.yaml")["ExecutionRole"]))
 
+    def test_aws_batch_keeps_its_tasks_small(self):
+        """All that Batch lets one say of a container on Fargate; what it does not know it refuses, capabilities too."""
+        container = resources("aws-batch.yaml")["Job"]["Properties"]["ContainerProperties"]
+        self.assertNotIn(container["User"].split(":")[0], ("0", "root"))
+        self.assertTrue(container["ReadonlyRootFilesystem"])
+        self.assertFalse(container.get("Privileged"))
+        self.assertLessEqual(set(container.get("LinuxParameters", {})), {"InitProcessEnabled"})
+        self.assertEqual(container["NetworkConfiguration"], {"AssignPublicIp": "DISABLED"})
+
     def test_slurm(self):
         first, last = map(int, options_of(SCRIPT)["array"].split("-"))
         self.assertEqual(first, 0)

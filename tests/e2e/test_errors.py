@@ -51,8 +51,8 @@ ANSWERS = {
     "pipe2": ("EMFILE",), "eventfd2": ("EMFILE", "ENOMEM"), "clone3": ("EAGAIN",), "clone": ("EAGAIN", "ENOMEM"),
     "wait4": ("EINTR", "ECHILD"), "getrandom": ("EINTR", "ENOSYS"),
     "mmap": ("ENOMEM",), "mprotect": ("ENOMEM",), "mremap": ("ENOMEM",), "munmap": ("ENOMEM",),
-    "prctl": ("EINVAL", "EPERM"), "seccomp": ("EINVAL", "ENOMEM"), "landlock_create_ruleset": ("ENOSYS", "EOPNOTSUPP", "ENOMEM"),
-    "landlock_add_rule": ("ENOMEM",), "landlock_restrict_self": ("EPERM", "E2BIG"),
+    "prlimit64": ("EPERM",), "prctl": ("EINVAL", "EPERM"), "seccomp": ("EINVAL", "ENOMEM"),
+    "landlock_create_ruleset": ("ENOSYS", "EOPNOTSUPP", "ENOMEM"), "landlock_add_rule": ("ENOMEM",), "landlock_restrict_self": ("EPERM", "E2BIG"),
 }
 STATUSES = (0, 1, 2, 3)
 EACH = 0  # as the number of a call: at every one of that name

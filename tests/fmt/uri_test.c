@@ -175,6 +175,42 @@ test_form(void **state)
 	assert_string_equal(buf_cstr(&b), "Action=Assume%20Role&a%26b=c%3Dd%2B%C3%BC&empty=");
 }
 
+static void
+test_loopback(void **state)
+{
+	static const char *const here[] = {"localhost",	      "127.0.0.1", "127.0.0.2",
+					   "127.255.255.255", "::1",	   "0:0:0:0:0:0:0:1"};
+	static const char *const elsewhere[] = {
+	    "127.example.com",
+	    "127.0.0.1.example.com",
+	    "127.",
+	    "127.1",
+	    "127.0.0.256",
+	    "0177.0.0.1",
+	    "128.0.0.1",
+	    "126.255.255.255",
+	    "10.0.0.127",
+	    "0.0.0.0",
+	    "169.254.169.254",
+	    "localhost.example.com",
+	    "localhos",
+	    "::",
+	    "::2",
+	    "1::1",
+	    "",
+	    "127.0.0.1................................................................",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(here); i++)
+		if (!uri_is_loopback(sv_of(here[i])))
+			fail_msg("%s is this machine", here[i]);
+	for (size_t i = 0; i < ARRAY_LEN(elsewhere); i++)
+		if (uri_is_loopback(sv_of(elsewhere[i])))
+			fail_msg("%s is not this machine", elsewhere[i]);
+	assert_true(uri_is_loopback((struct sv){"127.0.0.1.example.com", 9}));
+}
+
 int
 main(void)
 {
@@ -182,6 +218,7 @@ main(void)
 	    cmocka_unit_test(test_encode),	  cmocka_unit_test(test_decode),
 	    cmocka_unit_test(test_encode_decode), cmocka_unit_test(test_split),
 	    cmocka_unit_test(test_split_bad),	  cmocka_unit_test(test_form),
+	    cmocka_unit_test(test_loopback),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -686,13 +686,20 @@ test_many_threads(void **state)
 	end(&f);
 }
 
-/* A proxy of the environment is used, except for what says otherwise, and for addresses of this
- * machine's link. */
+/* A proxy of the environment is used, except for what says otherwise, and for this machine. */
 static void
 test_proxies(void **state)
 {
 	static const struct stub_script scripts[] = {{{READ, TEXT(OK_HELLO)}}};
 	static const char *const variables[] = {"http_proxy", "HTTPS_PROXY", "NO_PROXY"};
+	/* Names that begin like addresses of this machine or its link are anybody's. */
+	static const char *const alike[] = {
+	    "http://127.example.invalid/",
+	    "http://127.0.0.1.example.invalid/",
+	    "http://169.254.169.254.invalid/",
+	    "http://localhost.example.invalid/",
+	    "http://169.254.1.2/",
+	};
 	struct fixture f;
 
 	(void)state;
@@ -715,6 +722,14 @@ test_proxies(void **state)
 	f.req.url = f.url;
 	assert_int_equal(send_one(&f), 0);
 	assert_true(request_has(&f, 2, "GET /a%20b/../c?q=1 HTTP/1.1\r\n"));
+	for (size_t i = 0; i < ARRAY_LEN(alike); i++) {
+		CLEANUP(buf_done) struct buf line = BUF_INIT(1000);
+
+		f.req.url = alike[i];
+		assert_int_equal(send_one(&f), 0);
+		buf_fmt(&line, "GET %s HTTP/1.1\r\n", alike[i]);
+		assert_true(request_has(&f, i + 3, buf_cstr(&line)));
+	}
 	for (size_t i = 0; i < ARRAY_LEN(variables); i++)
 		assert_int_equal(unsetenv(variables[i]), 0);
 	end(&f);

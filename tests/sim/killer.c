@@ -91,6 +91,7 @@ static const struct {
     {SYS_getsockname, "getsockname", false, false},
     {SYS_getpeername, "getpeername", false, false},
     {SYS_prctl, "prctl", false, false},
+    {SYS_prlimit64, "prlimit64", false, false},
     {SYS_seccomp, "seccomp", false, false},
     {SYS_landlock_create_ruleset, "landlock_create_ruleset", false, false},
     {SYS_landlock_add_rule, "landlock_add_rule", false, false},
