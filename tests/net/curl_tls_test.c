@@ -341,6 +341,35 @@ test_old_tls(void **state)
 	try_version(ARG("-tls1"), -1);
 }
 
+/* `spoken`: it comes to a CONNECT, to which this proxy has no answer. */
+static void
+try_proxy(char *version, bool spoken)
+{
+	struct transport *t;
+	char proxy[64];
+	struct server s;
+	struct err err;
+
+	start_with(&s, ARG("cert.pem"), version);
+	(void)snprintf(proxy, sizeof(proxy), "https://localhost:%d", s.port);
+	/* NOLINTNEXTLINE(concurrency-mt-unsafe): this is the only thread */
+	assert_int_equal(setenv("https_proxy", proxy, 1), 0);
+	t = new_transport("cert.pem");
+	assert_int_equal(ask(t, "behind-it.invalid", 443, &err), -1);
+	assert_true(!strstr(err.msg, "protocol version") == spoken);
+	transport_free(t);
+	(void)unsetenv("https_proxy"); /* NOLINT(concurrency-mt-unsafe) */
+	stop(&s);
+}
+
+static void
+test_old_tls_of_a_proxy(void **state)
+{
+	(void)state;
+	try_proxy(ARG("-tls1_2"), true);
+	try_proxy(ARG("-tls1_1"), false);
+}
+
 static void
 test_bundle_that_is_none(void **state)
 {
@@ -433,6 +462,7 @@ main(void)
 	    cmocka_unit_test(test_bundle_that_is_none),
 	    cmocka_unit_test(test_expired),
 	    cmocka_unit_test(test_old_tls),
+	    cmocka_unit_test(test_old_tls_of_a_proxy),
 	    cmocka_unit_test(test_no_tls_at_all),
 	    cmocka_unit_test(test_threads),
 	    cmocka_unit_test(test_plaintext_is_wiped),
