@@ -685,18 +685,26 @@ seen_waits(const json_t *j, const char *definition, int64_t start_ms)
 	return r;
 }
 
-/* Of a cell of another definition nothing is read. */
+/* A cell without marks is one that is known to be empty. */
 static bool
 forget_marks(struct seen *s)
 {
 	bool any = false;
 
-	for (size_t i = 0; i < s->n; i++) {
-		any = any || s->cells[i].n;
-		s->cells[i].n = 0;
-		s->cells[i].unread = !s->cells[i].foreign;
-	}
+	for (size_t i = 0; i < s->n; i++)
+		if (s->cells[i].n) {
+			s->cells[i].n = 0;
+			s->cells[i].unread = any = true;
+		}
 	return any;
+}
+
+bool
+seen_has_marks(const json_t *j)
+{
+	const char *series = json_string_value(json_object_get(j, "series"));
+
+	return series && *series;
 }
 
 bool

@@ -59,8 +59,10 @@ bool seen_waits(const json_t *j, const char *definition, int64_t start_ms);
 /* NULL without memory. Equal marks give equal documents. */
 json_t *seen_save(const struct seen *s);
 
-/* In place of a stored document one without marks, which can be read again; what cells owe and wait
- * for stays. false: *j, which is the same as before, has no marks, or is none that can be read. */
+/* Has a stored document marks? */
+bool seen_has_marks(const json_t *j);
+/* In its place one without, for they can be read again; what cells owe and wait for stays. false, and *j is as it was: without
+ * memory, or it has none that can be read. */
 bool seen_shed(json_t **j);
 
 uint64_t seen_key(const struct series *s);

@@ -70,6 +70,17 @@ late_oldest_ms(const struct stream *s)
 
 #define NOT_DELIVERED "late points: not delivered any more"
 
+static void
+warn_not_looked(const struct stream *s, int64_t from_ms, const struct err *err)
+{
+	char from[TIME_TEXT_MAX];
+
+	time_format_ms(from_ms, from);
+	log_event(LOG_WARN, "late points not looked for", LOG_S("tenant", s->tenant->id),
+		  LOG_S("job", s->job->name), LOG_S("region", s->js.region), LOG_S("from", from),
+		  LOG_E(err));
+}
+
 /* No more is known of the i-th cell, so a sink that is owed late objects of it gets none. False:
  * that could not be put on record. */
 static bool
@@ -126,9 +137,19 @@ put_unread(struct stream *s)
 static void
 drop_unread(struct stream *s)
 {
+	int64_t from_ms = INT64_MIN;
+	struct err why;
+
 	for (size_t i = s->seen.n; i-- > 0;)
-		if (s->seen.cells[i].unread)
+		if (s->seen.cells[i].unread) {
+			from_ms = s->seen.cells[i].start_ms;
 			(void)forget_cell(s, i);
+		}
+	(void)err_set(&why, ERR_LOCAL,
+		      "what is known of these cells had no room in the checkpoint, "
+		      "and there is no lake to read it from");
+	if (from_ms != INT64_MIN)
+		warn_not_looked(s, from_ms, &why);
 }
 
 /* Its marks are of no use, but what was to come of its cells does not come any more. */
@@ -315,17 +336,6 @@ late_apart(const struct stream *s, int64_t *ret_ms)
 	return 0;
 }
 
-static void
-warn_not_looked(const struct stream *s, int64_t from_ms, const struct err *err)
-{
-	char from[TIME_TEXT_MAX];
-
-	time_format_ms(from_ms, from);
-	log_event(LOG_WARN, "late points not looked for", LOG_S("tenant", s->tenant->id),
-		  LOG_S("job", s->job->name), LOG_S("region", s->js.region), LOG_S("from", from),
-		  LOG_E(err));
-}
-
 void
 late_was_apart(struct stream *s, int64_t from_ms, size_t n, const struct err *err)
 {
@@ -376,6 +386,19 @@ read_marks(struct stream *s, struct cell cell, struct err *err)
 	err_clear(err);
 	seen_find(&s->seen, cell.start_ms)->foreign = true;
 	return 0;
+}
+
+void
+late_read_all(struct stream *s)
+{
+	struct err why = {0};
+
+	for (size_t i = 0; stream_has_lake(s) && i < s->seen.n; i++) {
+		const struct seen_cell *c = &s->seen.cells[i];
+
+		if (c->unread && !c->foreign && read_marks(s, late_cell(s, c->start_ms), &why))
+			return;
+	}
 }
 
 /* Looking */

@@ -31,7 +31,7 @@ sink_has(const struct order *o, int64_t start_ms)
 	return commit_sink_done(o->s->commit, o->s->js.region, o->sink, late_cell(o->s, start_ms));
 }
 
-/* Of a cell that was not read yet the newest point is before its end. */
+/* Of a cell that could not be read the newest point is before its end. */
 static bool
 newest_known(const struct order *o, const struct seen_cell *c, int64_t *ret_ms)
 {
@@ -194,8 +194,10 @@ int
 late_send(struct stream *s, const struct cell_data *whole, const struct cell_data *d, bool *all,
 	  struct err *err)
 {
-	struct seen_cell *c = seen_find(&s->seen, d->cell.start_ms);
+	struct seen_cell *c;
 
+	late_read_all(s);
+	c = seen_find(&s->seen, d->cell.start_ms);
 	*all = true;
 	for (size_t k = 0; k < s->plan->n_sinks; k++) {
 		struct order o = {
@@ -248,11 +250,22 @@ pay_one(struct stream *s, size_t k, struct seen_cell *c, struct err *err)
 	return r;
 }
 
+static bool
+any_owed(const struct stream *s)
+{
+	for (size_t i = 0; i < s->seen.n; i++)
+		if (s->seen.cells[i].n_owed)
+			return true;
+	return false;
+}
+
 int
 late_pay(struct stream *s, int64_t before_ms, struct err *err)
 {
 	if (!late_is_used(s) || !stream_has_lake(s))
 		return 0;
+	if (any_owed(s))
+		late_read_all(s);
 	for (size_t k = 0; k < s->plan->n_sinks; k++)
 		for (size_t i = 0; i < s->seen.n && !is_blocked(s, k); i++) {
 			struct seen_cell *c = &s->seen.cells[i];
