@@ -246,6 +246,8 @@ asks_have(const struct asks *s, int64_t start_ms, int64_t end_ms)
 void
 asks_trim(struct asks *s, struct groups *g)
 {
+	if (!g->base) /* perhaps there are no groups at all */
+		return;
 	for (size_t i = 0; i < s->n; i++)
 		if (s->v[i].g0 < g->base)
 			return;
