@@ -19,32 +19,23 @@ is_bytes(struct sv ours, ProtobufCBinaryData theirs)
 	return ours.n == theirs.len && (!ours.n || !memcmp(ours.p, theirs.data, ours.n));
 }
 
-/* Without what is no character, and the sign that stands for it. */
-static void
-characters(struct sv in, struct buf *out)
-{
-	while (in.n) {
-		uint32_t cp;
-		size_t n = utf8_next(in, &cp);
-
-		if (cp != UTF8_BAD && cp != 0xfffd)
-			buf_add(out, in.p, n);
-		in = (struct sv){in.p + n, in.n - n};
-	}
-}
-
-/* Protobuf's strings are UTF-8, whatever they were. */
+/* Protobuf's strings are UTF-8: a sign stands for what was no character. */
 static bool
-is_text(struct sv ours, ProtobufCBinaryData data)
+is_text(struct sv ours, ProtobufCBinaryData theirs)
 {
-	struct sv theirs = {data.len ? (const char *)data.data : "", data.len};
-	CLEANUP(buf_done) struct buf x = BUF_INIT(FUZZ_MAX), y = BUF_INIT(FUZZ_MAX);
+	CLEANUP(buf_done) struct buf text = BUF_INIT(FUZZ_MAX);
 
-	if (utf8_valid(ours))
-		return is_bytes(ours, data);
-	characters(ours, &x);
-	characters(theirs, &y);
-	return utf8_valid(theirs) && sv_eq(buf_view(&x), buf_view(&y));
+	while (ours.n) {
+		uint32_t cp;
+		size_t n = utf8_next(ours, &cp);
+
+		if (cp == UTF8_BAD)
+			buf_str(&text, "\xef\xbf\xbd");
+		else
+			buf_add(&text, ours.p, n);
+		ours = (struct sv){ours.p + n, ours.n - n};
+	}
+	return is_bytes(buf_view(&text), theirs);
 }
 
 static bool

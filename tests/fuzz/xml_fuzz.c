@@ -439,6 +439,22 @@ told(const struct reading *r, const char *root, const char *name)
 	return s && *s ? s : NULL;
 }
 
+/* S3 knows the upload no more. */
+static bool
+is_gone(const char *code)
+{
+	return !strcmp(code, "NoSuchUpload") || !strcmp(code, "ConditionalRequestConflict");
+}
+
+/* As codes of S3's are. */
+static bool
+is_word(const char *s)
+{
+	size_t n = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz");
+
+	return n && n < 40 && !s[n];
+}
+
 static void
 upload(struct net *n, struct s3 *s, unsigned how)
 {
@@ -446,7 +462,7 @@ upload(struct net *n, struct s3 *s, unsigned how)
 	char etag[S3_ETAG_MAX] = "";
 	struct err err = {0};
 	struct reading *first, *last;
-	const char *id, *said;
+	const char *id, *said, *code;
 	int rc;
 
 	n->head = how / 4 % 4;
@@ -472,10 +488,15 @@ upload(struct net *n, struct s3 *s, unsigned how)
 	fuzz_must(id || n->first_status != 200 || !n->completed);
 	if (id && n->completed == 1)
 		fuzz_must(asks(n->completed_url, "uploadId", id));
-	if (id && n->n == 1 && n->aborted)
-		fuzz_must(asks(n->aborted_url, "uploadId", id));
-	if (rc < 0 && id && n->n == 1 && strlen(id) < 100)
-		fuzz_must(n->aborted);
+	/* No part is left to be paid for, unless S3 has dropped them itself. */
+	if (rc < 0 && id && strlen(id) < 100 && n->n == 1 + n->completed && n->completed < 2 &&
+	    !is_gone(err.code))
+		fuzz_must(n->aborted && asks(n->aborted_url, "uploadId", id));
+	/* An error that came with a 200 is one, and its word is not lost. */
+	code = told(last, "Error", "Code");
+	if (code && sv_starts(n->v[n->n - 1].body, SV("<Error>")) && n->n == 1 + n->completed &&
+	    n->head % 2 == 0 && is_word(code) && !is_gone(code))
+		fuzz_must(rc < 0 && !strcmp(err.code, code));
 	reading_free(first);
 	reading_free(last);
 }
