@@ -148,6 +148,28 @@ sound_marks(const struct seen *s)
 	fuzz_must(s->n <= SEEN_CELLS_MAX && marks <= SEEN_MARKS_MAX * (s->n + 1));
 }
 
+/* The cells of the document in their order, each with a mark for every series and slot, or none. */
+static void
+as_stored(const struct seen *s, const json_t *doc)
+{
+	const json_t *cells = json_object_get(doc, "cells"),
+		     *series = json_object_get(doc, "series");
+	const char *end = json_string_value(series) + json_string_length(series);
+	size_t bytes = json_string_length(series) / 4 * 3;
+
+	for (size_t i = 0; i < 2 && bytes; i++)
+		bytes -= end[-1 - (int)i] == '=';
+	fuzz_must(bytes % 8 == 0 && s->n == json_array_size(cells));
+	for (size_t i = 0; i < s->n; i++) {
+		const json_t *one = json_array_get(cells, i);
+		size_t n = json_string_length(json_object_get(one, "marks"));
+
+		fuzz_must(json_integer_value(json_object_get(one, "start_ms")) ==
+			  s->cells[i].start_ms);
+		fuzz_must(!n || n == 4 * s->slots * (bytes / 8));
+	}
+}
+
 /* What is marked is no news, now and when it was stored; what is not is. */
 static void
 marking(struct seen *s)
@@ -203,7 +225,7 @@ marks(const json_t *doc)
 	fuzz_must(!taken || other);
 	(void)seen_waits(doc, DEFINITION, T0);
 	if (taken) {
-		fuzz_must(s.n == json_array_size(json_object_get(doc, "cells")));
+		as_stored(&s, doc);
 		sound_marks(&s);
 		saved = seen_save(&s);
 		fuzz_must(saved && seen_load(&again, saved, DEFINITION));

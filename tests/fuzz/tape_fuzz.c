@@ -5,6 +5,7 @@
  * name and no account id is left then, and what is left is a document of the same form.
  */
 #include <ctype.h>
+#include <strings.h>
 
 #include "aws/aws_err.h"
 #include "aws/tape.h"
@@ -81,6 +82,23 @@ known_by(const struct exchange *e, bool sts)
 	nothing_secret(&loose, sts);
 }
 
+/* Of a form for STS, what is on a list of few. */
+static void
+form_of_sts(struct sv form)
+{
+	static const char *const kept[] = {"Action", "Version", "RoleArn", "DurationSeconds"};
+
+	while (form.n) {
+		struct sv field = fuzz_part(&form, '&'), name = fuzz_part(&field, '=');
+		bool known = false;
+
+		for (size_t i = 0; i < ARRAY_LEN(kept); i++)
+			known = known || (name.n == strlen(kept[i]) &&
+					  !strncasecmp(name.p, kept[i], name.n));
+		fuzz_must(known);
+	}
+}
+
 /* What STS gave is written anew, as something that can be read, or not at all. */
 static void
 answer_of_sts(const struct exchange *e)
@@ -113,8 +131,10 @@ masked(const struct http_req *req, const struct http_resp *resp, bool sts)
 	nothing_secret(&e->answer_headers, sts);
 	nothing_secret(&e->answer, sts);
 	fuzz_must(!holds(&e->headers, "Signature") && !holds(&e->headers, "Security-Token"));
-	if (sts)
+	if (sts) {
+		form_of_sts(buf_view(&e->body));
 		answer_of_sts(e);
+	}
 	known_by(e, sts);
 	exchange_free(e);
 }
