@@ -151,7 +151,8 @@ sent(struct cell_data *d, size_t max_body)
 
 /* ---- rows that are new ---- */
 
-#define LONG_LINE (((size_t)64 << 10) - 40) /* what is behind it lies across the end of a piece */
+/* What is behind it lies across the end of a piece. */
+#define LONG_LINE (((size_t)64 << 10) - 150)
 
 /* The text, sometimes behind a long line of before all others; all of it in a spool, or none. */
 static void
