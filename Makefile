@@ -104,20 +104,23 @@ $(SIM_BIN): $(B)/%: $(B)/%.o $(SIM_OBJ) $(SUP_OBJ) $(B)/libmuster.a
 
 $(FUZZ_BIN): $(B)/%: $(B)/%.o $(B)/libmuster.a
 	$(call say,LD,$@)
-	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $< $(B)/libmuster.a $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -fsanitize=fuzzer -o $@ $(filter %.o,$^) $(B)/libmuster.a $(LDLIBS)
 
-# Its oracle reads what it wrote: protobuf-c, from a description of the format.
-ORACLE := $(B)/oracle/remote_write.pb-c
-$(ORACLE).c: tests/fuzz/remote_write.proto
+# Their oracles read what we wrote: protobuf-c, from descriptions of the formats.
+ORACLES := remote_write otlp
+ORACLE_FUZZ := $(ORACLES:%=$(B)/tests/fuzz/%_fuzz)
+ORACLE_TIDY := $(ORACLES:%=$(B)/lint/tests/fuzz/%_fuzz.tidy)
+$(ORACLES:%=$(B)/oracle/%.pb-c.c): $(B)/oracle/%.pb-c.c: tests/fuzz/%.proto
 	$(call say,GEN,$@)
 	$(Q)mkdir -p $(@D)
 	$(Q)protoc-c --c_out=$(@D) --proto_path=$(<D) $<
-$(ORACLE).o: $(ORACLE).c
+$(ORACLES:%=$(B)/oracle/%.pb-c.o): %.o: %.c
 	$(Q)$(CC) $(OPT) -c -o $@ $<
-$(B)/tests/fuzz/remote_write_fuzz.o $(B)/lint/tests/fuzz/remote_write_fuzz.tidy: $(ORACLE).c
-$(B)/tests/fuzz/remote_write_fuzz.o $(B)/lint/tests/fuzz/remote_write_fuzz.tidy: CPPFLAGS += -isystem $(B)/oracle
-$(B)/tests/fuzz/remote_write_fuzz: $(ORACLE).o
-$(B)/tests/fuzz/remote_write_fuzz: LDLIBS := $(ORACLE).o -lprotobuf-c $(LDLIBS)
+$(ORACLE_FUZZ:%=%.o): $(B)/tests/fuzz/%_fuzz.o: $(B)/oracle/%.pb-c.c
+$(ORACLE_TIDY): $(B)/lint/tests/fuzz/%_fuzz.tidy: $(B)/oracle/%.pb-c.c
+$(ORACLE_FUZZ:%=%.o) $(ORACLE_TIDY): CPPFLAGS += -isystem $(B)/oracle
+$(ORACLE_FUZZ): $(B)/tests/fuzz/%_fuzz: $(B)/oracle/%.pb-c.o
+$(ORACLE_FUZZ): LDLIBS += -lprotobuf-c
 
 # Its threads take turns as the simulator says: tests/sim/sim_threads.c. Its memory may run out: tests/sim/sim_alloc.c.
 # wipe_test looks at what is freed.

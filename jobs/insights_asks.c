@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "jobs/insights.h"
 
 #define ASKS_MAX 100000
@@ -151,50 +152,74 @@ load_one(const json_t *j, struct arena *a, size_t n_groups, struct ask *ask)
 	return load_streams(json_array_get(j, 7), a, ask);
 }
 
-/* How many groups the list has in which an ask finds its own; 0: it reaches over two. */
-static size_t
-list_size(const struct groups *g, const struct ask *ask)
+/* The groups of the list in which an ask finds its own: [*g0, *g1). False: it reaches over two. */
+static bool
+list_of(const struct groups *g, const struct ask *ask, size_t *g0, size_t *g1)
 {
-	if (ask->g1 <= g->base)
-		return g->base;
-	return ask->g0 >= g->base ? g->n - g->base : 0;
+	*g0 = ask->g1 <= g->base ? 0 : g->base;
+	*g1 = ask->g1 <= g->base ? g->base : g->n;
+	return ask->g0 >= *g0;
 }
 
-/* Milliseconds times groups; a part that several asks share counts once. */
-static int64_t
-area_of(const struct ask *ask)
+/* What asks take of the plane of time and groups; parts that several asks share count once. */
+struct cover {
+	int64_t area;	  /* milliseconds times groups */
+	uint64_t corners; /* their hashes; two in the same place cancel out */
+};
+
+static uint64_t
+corner(int64_t ms, size_t g)
+{
+	return mix64(mix64((uint64_t)ms) + g);
+}
+
+static uint64_t
+corners(int64_t from_ms, int64_t to_ms, size_t g0, size_t g1)
+{
+	return corner(from_ms, g0) ^ corner(from_ms, g1) ^ corner(to_ms, g0) ^ corner(to_ms, g1);
+}
+
+static bool
+cover_add(struct cover *c, const struct ask *ask)
 {
 	int64_t area;
 
 	if (ask->more)
-		return 0;
-	return __builtin_mul_overflow(ask->used_to_ms - ask->from_ms, (int64_t)(ask->g1 - ask->g0),
-				      &area)
-		   ? -1
-		   : area;
+		return true;
+	c->corners ^= corners(ask->from_ms, ask->used_to_ms, ask->g0, ask->g1);
+	return !__builtin_mul_overflow(ask->used_to_ms - ask->from_ms, (int64_t)(ask->g1 - ask->g0),
+				       &area) &&
+	       !__builtin_add_overflow(c->area, area, &c->area);
+}
+
+/* All of it, and nothing twice: with the corners of the whole alone, each place is in an odd number
+ * of parts, and with its area in one. */
+static bool
+cover_is(const struct cover *c, int64_t start_ms, int64_t end_ms, size_t g0, size_t g1)
+{
+	return g1 > g0 && c->area == (end_ms - start_ms) * (int64_t)(g1 - g0) &&
+	       c->corners == corners(start_ms, end_ms, g0, g1);
 }
 
 static bool
 load_cell(struct asks *s, const json_t *list, int64_t start_ms, int64_t end_ms,
 	  const struct groups *g)
 {
-	int64_t covered = 0, area;
+	struct cover cover = {0};
+	size_t g0 = 0, g1 = 0;
 	struct ask ask;
-	size_t size = 0;
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
 		if (!load_one(json_array_get(list, i), s->a, g->n, &ask))
 			return false;
 		if (ask.used_to_ms <= start_ms || ask.from_ms >= end_ms)
 			continue;
-		area = area_of(&ask);
-		if (ask.from_ms < start_ms || ask.used_to_ms > end_ms || area < 0 ||
-		    (size && size != list_size(g, &ask)) ||
-		    __builtin_add_overflow(covered, area, &covered) || asks_add(s, &ask, NULL))
+		if (ask.from_ms < start_ms || ask.used_to_ms > end_ms ||
+		    !list_of(g, &ask, &g0, &g1) || !cover_add(&cover, &ask) ||
+		    asks_add(s, &ask, NULL))
 			return false;
-		size = list_size(g, &ask);
 	}
-	return size && covered == (end_ms - start_ms) * (int64_t)size;
+	return cover_is(&cover, start_ms, end_ms, g0, g1);
 }
 
 bool
@@ -221,6 +246,8 @@ asks_have(const struct asks *s, int64_t start_ms, int64_t end_ms)
 void
 asks_trim(struct asks *s, struct groups *g)
 {
+	if (!g->base) /* perhaps there are no groups at all */
+		return;
 	for (size_t i = 0; i < s->n; i++)
 		if (s->v[i].g0 < g->base)
 			return;

@@ -222,7 +222,7 @@ insights_span_max(const struct job_stream *s, const json_t *memo)
 
 	if (memo_int(memo, "version") != MEMO_VERSION || rows < 0 || ms != s->common->every_ms)
 		return 1; /* how dense the first one is will be seen */
-	n = SPAN_MAX_ROWS / (rows + 1);
+	n = rows < SPAN_MAX_ROWS ? SPAN_MAX_ROWS / (rows + 1) : 1;
 	n = n < SPAN_MAX_CELLS ? n : SPAN_MAX_CELLS;
 	n = n < o->concurrency * 3 ? n : o->concurrency * 3;
 	return n > 0 ? (size_t)n : 1;

@@ -152,8 +152,8 @@ s3_list(struct s3 *s, const char *prefix, int (*fn)(const char *key, void *arg),
 	    .prefix = prefix,
 	    .fn = fn,
 	    .arg = arg,
-	    .key = BUF_INIT(S3_KEY_MAX + 1),
-	    .last = BUF_INIT(S3_KEY_MAX + 1),
+	    .key = BUF_INIT(S3_KEY_MAX),
+	    .last = BUF_INIT(S3_KEY_MAX),
 	    .token = BUF_INIT(TOKEN_MAX),
 	};
 	int r = 0;
@@ -189,7 +189,7 @@ static int
 abort_on_page(struct s3 *s, const struct page *p, const char *prefix, size_t *aborted,
 	      struct err *err)
 {
-	CLEANUP(buf_done) struct buf key = BUF_INIT(S3_KEY_MAX + 1);
+	CLEANUP(buf_done) struct buf key = BUF_INIT(S3_KEY_MAX);
 	int64_t begun;
 
 	for (const struct xml_node *n = xml_child(p->root, "Upload"); n;

@@ -7,6 +7,7 @@
 #include "aws/tape_scrub.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
@@ -14,6 +15,7 @@
 #include "base/cleanup.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "base/num.h"
 #include "fmt/json.h"
 #include "fmt/uri.h"
 
@@ -426,15 +428,37 @@ scrub_parts(struct scrub *s, const char *key, json_t *j, struct err *err)
 	return 0;
 }
 
+/* An account's may be one without quotation marks. */
+static json_t *
+scrubbed_number(const struct scrub *s, json_t *j, struct err *err)
+{
+	CLEANUP(buf_done) struct buf digits = BUF_INIT(64), to = BUF_INIT(64);
+	int64_t n = json_integer_value(j);
+	json_t *ret;
+
+	buf_fmt(&digits, "%" PRId64, n);
+	if (!s->sealed || n < 0 || digits.n != ACCOUNT_DIGITS)
+		return json_incref(j);
+	add_account(s, buf_view(&digits), &to);
+	ret = num_i64(buf_view(&to), &n) ? json_integer(n) : NULL;
+	if (!ret)
+		(void)err_nomem(err);
+	return ret;
+}
+
 /* Of a document: a new reference to what stands in j's place. */
 static json_t *
 scrubbed_part(struct scrub *s, const char *key, json_t *j, struct err *err)
 {
+	bool keeps = is_among(key, kept, ARRAY_LEN(kept));
+
 	if (json_is_object(j) || json_is_array(j))
 		return scrub_parts(s, key, j, err) ? NULL : json_incref(j);
+	if (json_is_integer(j) && !keeps)
+		return scrubbed_number(s, j, err);
 	if (!json_is_string(j))
 		return json_incref(j);
-	return scrubbed_text(s, !is_among(key, kept, ARRAY_LEN(kept)) && !is_type(key, j), j, err);
+	return scrubbed_text(s, !keeps && !is_type(key, j), j, err);
 }
 
 static json_t *

@@ -227,19 +227,20 @@ run_end(const struct row_ids *ids, size_t from)
 	return i;
 }
 
-/* Equal rows, in order of `exact`: first those that are known as they stand are taken for it, then
- * as many as there are others that are known. */
+/* Equal rows, in order of `exact`, and those that are known, from number k to `end`: first those
+ * that are known as they stand are taken for it, then as many as there are others that are known.
+ */
 static void
-compare_equal(const struct row_id *known, size_t n_known, struct row_id *rows, size_t n)
+compare_equal(const struct row_ids *known, size_t k, size_t end, struct row_id *rows, size_t n)
 {
-	size_t k = 0, left = n_known;
+	size_t left = end - k;
 
 	for (size_t i = 0; i < n; i++) {
-		while (k < n_known &&
-		       memcmp(known[k].exact, rows[i].exact, sizeof(rows[i].exact)) < 0)
+		while (k < end &&
+		       memcmp(known->v[k].exact, rows[i].exact, sizeof(rows[i].exact)) < 0)
 			k++;
-		rows[i].is_new = k == n_known ||
-				 memcmp(known[k].exact, rows[i].exact, sizeof(rows[i].exact)) != 0;
+		rows[i].is_new = k == end || memcmp(known->v[k].exact, rows[i].exact,
+						    sizeof(rows[i].exact)) != 0;
 		k += !rows[i].is_new;
 		left -= !rows[i].is_new;
 	}
@@ -264,7 +265,7 @@ compare(struct row_ids *known, struct row_ids *rows)
 		k_end = k;
 		if (k < known->n && !memcmp(known->v[k].id, rows->v[i].id, sizeof(rows->v[i].id)))
 			k_end = run_end(known, k);
-		compare_equal(known->v + k, k_end - k, rows->v + i, end - i);
+		compare_equal(known, k, k_end, rows->v + i, end - i);
 		k = k_end;
 	}
 	qsort(rows->v, rows->n, sizeof(*rows->v), cmp_places);

@@ -833,6 +833,27 @@ test_bad_lists(void **state)
 	expect(f, s3_list(f->s3, "p/", add_key, &out, &f->err), ERR_AUTH, 1);
 }
 
+/* A key may have 1,024 bytes, and not one more. */
+static void
+test_long_keys(void **state)
+{
+	struct fixture *f = *state;
+
+	for (size_t n = S3_KEY_MAX; n <= S3_KEY_MAX + 1; n++) {
+		CLEANUP(buf_done) struct buf out = BUF_INIT(10000), page = BUF_INIT(10000);
+		bool fits = n == S3_KEY_MAX;
+
+		buf_fmt(&page,
+			"<ListBucketResult><Contents><Key>%0*d</Key></Contents>"
+			"</ListBucketResult>",
+			(int)n, 0);
+		PLAY(f, A(200, "", buf_cstr(&page)));
+		expect(f, s3_list(f->s3, "", add_key, &out, &f->err), fits ? ERR_NONE : ERR_LOCAL,
+		       1);
+		assert_int_equal(out.n, fits ? n + 2 : 0);
+	}
+}
+
 static void
 test_old_uploads(void **state)
 {
@@ -873,6 +894,7 @@ main(void)
 	    T(test_complete_cut_off),  T(test_complete_other_answers),
 	    T(test_complete_recorded), T(test_list),
 	    T(test_bad_lists),	       T(test_old_uploads),
+	    T(test_long_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -474,6 +474,35 @@ test_scrub_bodies(void **state)
 	}
 }
 
+/* An account's id stands in documents as a text and as a number: it becomes the same one. */
+static void
+test_scrub_numbers(void **state)
+{
+	static const char in[] = "{\"Segments\": [{\"Document\": \"{\\\"account_id\\\":"
+				 "\\\"111122223333\\\",\\\"metadata\\\":{\\\"a\\\":"
+				 "111122223333,\\\"b\\\":1234567890123}}\"}]}";
+	struct exchange *e = exchange_new();
+	struct scrub *s = NULL;
+	const char *text, *number;
+
+	(void)state;
+	assert_int_equal(scrub_new(&s, NULL), 0);
+	buf_str(&e->answer, in);
+	assert_int_equal(scrub_exchange(s, e, NULL), 0);
+	assert_string_equal(buf_cstr(&e->answer), in);
+	assert_int_equal(scrub_seal(s, NULL), 0);
+	assert_int_equal(scrub_exchange(s, e, NULL), 0);
+	assert_null(strstr(buf_cstr(&e->answer), "111122223333"));
+	assert_non_null(strstr(buf_cstr(&e->answer), "\\\"b\\\":1234567890123}"));
+	text = strstr(buf_cstr(&e->answer), "account_id\\\":\\\"");
+	number = strstr(buf_cstr(&e->answer), "\\\"a\\\":");
+	assert_true(text && number);
+	assert_memory_equal(text + strlen("account_id\\\":\\\""), number + strlen("\\\"a\\\":"),
+			    strlen("111122223333"));
+	exchange_free(e);
+	scrub_free(s);
+}
+
 int
 main(void)
 {
@@ -489,6 +518,7 @@ main(void)
 	    cmocka_unit_test(test_what_is_no_read_goes_to_the_outlet),
 	    cmocka_unit_test(test_scrub),
 	    cmocka_unit_test(test_scrub_bodies),
+	    cmocka_unit_test(test_scrub_numbers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

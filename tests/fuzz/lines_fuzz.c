@@ -1,11 +1,14 @@
 /*
  * A cell of metrics read back from the lake (an object may have been put there by anyone): rows
  * that are sorted and sound, or an error. They are written as lines again, read as the same rows,
- * and go to a receiver as exactly their samples, whatever the size of a request.
+ * and go to a receiver as exactly their samples, whatever the size of a request. And the lines of a
+ * cell that was asked for again beside those that are frozen (a part up to each NUL: the cell, a
+ * late object of it, what came now): what is news does not depend on where lines lie.
  */
 #include <math.h>
 
 #include "fmt/snappy.h"
+#include "model/row_news.h"
 #include "sink/rw_encode.h"
 #include "tests/fuzz/fuzz.h"
 #include "tests/sink/wire_read.h"
@@ -146,6 +149,93 @@ sent(struct cell_data *d, size_t max_body)
 	fuzz_must(told.n == all_points(d));
 }
 
+/* ---- rows that are new ---- */
+
+/* What is behind it lies across the end of a piece. */
+#define LONG_LINE (((size_t)64 << 10) - 150)
+
+/* The text, sometimes behind a long line of before all others; all of it in a spool, or none. */
+static void
+lines_init(struct cell_data *d, struct sv text, bool moved, bool filed)
+{
+	CLEANUP(buf_done) struct buf all = BUF_INIT(FUZZ_MAX);
+
+	cell_data_init(d, cell);
+	if (moved)
+		buf_fmt(&all, "{\"ts\":\"0000-01-01T00:00:00.000Z\",\"message\":\"%0*d\"}\n",
+			(int)LONG_LINE, 0);
+	buf_sv(&all, text);
+	d->spool = filed ? calloc(1, sizeof(*d->spool)) : NULL;
+	fuzz_must(!filed || d->spool);
+	if (filed)
+		*d->spool = SPOOL_INIT;
+	fuzz_must(cell_lines_add(d, buf_view(&all), NULL) == 0);
+}
+
+static int
+news(struct cell_data *known, struct cell_data *d, struct buf *out, struct err *err)
+{
+	struct cell_data late;
+	uint64_t n = 0;
+	int rc;
+
+	cell_data_init(&late, cell);
+	rc = row_news(known, d, &late, err);
+	fuzz_answer(rc, err);
+	buf_reset(out);
+	buf_sv(out, buf_view(&late.ndjson));
+	for (size_t i = 0; i < out->n; i++)
+		n += out->p[i] == '\n';
+	fuzz_must(n == late.n_lines && (rc == 0 || err->kind == ERR_DATA));
+	cell_data_done(&late);
+	return rc;
+}
+
+/* Each line of `some` is one of `all`, in their order. */
+static void
+are_lines_of(struct sv some, struct sv all)
+{
+	while (some.n) {
+		struct sv line = fuzz_part(&some, '\n');
+		bool found = false;
+
+		while (!found && all.n)
+			found = sv_eq(fuzz_part(&all, '\n'), line);
+		fuzz_must(found);
+	}
+}
+
+static void
+rows_again(struct sv in)
+{
+	struct sv first = fuzz_part(&in, '\0'), later = fuzz_part(&in, '\0');
+	CLEANUP(buf_done) struct buf once = BUF_INIT(FUZZ_MAX), twice = BUF_INIT(FUZZ_MAX);
+	struct cell_data known[2], *late, d[2];
+	struct err err[2] = {0};
+	bool moved = in.n % 16 == 0;
+	int rc[2];
+
+	for (int filed = 0; filed < 2; filed++) {
+		lines_init(&known[filed], first, moved, filed);
+		late = calloc(1, sizeof(*late));
+		fuzz_must(late);
+		lines_init(late, later, moved, filed);
+		known[filed].later = late;
+		lines_init(&d[filed], in, false, filed);
+		rc[filed] = news(&known[filed], &d[filed], filed ? &twice : &once, &err[filed]);
+	}
+	fuzz_must(rc[0] == rc[1] && !strcmp(err[0].msg, err[1].msg));
+	fuzz_must(sv_eq(buf_view(&once), buf_view(&twice)));
+	are_lines_of(buf_view(&once), in);
+	/* What is frozen is no news, however often it is there. */
+	if (rc[0] == 0)
+		fuzz_must(news(&d[1], &d[0], &once, &err[0]) == 0 && !once.n);
+	for (int filed = 0; filed < 2; filed++) {
+		cell_data_done(&known[filed]);
+		cell_data_done(&d[filed]);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
@@ -163,5 +253,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 		again(&d);
 	}
 	cell_data_done(&d);
+	rows_again(in);
 	return 0;
 }

@@ -161,6 +161,9 @@ test_cells_run_at_once(void **state)
 	rig_open(&r, 5);
 	rig_complete(&r, 5);
 	assert_int_equal(r.o->list_calls, 1);
+	/* As dense as a number can say: one at a time. */
+	json_object_set_new(r.memo, "rows", json_integer(INT64_MAX));
+	assert_int_equal(job_insights.span_max(&r.s, r.memo), 1);
 	rig_done(&r);
 }
 
@@ -840,6 +843,23 @@ test_memos_that_do_not_fit(void **state)
 	rig_complete(&r, 1);
 	expect_all(&r);
 	assert_int_equal(r.o->started, ARRAY_LEN(memos) + 1);
+	/* One half twice is as much as the whole, and not the whole. */
+	asks = json_object_get(r.memo, "asks");
+	for (int i = 1; i < 4; i++)
+		json_array_set_new(json_array_get(asks, 0), (size_t)i,
+				   json_integer(START + (i > 1 ? CELL_MS / 2 : 0)));
+	json_array_append_new(asks, json_deep_copy(json_array_get(asks, 0)));
+	rig_open(&r, 1);
+	rig_complete(&r, 1);
+	expect_all(&r);
+	assert_int_equal(r.o->started, ARRAY_LEN(memos) + 2);
+	/* A time of which there is none before it. */
+	asks = json_object_get(r.memo, "asks");
+	json_array_set_new(json_array_get(asks, 0), 1, json_integer(INT64_MIN));
+	rig_open(&r, 1);
+	rig_complete(&r, 1);
+	expect_all(&r);
+	assert_int_equal(r.o->started, ARRAY_LEN(memos) + 3);
 	rig_done(&r);
 }
 
