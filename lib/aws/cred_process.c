@@ -56,6 +56,7 @@ set_attributes(posix_spawnattr_t *a)
 	(void)sigaddset(&usual, SIGHUP);
 	(void)sigaddset(&usual, SIGINT);
 	(void)sigaddset(&usual, SIGTERM);
+	(void)sigaddset(&usual, SIGCHLD);
 	rc = posix_spawnattr_setsigmask(a, &none);
 	if (!rc)
 		rc = posix_spawnattr_setsigdefault(a, &usual);
@@ -244,8 +245,7 @@ failed(const struct running *r, int status, struct err *err)
 
 /* ---- the whole ---- */
 
-/* It has closed its outputs, so it is about to end; who does not is killed. Where the system keeps
- * no word of how programs end (SIGCHLD is ignored), what it printed decides. */
+/* It has closed its outputs, so it is about to end; who does not is killed. */
 static int
 await_end(struct running *r)
 {

@@ -36,7 +36,8 @@ struct scrub {
 	bool sealed;
 	struct map words; /* of struct word */
 	size_t n_words;
-	struct err failed; /* while collecting */
+	struct map accounts; /* ids that stood in texts; their values say nothing */
+	struct err failed;   /* while collecting */
 };
 
 int
@@ -60,6 +61,7 @@ scrub_free(struct scrub *s)
 	if (!s)
 		return;
 	map_done(&s->words, free);
+	map_done(&s->accounts, NULL);
 	explicit_bzero(s->key, sizeof(s->key));
 	free(s);
 }
@@ -80,6 +82,13 @@ collect_word(struct scrub *s, struct sv word)
 		return;
 	}
 	s->n_words++;
+}
+
+static void
+collect_account(struct scrub *s, struct sv digits)
+{
+	if (s->failed.kind == ERR_NONE && !map_get(&s->accounts, digits))
+		(void)map_put(&s->accounts, digits, s, NULL, &s->failed);
 }
 
 struct list {
@@ -205,6 +214,8 @@ word_length(struct sv in, bool *ret_number)
 static void
 add_run(struct scrub *s, struct sv run, bool number, bool words, struct buf *out)
 {
+	if (number && run.n == ACCOUNT_DIGITS && !s->sealed)
+		collect_account(s, run);
 	if (number && run.n == ACCOUNT_DIGITS && s->sealed)
 		add_account(s, run, out);
 	else if (number || !words)
@@ -428,18 +439,27 @@ scrub_parts(struct scrub *s, const char *key, json_t *j, struct err *err)
 	return 0;
 }
 
+/* As long as an account's id, or one that begins with zeros and stood in a text, too. */
+static bool
+is_account(const struct scrub *s, int64_t n, const char *digits)
+{
+	return n >= 0 && strlen(digits) == ACCOUNT_DIGITS &&
+	       (digits[0] != '0' || map_get(&s->accounts, sv_of(digits)));
+}
+
 /* An account's may be one without quotation marks. */
 static json_t *
 scrubbed_number(const struct scrub *s, json_t *j, struct err *err)
 {
-	CLEANUP(buf_done) struct buf digits = BUF_INIT(64), to = BUF_INIT(64);
+	CLEANUP(buf_done) struct buf to = BUF_INIT(64);
 	int64_t n = json_integer_value(j);
+	char digits[32];
 	json_t *ret;
 
-	buf_fmt(&digits, "%" PRId64, n);
-	if (!s->sealed || n < 0 || digits.n != ACCOUNT_DIGITS)
+	(void)snprintf(digits, sizeof(digits), "%0*" PRId64, ACCOUNT_DIGITS, n);
+	if (!s->sealed || !is_account(s, n, digits))
 		return json_incref(j);
-	add_account(s, buf_view(&digits), &to);
+	add_account(s, sv_of(digits), &to);
 	ret = num_i64(buf_view(&to), &n) ? json_integer(n) : NULL;
 	if (!ret)
 		(void)err_nomem(err);

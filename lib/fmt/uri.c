@@ -213,11 +213,13 @@ uri_is_loopback(struct sv host)
 		return false;
 	memcpy(text, host.p, host.n);
 	text[host.n] = '\0';
-	if (inet_pton(AF_INET, text, &a4) == 1)
+	/* As getaddrinfo() reads numbers: 127.1, too. */
+	if (!text[strspn(text, "0123456789abcdefxABCDEFX.")] && inet_aton(text, &a4))
 		return ntohl(a4.s_addr) >> 24 == 127;
 	if (inet_pton(AF_INET6, text, &a6) == 1)
-		return IN6_IS_ADDR_LOOPBACK(&a6);
-	return !strcmp(text, "localhost");
+		return IN6_IS_ADDR_LOOPBACK(&a6) ||
+		       (IN6_IS_ADDR_V4MAPPED(&a6) && a6.s6_addr[12] == 127);
+	return !strcasecmp(text, "localhost");
 }
 
 void

@@ -2,6 +2,7 @@
  * The program: one row a command.
  */
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -193,6 +194,8 @@ main(int argc, char **argv)
 
 	tune_heap();
 	confine_memory();
+	/* Who starts us may have ignored it; nobody would then tell how a program of ours ended. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

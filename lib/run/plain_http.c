@@ -1,10 +1,11 @@
 /* Endpoints and sinks without TLS; see plain_http.h. */
 #include "run/plain_http.h"
 
+#include <strings.h>
+
 #include "aws/endpoint.h"
 #include "base/cleanup.h"
 #include "fmt/uri.h"
-#include "run/tape_config.h"
 
 #define URL_MAX 4096
 
@@ -33,14 +34,6 @@ is_on_s3(const char *url)
 }
 
 static bool
-sink_calls(const struct sink_conf *s, const char *service)
-{
-	if (!strcmp(service, "s3"))
-		return is_on_s3(s->url);
-	return s->sigv4_service && !strcmp(service, "aps") && !strcmp(s->sigv4_service, "aps");
-}
-
-static bool
 source_calls(const struct tenant_source *s, const char *service)
 {
 	return !strcmp(service, s->kind == SOURCE_LINKED ? "oam" : "organizations");
@@ -49,12 +42,14 @@ source_calls(const struct tenant_source *s, const char *service)
 static bool
 is_used(const struct config *c, const char *service)
 {
-	bool used = !strcmp(service, "sts") || (!strcmp(service, "s3") && is_on_s3(c->state));
+	bool used =
+	    !strcmp(service, "sts") ||
+	    (!strcmp(service, "s3") && (is_on_s3(c->state) || is_on_s3(c->run.status_page)));
 
 	for (size_t i = 0; !used && i < c->n_jobs; i++)
 		used = kind_calls(c->jobs[i].kind, service);
 	for (size_t i = 0; !used && i < c->n_sinks; i++)
-		used = sink_calls(&c->sinks[i], service);
+		used = !strcmp(service, "s3") && is_on_s3(c->sinks[i].url);
 	for (size_t i = 0; !used && i < c->n_sources; i++)
 		used = source_calls(&c->sources[i], service);
 	return used;
@@ -65,16 +60,26 @@ sends_credentials(const struct sink_conf *s)
 {
 	bool sends = s->sigv4_service || s->basic_user || s->bearer_token_file;
 
+	/* What a header is for nobody knows, but of the one that names a tenant of Mimir's. */
 	for (size_t i = 0; !sends && i < s->headers.n; i++)
-		sends = tape_config_may_be_secret(s->headers.v[i].key);
+		sends = strcasecmp(s->headers.v[i].key, "X-Scope-OrgID") != 0;
 	return sends;
+}
+
+static bool
+is_unused(const struct config *c, const struct sink_conf *s)
+{
+	for (size_t i = 0; i < c->n_unused_sinks; i++)
+		if (!strcmp(c->unused_sinks[i], s->name))
+			return true;
+	return false;
 }
 
 void
 plain_http_list(const struct config *c, struct buf *out)
 {
 	static const char *const services[] = {"sts", "monitoring",    "logs", "xray",
-					       "s3",  "organizations", "oam",  "aps"};
+					       "s3",  "organizations", "oam"};
 
 	for (size_t i = 0; i < ARRAY_LEN(services); i++) {
 		CLEANUP(buf_done) struct buf url = BUF_INIT(URL_MAX);
@@ -84,6 +89,7 @@ plain_http_list(const struct config *c, struct buf *out)
 			weigh("", services[i], buf_cstr(&url), out);
 	}
 	for (size_t i = 0; i < c->n_sinks; i++)
-		if (c->sinks[i].url && sends_credentials(&c->sinks[i]))
+		if (c->sinks[i].url && sends_credentials(&c->sinks[i]) &&
+		    !is_unused(c, &c->sinks[i]))
 			weigh("sink ", c->sinks[i].name, c->sinks[i].url, out);
 }

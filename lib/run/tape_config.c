@@ -258,8 +258,8 @@ tape_config_check(struct sv text, struct err *err)
 
 /* ---- references to the environment ---- */
 
-bool
-tape_config_may_be_secret(const char *name)
+static bool
+may_be_secret(const char *name)
 {
 	static const char *const words[] = {"SECRET", "TOKEN",	  "PASS", "PW",	  "KEY",
 					    "CRED",   "EXTERNAL", "XID",  "AUTH", "SALT"};
@@ -298,8 +298,7 @@ tape_config_env(const json_t *config, struct cassette *to, struct err *err)
 		name[n] = '\0';
 		if (n == 0 || !getenv(name) || has_env(to, name))
 			continue;
-		if (cassette_add_env(
-			to, name, tape_config_may_be_secret(name) ? REPLACED : getenv(name), err))
+		if (cassette_add_env(to, name, may_be_secret(name) ? REPLACED : getenv(name), err))
 			return -1;
 	}
 	return 0;

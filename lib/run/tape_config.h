@@ -16,8 +16,6 @@ json_t *tape_config(const struct config *c, struct err *err);
 int tape_config_check(struct sv text, struct err *err);
 /* What ${NAME} in the tree stands for, so far as it is no secret, into the cassette. */
 int tape_config_env(const json_t *config, struct cassette *to, struct err *err);
-/* Whether a variable or a header of this name may hold a secret, by words in it (KEY, TOKEN, AUTH, ...). */
-bool tape_config_may_be_secret(const char *name);
 /* Once to collect, once to replace (see struct scrub). */
 int tape_config_scrub(struct scrub *s, json_t *config, struct err *err);
 

@@ -236,6 +236,7 @@ check_document(json_t *doc, struct err *err)
 	const char *format = "", *said = "";
 	char sum[CHECKSUM_MAX], is[CHECKSUM_MAX];
 	int64_t version = 0;
+	bool fits;
 
 	if (json_get_str(doc, "", "format", true, &format, err) ||
 	    json_get_i64(doc, "", "version", true, &version, err) ||
@@ -243,11 +244,13 @@ check_document(json_t *doc, struct err *err)
 		return -1;
 	if (strcmp(format, FORMAT) != 0 || version != VERSION)
 		return err_set(err, ERR_DATA, "not of format " FORMAT ", version %d", VERSION);
-	(void)snprintf(sum, sizeof(sum), "%s", said);
+	fits = (size_t)snprintf(sum, sizeof(sum), "%s", said) < sizeof(sum);
 	(void)json_object_del(doc, "checksum");
 	if (checksum(doc, is, err))
 		return -1;
-	return strcmp(sum, is) ? err_set(err, ERR_DATA, "the checksum does not match") : 0;
+	if (!fits || strcmp(sum, is) != 0)
+		return err_set(err, ERR_DATA, "the checksum does not match");
+	return 0;
 }
 
 static int

@@ -1,10 +1,12 @@
 #!/usr/bin/python3
 """Whole runs with base credentials from every source there is; and what is said when there are none."""
+import json
 import os
 import re
+import subprocess
 import unittest
 
-from lab import SOURCES, Case
+from lab import MUSTER, SOURCES, Case
 
 
 class Sources(Case):
@@ -91,6 +93,16 @@ class NoCredentials(Case):
         self.assert_central(lab.run(env={**lab.keys_from("container"), "AWS_CONTAINER_CREDENTIALS_FULL_URI":
                                          "http://example.com/keys"}), "host example.com is refused")
         self.assert_central(lab.run(env={**lab.keys_from("profile"), "AWS_PROFILE": "nobody"}), "no profile nobody in")
+
+    def test_a_program_that_fails_is_quoted_whatever_our_parent_ignores(self):
+        lab = self.lab(tenants=1)
+        env = lab.keys_from("process")
+        with open(env["AWS_CONFIG_FILE"], "w", encoding="utf-8") as file:
+            file.write("[profile base]\ncredential_process = sh -c 'echo not today >&2; exit 4'\n")
+        result = subprocess.run(["env", "--ignore-signal=CHLD", MUSTER, "run", "-c", lab.path("muster.yaml", json.dumps(lab.settings))],
+                                env={**lab.environment(), **env}, capture_output=True, text=True, timeout=60, check=False)
+        self.assertEqual(result.returncode, 3, result.stderr)
+        self.assertIn("exit status 4: not today", result.stderr)
 
     def test_no_metadata_service(self):
         """Asked a few times, for a second each: then it is said, and it is over."""

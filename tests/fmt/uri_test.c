@@ -178,15 +178,19 @@ test_form(void **state)
 static void
 test_loopback(void **state)
 {
-	static const char *const here[] = {"localhost",	      "127.0.0.1", "127.0.0.2",
-					   "127.255.255.255", "::1",	   "0:0:0:0:0:0:0:1"};
+	static const char *const here[] = {
+	    "localhost",  "LocalHost",	"127.0.0.1", "127.0.0.2",	"127.255.255.255",  "127.1",
+	    "0177.0.0.1", "0x7f000001", "::1",	     "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1",
+	};
 	static const char *const elsewhere[] = {
 	    "127.example.com",
 	    "127.0.0.1.example.com",
 	    "127.",
-	    "127.1",
 	    "127.0.0.256",
-	    "0177.0.0.1",
+	    "127.0.0.1 ",
+	    "127.0.0.1 10.0.0.1",
+	    "0127.0.0.1",
+	    "::ffff:10.0.0.1",
 	    "128.0.0.1",
 	    "126.255.255.255",
 	    "10.0.0.127",

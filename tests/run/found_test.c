@@ -75,10 +75,12 @@ static void
 test_damage_is_seen(void **state)
 {
 	CLEANUP(buf_done) struct buf text = BUF_INIT(1 << 20);
+	CLEANUP(buf_done) struct buf longer = BUF_INIT(1 << 20);
 	const struct store_put any = {.cond = STORE_ANY};
 	struct arena a = ARENA_INIT(16 << 20);
 	struct store *s = NULL;
-	size_t seen = 0;
+	size_t seen = 0, end;
+	const char *at;
 	struct roster r;
 	struct err err;
 
@@ -101,6 +103,16 @@ test_damage_is_seen(void **state)
 		seen++;
 	}
 	assert_true(seen > 300);
+	/* Nor is a checksum right that goes on. */
+	at = memmem(text.p, text.n, "\"sha256:", 8);
+	assert_non_null(at);
+	end = (size_t)(at - text.p) + 8 + 64;
+	buf_add(&longer, text.p, end);
+	buf_ch(&longer, 'x');
+	buf_add(&longer, text.p + end, text.n - end);
+	assert_int_equal(store_put(s, ROSTER_KEY, buf_view(&longer), &any, NULL, NULL), 0);
+	assert_int_equal(roster_load(s, &a, &r, &err), -1);
+	assert_int_equal(err.kind, ERR_DATA);
 	keep(s, "two", NOW, 1);
 	assert_int_equal(roster_load(s, &a, &r, NULL), 0);
 	assert_int_equal(r.n, 1);

@@ -74,6 +74,9 @@ test_endpoints_of_services_in_use(void **state)
 	set("AWS_ENDPOINT_URL_CLOUDWATCH_LOGS", "http://logs.internal"); /* no job asks there */
 	set("AWS_ENDPOINT_URL_S3", "http://s3.internal");
 	assert_list(&c, "sts at sts.internal");
+	c.run.status_page = (char[]){"s3://b/page.html"};
+	assert_list(&c, "sts at sts.internal, s3 at s3.internal");
+	c.run.status_page = NULL;
 	c.state = "s3://b/state";
 	assert_list(&c, "sts at sts.internal, s3 at s3.internal");
 	set("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
@@ -114,8 +117,7 @@ test_services_that_only_some_need(void **state)
 
 	(void)state;
 	set("AWS_ENDPOINT_URL", "http://x");
-	assert_list(&c, "sts at x, logs at x, xray at x, s3 at x, organizations at x, oam at x, "
-			"aps at x");
+	assert_list(&c, "sts at x, logs at x, xray at x, s3 at x, organizations at x, oam at x");
 }
 
 static void
@@ -123,6 +125,8 @@ test_sinks_that_are_sent_credentials(void **state)
 {
 	struct conf_pair both[] = {{.key = "X-Scope-OrgID", .value = "7"},
 				   {.key = "X-Api-Key", .value = "k"}};
+	struct conf_pair cookie = {.key = "Cookie", .value = "k"};
+	const char *unused[] = {"idle"};
 	struct sink_conf s[] = {
 	    {.name = "open", .url = "http://a/"},
 	    {.name = "org", .url = "http://b/", .headers = {both, 1}},
@@ -133,12 +137,19 @@ test_sinks_that_are_sent_credentials(void **state)
 	    {.name = "here", .url = "http://127.0.0.1:9090/", .basic_user = "u"},
 	    {.name = "tls", .url = "https://g/", .basic_user = "u"},
 	    {.name = "lake", .url = "file:///lake", .kind = SINK_OBJECTS},
+	    {.name = "cookie", .url = "http://h/", .headers = {&cookie, 1}},
+	    {.name = "idle", .url = "http://i/", .basic_user = "u"},
 	    {.name = "stdout", .kind = SINK_STDOUT},
 	};
-	const struct config c = {.state = "file:///s", .sinks = s, .n_sinks = ARRAY_LEN(s)};
+	const struct config c = {.state = "file:///s",
+				 .sinks = s,
+				 .n_sinks = ARRAY_LEN(s),
+				 .unused_sinks = unused,
+				 .n_unused_sinks = 1};
 
 	(void)state;
-	assert_list(&c, "sink key at c, sink basic at d, sink bearer at e, sink signed at f");
+	assert_list(&c, "sink key at c, sink basic at d, sink bearer at e, sink signed at f, "
+			"sink cookie at h");
 }
 
 int
