@@ -213,8 +213,7 @@ uri_is_loopback(struct sv host)
 		return false;
 	memcpy(text, host.p, host.n);
 	text[host.n] = '\0';
-	/* As getaddrinfo() reads numbers: 127.1, too. */
-	if (!text[strspn(text, "0123456789abcdefxABCDEFX.")] && inet_aton(text, &a4))
+	if (inet_pton(AF_INET, text, &a4) == 1)
 		return ntohl(a4.s_addr) >> 24 == 127;
 	if (inet_pton(AF_INET6, text, &a6) == 1)
 		return IN6_IS_ADDR_LOOPBACK(&a6) ||

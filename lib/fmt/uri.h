@@ -23,8 +23,8 @@ int uri_split(struct sv text, struct uri *ret, struct err *err);
 /* The Host header's value for it: the port only if it is not the scheme's default; brackets around IPv6. */
 void uri_host_header(struct buf *out, const struct uri *u);
 
-/* This machine by its own word: "localhost", an address of 127.0.0.0/8, or ::1, as a uri's host has it (no brackets). A name
- * that merely begins like one is none. */
+/* This machine by its own word: "localhost", an address of 127.0.0.0/8 (in IPv6, too), or ::1, as a uri's host has it (no
+ * brackets). A name that merely begins like one is none, nor are numbers in other spellings (127.1, 0x7f000001). */
 bool uri_is_loopback(struct sv host);
 
 /* application/x-www-form-urlencoded: appends [&]name=value, both encoded. */
