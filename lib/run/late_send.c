@@ -199,6 +199,8 @@ late_send(struct stream *s, const struct cell_data *whole, const struct cell_dat
 	late_read_all(s);
 	c = seen_find(&s->seen, d->cell.start_ms);
 	*all = true;
+	if (!c) /* forgotten for want of room */
+		return 0;
 	for (size_t k = 0; k < s->plan->n_sinks; k++) {
 		struct order o = {
 		    .s = s, .sink = s->plan->sinks[k].name, .cell = d->cell, .whole = whole};
