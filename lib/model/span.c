@@ -2,8 +2,10 @@
 #include "model/span.h"
 
 #include "base/num.h"
+#include "base/utf8.h"
 
 #define EXPONENT_MAX 400
+#define REPLACED     0xfffd /* UTF8_REPLACE's code point */
 
 bool
 span_id_read(struct sv text, size_t digits, char *ret)
@@ -94,11 +96,29 @@ span_attrs_in(struct arena *a)
 	return (struct span_attrs){.a = a};
 }
 
+/* As they will be written: what is broken as U+FFFD. */
+static bool
+written_alike(struct sv a, struct sv b)
+{
+	while (a.n && b.n) {
+		uint32_t x, y;
+		size_t n = utf8_next(a, &x), m = utf8_next(b, &y);
+
+		if ((x == UTF8_BAD ? REPLACED : x) != (y == UTF8_BAD ? REPLACED : y))
+			return false;
+		a = (struct sv){a.p + n, a.n - n};
+		b = (struct sv){b.p + m, b.n - m};
+	}
+	return !a.n && !b.n;
+}
+
 static bool
 is_there(const struct span_attrs *in, struct sv key)
 {
+	bool plain = utf8_valid(key) && !memmem(key.p, key.n, UTF8_REPLACE, strlen(UTF8_REPLACE));
+
 	for (size_t i = 0; i < in->n; i++)
-		if (sv_eq(in->v[i].key, key))
+		if (sv_eq(in->v[i].key, key) || (!plain && written_alike(in->v[i].key, key)))
 			return true;
 	return false;
 }

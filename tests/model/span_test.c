@@ -9,6 +9,7 @@
 #include <math.h>
 
 #include "base/cleanup.h"
+#include "base/utf8.h"
 #include "fmt/json.h"
 #include "fmt/json_scan.h"
 #include "model/span_cell.h"
@@ -858,11 +859,31 @@ test_documents_of_others(void **state)
 	}
 }
 
+/* Two that differ in what is broken only are written with one name, which a line has once. */
+static void
+test_names_that_are_written_alike(void **state)
+{
+	static const char *const names[] = {"a\xe8", "a\xe2",	  "a" UTF8_REPLACE,
+					    "a",     "a\xe2\xe2", "b\xe8"};
+	struct arena a = ARENA_INIT((size_t)1 << 20);
+	struct span_attrs attrs = span_attrs_in(&a);
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(names); i++)
+		span_attr_add(&attrs, sv_of(names[i]), SPAN_STR, SV("v"));
+	assert_int_equal(attrs.n, 4);
+	assert_true(sv_eq(attrs.v[0].key, sv_of(names[0])));
+	for (size_t i = 1; i < attrs.n; i++)
+		assert_true(sv_eq(attrs.v[i].key, sv_of(names[i + 2])));
+	arena_done(&a);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_ids),
+	    cmocka_unit_test(test_names_that_are_written_alike),
 	    cmocka_unit_test(test_times_are_exact),
 	    cmocka_unit_test(test_a_segment_is_a_server_span),
 	    cmocka_unit_test(test_subsegments_are_nested),
