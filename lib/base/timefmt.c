@@ -201,9 +201,9 @@ take_offset(struct sv *s, int64_t *ret_ms)
 static bool
 has_text(int64_t ms)
 {
-	const int64_t first = INT64_C(-62167219200000), last = INT64_C(253402300799999);
+	const int64_t first = INT64_C(-62167219200000);
 
-	return ms >= first && ms <= last;
+	return ms >= first && ms <= TIME_LAST_MS;
 }
 
 bool

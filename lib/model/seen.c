@@ -7,6 +7,7 @@
 #include "base/cleanup.h"
 #include "base/grow.h"
 #include "base/hash.h"
+#include "base/timefmt.h"
 #include "fmt/codec.h"
 #include "fmt/json.h"
 
@@ -14,7 +15,6 @@
 #define MARK_BYTES   3
 #define KEY_BYTES    8
 #define TEXT_MAX     ((size_t)32 << 20)
-#define TIME_MAX_MS  INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 
 void
 seen_init(struct seen *s, const char *definition)
@@ -547,7 +547,7 @@ seen_save(const struct seen *s)
 static bool
 is_time(int64_t ms)
 {
-	return ms >= 0 && ms <= TIME_MAX_MS;
+	return ms >= 0 && ms <= TIME_LAST_MS;
 }
 
 /* A series without a mark in this cell is not one of it. */

@@ -10,9 +10,8 @@
 #include <inttypes.h>
 
 #include "base/cleanup.h"
+#include "base/timefmt.h"
 #include "state/ckpt_json.h"
-
-#define TIME_MAX_MS 253402300799999 /* 9999-12-31T23:59:59.999Z */
 
 int
 ckpt_set_str(char **field, const char *v, struct err *err)
@@ -119,7 +118,7 @@ ckpt_stream_find(struct ckpt *c, const char *region)
 static bool
 time_valid(int64_t ms)
 {
-	return ms >= 0 && ms <= TIME_MAX_MS;
+	return ms >= 0 && ms <= TIME_LAST_MS;
 }
 
 static bool
