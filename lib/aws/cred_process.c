@@ -56,7 +56,6 @@ set_attributes(posix_spawnattr_t *a)
 	(void)sigaddset(&usual, SIGHUP);
 	(void)sigaddset(&usual, SIGINT);
 	(void)sigaddset(&usual, SIGTERM);
-	(void)sigaddset(&usual, SIGCHLD);
 	rc = posix_spawnattr_setsigmask(a, &none);
 	if (!rc)
 		rc = posix_spawnattr_setsigdefault(a, &usual);

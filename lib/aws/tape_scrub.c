@@ -214,9 +214,11 @@ word_length(struct sv in, bool *ret_number)
 static void
 add_run(struct scrub *s, struct sv run, bool number, bool words, struct buf *out)
 {
-	if (number && run.n == ACCOUNT_DIGITS && !s->sealed)
+	bool account = number && run.n == ACCOUNT_DIGITS;
+
+	if (account && !s->sealed)
 		collect_account(s, run);
-	if (number && run.n == ACCOUNT_DIGITS && s->sealed)
+	if (account && s->sealed)
 		add_account(s, run, out);
 	else if (number || !words)
 		buf_sv(out, run);

@@ -10,7 +10,9 @@
 #include "base/cleanup.h"
 #include "base/num.h"
 
-#define DAY_MS 86400000
+#define DAY_MS	 86400000
+#define FIRST_MS INT64_C(-62167219200000) /* 0000-01-01T00:00:00.000Z */
+#define LAST_MS	 INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z */
 
 struct civil {
 	int64_t year;
@@ -201,9 +203,13 @@ take_offset(struct sv *s, int64_t *ret_ms)
 static bool
 has_text(int64_t ms)
 {
-	const int64_t first = INT64_C(-62167219200000);
+	return ms >= FIRST_MS && ms <= LAST_MS;
+}
 
-	return ms >= first && ms <= TIME_LAST_MS;
+bool
+time_countable(int64_t ms)
+{
+	return ms >= 0 && ms <= LAST_MS;
 }
 
 bool

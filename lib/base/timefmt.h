@@ -12,8 +12,9 @@
 #include "base/buf.h"
 
 #define TIME_TEXT_MAX 40
-#define TIME_LAST_MS  INT64_C(253402300799999) /* 9999-12-31T23:59:59.999Z: years have four digits */
 
+/* One that others can be counted from: neither before the epoch nor after the last year of four digits. */
+bool time_countable(int64_t ms);
 /* RFC 3339 / ISO 8601: 2026-01-02T03:04:05Z, fractions (cut to ms), offsets +hh:mm or +hhmm, blank for T. */
 bool time_parse_iso(struct sv s, int64_t *ret_ms);
 /* What --now, --from and --to take: RFC 3339, YYYY-MM-DD, now, now-6h, now+1h30m. */

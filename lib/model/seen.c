@@ -226,6 +226,12 @@ all_keys(const struct seen *s, const struct seen_cell *c, const struct cell_data
 	return 0;
 }
 
+bool
+seen_has_room(const struct seen *s)
+{
+	return marks_total(s) + s->newest_series * s->slots <= SEEN_MARKS_MAX;
+}
+
 /* Room for all series of d. */
 static int
 cell_grow(const struct seen *s, struct seen_cell *c, const struct cell_data *d, struct err *err)
@@ -543,13 +549,6 @@ seen_save(const struct seen *s)
 	return j;
 }
 
-/* One that others can be counted from, as a checkpoint's times are. */
-static bool
-is_time(int64_t ms)
-{
-	return ms >= 0 && ms <= TIME_LAST_MS;
-}
-
 /* A series without a mark in this cell is not one of it. */
 static bool
 load_marks(struct seen *s, struct seen_cell *c, struct sv keys, struct sv marks)
@@ -602,7 +601,7 @@ load_cell(struct seen *s, const json_t *j, struct sv keys)
 	bool foreign, asked = false, unread = false;
 	json_t *owed;
 
-	if (json_get_i64(j, "", "start_ms", true, &start_ms, NULL) || !is_time(start_ms) ||
+	if (json_get_i64(j, "", "start_ms", true, &start_ms, NULL) || !time_countable(start_ms) ||
 	    json_get_i64(j, "", "late", true, &late, NULL) || late < 0 || late > INT32_MAX ||
 	    json_get_bool(j, "", "foreign", true, &foreign, NULL) ||
 	    json_get_bool(j, "", "asked", false, &asked, NULL) ||
@@ -647,7 +646,7 @@ load(struct seen *s, const json_t *j, const char *definition)
 	    json_get_i64(j, "", "slots", true, &slots, NULL) || slots < 0 ||
 	    slots > (int64_t)SEEN_MARKS_MAX ||
 	    json_get_i64(j, "", "newest_ms", true, &s->newest_ms, NULL) ||
-	    !(is_time(s->newest_ms) || s->newest_ms == INT64_MIN) ||
+	    !(time_countable(s->newest_ms) || s->newest_ms == INT64_MIN) ||
 	    json_get_i64(j, "", "newest_series", true, &newest_series, NULL) || newest_series < 0 ||
 	    json_get_arr(j, "", "cells", true, &cells, NULL) ||
 	    !unpacked(json_object_get(j, "series"), &keys) || !keys_sorted(buf_view(&keys)))

@@ -76,6 +76,8 @@ void seen_drop(struct seen *s, size_t i);
 /* Marks the points of d's rows. ERR_LOCAL: no memory, or more marks than a stream may have: then
  * nothing was changed. */
 int seen_mark(struct seen *s, struct seen_cell *c, const struct cell_data *d, struct err *err);
+/* For marks of one more cell like the newest. */
+bool seen_has_room(const struct seen *s);
 /* The start of the newest period of a series that is marked in the cell. */
 bool seen_newest(const struct seen *s, const struct seen_cell *c, uint64_t key, int64_t every_ms,
 		 int64_t *ret_ms);

@@ -388,24 +388,13 @@ read_marks(struct stream *s, struct cell cell, struct err *err)
 	return 0;
 }
 
-/* For one more cell like the newest; else an older one's would be forgotten, perhaps those that are
- * in use. */
-static bool
-has_room(const struct seen *s)
-{
-	size_t n = s->newest_series;
-
-	for (size_t i = 0; i < s->n; i++)
-		n += s->cells[i].n;
-	return !s->slots || n <= SEEN_MARKS_MAX / s->slots;
-}
-
+/* Where there is no room, for marks of an older cell, which may be the one at hand, would go. */
 void
 late_read_all(struct stream *s)
 {
 	struct err why = {0};
 
-	for (size_t i = 0; stream_has_lake(s) && i < s->seen.n && has_room(&s->seen); i++) {
+	for (size_t i = 0; stream_has_lake(s) && i < s->seen.n && seen_has_room(&s->seen); i++) {
 		const struct seen_cell *c = &s->seen.cells[i];
 
 		if (c->unread && !c->foreign && read_marks(s, late_cell(s, c->start_ms), &why))
@@ -482,7 +471,7 @@ news_through(struct stream *s, const struct cell_data *d, struct cell_data *late
 	*done = all || stream_has_lake(s);
 	if (!*done)
 		return 0; /* nothing but the next look can find it again */
-	if (seen_find(&s->seen, late->cell.start_ms) && mark(s, late->cell.start_ms, late))
+	if (mark(s, late->cell.start_ms, late))
 		seen_find(&s->seen, late->cell.start_ms)->late = late->late;
 	s->stats.late += news.late;
 	s->stats.revised += news.revised;
@@ -528,6 +517,9 @@ late_look(struct stream *s, const struct cell_data *d, struct err *err)
 	struct seen_cell *c;
 
 	if (!is_to_look_at(s, d->cell))
+		return 0;
+	late_read_all(s);
+	if (!is_to_look_at(s, d->cell)) /* forgotten for want of room */
 		return 0;
 	if (seen_find(&s->seen, d->cell.start_ms)->unread && read_marks(s, d->cell, err))
 		return -1;

@@ -66,7 +66,7 @@ bool late_is_frozen(const struct stream *s, struct cell c);
 int late_send(struct stream *s, const struct cell_data *whole, const struct cell_data *d, bool *all,
 	      struct err *err);
 /* Marks of all cells that none are known of: who sends late points has to know what the receiver has. Those of a cell that
- * cannot be read now, or for which there is no room, stay unknown. A pointer to a cell is good no more. */
+ * cannot be read now, or for which there is no room, stay unknown. Pointers to cells are good no more. */
 void late_read_all(struct stream *s);
 /* There is no room for a cell's marks. */
 void late_warn_full(const struct stream *s, const struct err *err);

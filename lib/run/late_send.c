@@ -194,13 +194,9 @@ int
 late_send(struct stream *s, const struct cell_data *whole, const struct cell_data *d, bool *all,
 	  struct err *err)
 {
-	struct seen_cell *c;
+	struct seen_cell *c = seen_find(&s->seen, d->cell.start_ms);
 
-	late_read_all(s);
-	c = seen_find(&s->seen, d->cell.start_ms);
 	*all = true;
-	if (!c) /* forgotten for want of room */
-		return 0;
 	for (size_t k = 0; k < s->plan->n_sinks; k++) {
 		struct order o = {
 		    .s = s, .sink = s->plan->sinks[k].name, .cell = d->cell, .whole = whole};

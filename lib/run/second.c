@@ -124,9 +124,7 @@ account(struct stream *s, const struct cell_data *late, struct err *err)
 		return 0;
 	if (late_send(s, late, late, &all, err))
 		return -1;
-	c = seen_find(&s->seen, late->cell.start_ms);
-	if (c)
-		c->late = late->late;
+	c->late = late->late;
 	s->stats.late += late->n_lines;
 	s->stats.lines += late->n_lines;
 	late_keep(s);

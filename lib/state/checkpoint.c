@@ -116,15 +116,9 @@ ckpt_stream_find(struct ckpt *c, const char *region)
 }
 
 static bool
-time_valid(int64_t ms)
-{
-	return ms >= 0 && ms <= TIME_LAST_MS;
-}
-
-static bool
 on_grid(int64_t ms, int64_t every_ms)
 {
-	return time_valid(ms) && ms % every_ms == 0;
+	return time_countable(ms) && ms % every_ms == 0;
 }
 
 struct ckpt_stream *
@@ -260,7 +254,7 @@ ckpt_done(struct ckpt_sink *k, struct cell c, struct err *err)
 {
 	size_t n = 0;
 
-	if (c.start_ms >= c.end_ms || !time_valid(c.start_ms) || !time_valid(c.end_ms))
+	if (c.start_ms >= c.end_ms || !time_countable(c.start_ms) || !time_countable(c.end_ms))
 		return err_set(err, ERR_USAGE, "not a cell: %" PRId64 " to %" PRId64, c.start_ms,
 			       c.end_ms);
 	if (c.start_ms > k->cursor_ms)
@@ -393,7 +387,7 @@ ckpt_gap_add(struct ckpt_stream *s, const char *sink, struct cell c, const char 
 	struct ckpt_gap *g;
 
 	sink = sink ? sink : "";
-	if (c.start_ms >= c.end_ms || !time_valid(c.start_ms) || !time_valid(c.end_ms))
+	if (c.start_ms >= c.end_ms || !time_countable(c.start_ms) || !time_countable(c.end_ms))
 		return err_set(err, ERR_USAGE, "not a gap: %" PRId64 " to %" PRId64, c.start_ms,
 			       c.end_ms);
 	g = gap_last(s, sink, reason);
@@ -566,8 +560,8 @@ check_gaps(const struct ckpt_stream *s, struct err *err)
 
 		if (!g->sink || !g->reason)
 			return err_set(err, ERR_DATA, "gap %zu has no sink or reason", i);
-		if (!time_valid(g->start_ms) || !time_valid(g->end_ms) ||
-		    g->end_ms <= g->start_ms || !time_valid(g->recorded_ms))
+		if (!time_countable(g->start_ms) || !time_countable(g->end_ms) ||
+		    g->end_ms <= g->start_ms || !time_countable(g->recorded_ms))
 			return err_set(err, ERR_DATA, "gap %zu: times out of range or order", i);
 	}
 	return 0;
@@ -590,7 +584,7 @@ check_stream(const struct ckpt_stream *s, struct err *err)
 	    !count_valid(n->metrics_requested) || !count_valid(n->bytes_scanned) ||
 	    !count_valid(s->failures))
 		return err_set(err, ERR_DATA, "counter out of range");
-	if (!time_valid(s->last_success_ms))
+	if (!time_countable(s->last_success_ms))
 		return err_set(err, ERR_DATA, "last success out of range");
 	for (size_t i = 0; i < s->n_sinks; i++) {
 		if (check_sink(s, &s->sinks[i], err) < 0)
@@ -610,8 +604,8 @@ ckpt_check(const struct ckpt *c, struct err *err)
 		return err_set(err, ERR_DATA, "no tenant or job");
 	if (!count_valid(c->generation))
 		return err_set(err, ERR_DATA, "generation out of range");
-	if (!time_valid(l->since_ms) || !time_valid(l->until_ms) ||
-	    !time_valid(l->begun_through_ms))
+	if (!time_countable(l->since_ms) || !time_countable(l->until_ms) ||
+	    !time_countable(l->begun_through_ms))
 		return err_set(err, ERR_DATA, "lease: times out of range");
 	for (size_t i = 0; i < c->n_streams; i++) {
 		if (check_stream(&c->streams[i], err) < 0)
@@ -621,7 +615,7 @@ ckpt_check(const struct ckpt *c, struct err *err)
 			return err_set(err, ERR_DATA, "streams out of order");
 	}
 	for (size_t i = 0; i < c->n_history; i++)
-		if (!time_valid(c->history[i].time_ms) || !c->history[i].who ||
+		if (!time_countable(c->history[i].time_ms) || !c->history[i].who ||
 		    !c->history[i].what || !c->history[i].reason)
 			return err_set(err, ERR_DATA, "history entry %zu is incomplete", i);
 	return 0;

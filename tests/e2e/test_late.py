@@ -166,22 +166,25 @@ class Late(Case):
             with open(name, "w", encoding="utf-8") as file:
                 file.write(sealed(document))
 
-    def delivered_with_an_outage(self, shed):
-        """Through a receiver's outage after which the marks are lost, or not. One tenant, for what is in the window depends on
-        who comes first."""
+    def delivered(self, outage, shed):
+        """What a receiver with a window gets through an outage, or none; the marks are lost after each run from then on, or not. One tenant, for
+        what is in the window depends on who comes first."""
         lab = self.lab(tenants=1, flags=("--rw-window", 300, "--rw-mode", "partial"), **LATE)
         lab.settings["sinks"]["prom"]["out_of_order"] = "5m"
         for number, now in enumerate(steps(NOW, NOW + 2400)):
-            down = number == 3
+            down = outage and number == 3
             lab.daemon.control("faults", [{"match": {"service": "prometheus"}, "kind": "http503"}] if down else [])
             self.assert_status(lab.run(now=now), 1 if down else 0)
-            if down and shed:
+            if shed and number >= 3:
                 self.shed_marks(lab)
         self.assertTrue(self.assert_numbered(self.assert_together(lab, first_start(NOW))), "nothing came late")
         return arrivals.stand_in(lab.daemon)
 
     def test_marks_had_no_room_and_nothing_else_differs(self):
-        self.assert_same(self.delivered_with_an_outage(False), self.delivered_with_an_outage(True), "the receiver")
+        self.assert_same(self.delivered(False, False), self.delivered(False, True), "the receiver")
+
+    def test_marks_had_no_room_and_what_is_owed_is_delivered_all_the_same(self):
+        self.assert_same(self.delivered(True, False), self.delivered(True, True), "the receiver")
 
     def test_marks_had_no_room_and_there_is_no_lake_to_read_them_from(self):
         lab = self.lab(tenants=1, **LATE)

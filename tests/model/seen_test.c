@@ -316,7 +316,9 @@ there_is_a_limit_to_what_is_remembered(void **state)
 		d.rows[d.n_rows++] = (struct sample_row){&many[i], T0, values, 5, NULL};
 	}
 	seen_init(&s, "def");
+	s.newest_series = n;
 	do {
+		assert_int_equal(seen_has_room(&s), cells < SEEN_MARKS_MAX / (5 * n));
 		c = seen_put(&s, T0 + (int64_t)cells * 5 * MIN, &err);
 		assert_non_null(c);
 		d.cell.start_ms = c->start_ms;
