@@ -146,6 +146,16 @@ class Errors(unittest.TestCase):
         # Threads make a few calls more or less from run to run; what has few bytes cannot be cut short.
         self.assertGreater(met + small, 0.8 * len(places))
 
+    def each(self, name, answer, least, step=1):
+        """That answer at each of these calls, or at each `step`th; what is left is judged."""
+        self.restarts = self.orderly = 0
+        lab, start = self.new_lab()
+        numbers = [n for call, n, said in self.points(lab) if (call, said) == (name, answer)]
+        self.assertGreater(sum(self.hit(lab, name, n, answer) for n in numbers[::step]), least)
+        lab.tell(lab.now + STEP)
+        self.assert_status(lab.run(), 0)
+        self.judge(lab, start)
+
     def first_run(self, lab):
         self.assert_status(lab.run(), 0)
         return lab
@@ -163,21 +173,11 @@ class OfMetrics(Errors, Case):
         self.sweep()
 
     def test_a_wait_without_memory_is_not_noticed(self):
-        self.restarts = self.orderly = 0
-        lab, start = self.new_lab()
-        waits = [n for name, n, answer in self.points(lab) if (name, answer) == ("poll", "ENOMEM")]
-        self.assertGreater(sum(self.hit(lab, "poll", n, "ENOMEM") for n in waits[::3]), 3)
+        self.each("poll", "ENOMEM", 3, step=3)
         self.assertEqual(self.orderly, 0)
-        self.judge(lab, start)
 
     def test_a_file_that_is_not_on_the_disk_is_told_of(self):
-        self.restarts = self.orderly = 0
-        lab, start = self.new_lab()
-        syncs = [n for name, n, answer in self.points(lab) if (name, answer) == ("fsync", "EIO")]
-        self.assertGreater(sum(self.hit(lab, "fsync", n, "EIO") for n in syncs), 10)
-        lab.tell(lab.now + STEP)
-        self.assert_status(lab.run(), 0)
-        self.judge(lab, start)
+        self.each("fsync", "EIO", 10)
 
     def test_workers_that_cannot_be_started_are_told_of(self):
         lab, start = self.new_lab()

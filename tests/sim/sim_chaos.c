@@ -496,19 +496,27 @@ draw_kind(unsigned kinds, uint64_t r)
 }
 
 /* What the receiver and S3 may come to; a refusal of theirs would be the truth. S3 may say what it
- * does not mean, for its answers can be checked: that of a reading by the checksum, that of a
- * writing by its ETag. */
+ * does not mean, for its answers can be checked: what is read has checksums of its own, and what
+ * was written has an ETag. */
+static unsigned
+central_kinds(const struct http_req *req)
+{
+	const unsigned any =
+	    1u << RESET | 1u << LOST | 1u << STALL | 1u << DRIP | 1u << CUT | 1u << STATUS;
+	const unsigned of_writing = any | 1u << PAGE;
+
+	if (strcmp(req->service, "s3") != 0)
+		return any;
+	if (!strcmp(req->operation, "GetObject"))
+		return of_writing | 1u << TYPE | 1u << CUT_OFF | 1u << FLIP | 1u << GARBLED;
+	return !strcmp(req->operation, "PutObject") ? of_writing : any;
+}
+
 static int
 central_trouble(struct call *k, struct http_resp *resp, struct err *err)
 {
 	static const int statuses[] = {500, 502, 503, 504};
-	static const enum mischief kinds[] = {RESET, LOST, STALL,   DRIP, CUT,	  STATUS,
-					      PAGE,  TYPE, CUT_OFF, FLIP, GARBLED};
-	size_t n = strcmp(k->req->service, "s3") != 0	     ? 6
-		   : !strcmp(k->req->operation, "GetObject") ? 11
-		   : !strcmp(k->req->operation, "PutObject") ? 7
-							     : 6;
-	enum mischief what = kinds[k->r % n];
+	enum mischief what = draw_kind(central_kinds(k->req), k->r);
 
 	if (what == STATUS) {
 		counts.troubles[STATUS]++;
